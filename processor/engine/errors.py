@@ -1,0 +1,51 @@
+"""Operating errors, each named after what is done about it. A bug is no error of this tree: it crashes loudly.
+
+ProcessorError
+├── Retry               try again after a pause; nothing is known to have happened
+│   ├── StoreUnavailable
+│   └── SinkUnavailable
+├── OutcomeUnknown      the request may or may not have been applied: send the identical one again
+├── SinkUnclear         the output may hold any part of the transaction: new producer, tails, owner, resume
+├── OwnershipLost       stop owning, at once, and say nothing
+└── ShardRefused        stop, state the facts, wait for a person (`facts` tells what and what to do)
+"""
+
+
+class ProcessorError(Exception):
+    """Everything below is one of these."""
+
+
+class Retry(ProcessorError):
+    """A service is away or overloaded: pause, probe with back-off, go on by itself when it clears."""
+
+
+class StoreUnavailable(Retry):
+    """The store cannot be reached, has no leader, is full (NOSPACE) or asks for fewer requests."""
+
+
+class SinkUnavailable(Retry):
+    """The output cannot be reached."""
+
+
+class SourceUnavailable(Retry):
+    """The inputs cannot be reached."""
+
+
+class OutcomeUnknown(ProcessorError):
+    """A write got no answer. Only the identical request, sent again, may settle it."""
+
+
+class SinkUnclear(ProcessorError):
+    """A transaction ended unclear (fenced, fatal, abort required, timeout): the producer is to be made anew."""
+
+
+class OwnershipLost(ProcessorError):
+    """The shard is somebody else's, or nobody's."""
+
+
+class ShardRefused(ProcessorError):
+    """The shard must not be run as it stands; the message states the facts and what to do."""
+
+
+class InvalidRequest(ProcessorError):
+    """A request or setting that can never succeed as it is (above the server's limits, for example)."""

@@ -1,0 +1,211 @@
+"""What the engine needs from the world. Ports belong to the engine; adapters at the rim implement them.
+
+Every port has one contract suite in tests/contracts that runs against memory and the real server.
+A port's methods are called from one thread unless the docstring says otherwise.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from processor.engine.machine import Change
+from processor.engine.values import (
+    Announcement,
+    Attempts,
+    Capacity,
+    ChangeSource,
+    Commit,
+    CommitRecord,
+    Committed,
+    Decoded,
+    EventRejection,
+    LaneName,
+    OutputRecord,
+    Positions,
+    Record,
+    Refused,
+    Role,
+    Snapshot,
+    Tail,
+    Tidying,
+    TopicFacts,
+)
+
+
+class Source(Protocol):
+    """The two input lanes of one shard. Assigned, never subscribed, never paused."""
+
+    def facts(self) -> TopicFacts:
+        """Return topic ids and watermarks. Raises SourceUnavailable."""
+        ...
+
+    def assign(self, positions: Positions) -> None:
+        """Start reading at these offsets; whatever was prefetched before is dropped."""
+        ...
+
+    def take(self, lane: LaneName, limit: int) -> list[Record]:
+        """Return at most `limit` records that are here already, in partition order, without blocking.
+
+        Raises SourceUnavailable, ShardRefused (offset out of range).
+        """
+        ...
+
+    def wait(self, timeout_ms: int) -> None:
+        """Return when a high record is here or the timeout passed, whichever is first."""
+        ...
+
+    def commit_group_offsets(self, positions: Positions) -> None:
+        """Tell the broker the positions, asynchronously, for lag tools only; nothing reads them."""
+        ...
+
+    def close(self) -> None:
+        """Leave; safe to call twice."""
+        ...
+
+
+class EventDecoder(Protocol):
+    """From a record to an event of the state machine. Total: whatever the bytes, one of the three comes back."""
+
+    def decode(self, record: Record) -> Decoded:
+        """Decode and validate one record within bounded time and memory; never raises for bad input."""
+        ...
+
+    def identify(self, record: Record) -> "Decoded":
+        """Return an `Undecodable` skeleton (code "", message "") with the record's cause, without decoding its value."""
+        ...
+
+
+class Encoder(Protocol):
+    """From entities and changes to canonical bytes and back."""
+
+    def encode(self, key: str, entity: Any) -> bytes:
+        """Return the stored value of the entity `<kind>/<name>`: framing prefix and canonical body."""
+        ...
+
+    def decode(self, key: str, value: bytes) -> Any:
+        """Return the entity; a value of an older schema is resolved. Raises ShardRefused when it cannot be read."""
+        ...
+
+    def body(self, value: bytes) -> bytes:
+        """Return the canonical body (no prefix) of a stored value that `encode` of this release made."""
+        ...
+
+    def change(
+        self, change: Change, *, before: bytes | None, after: bytes | None, source: ChangeSource, ts_ms: int
+    ) -> Announcement:
+        """Return the announcement of a change; `before` and `after` are stored values, spliced in as they are."""
+        ...
+
+    def rejection(self, rejection: EventRejection, *, source: ChangeSource, ts_ms: int) -> Announcement:
+        """Return the announcement of a rejection (`EventRejected`, key `rejected/<event_id>`)."""
+        ...
+
+    def commit(self, record: CommitRecord) -> bytes:
+        """Return the value of a commit-log record."""
+        ...
+
+
+class InFlight(Protocol):
+    """A request under way."""
+
+    def result(self) -> Committed | Refused:
+        """Wait for the answer. Raises OutcomeUnknown (only `again` may follow), InvalidRequest."""
+        ...
+
+    def again(self) -> None:
+        """Send the identical request once more (same compares, same commit_id); `result` then waits for that."""
+        ...
+
+
+class Store(Protocol):
+    """The shard's part of the store."""
+
+    def capacity(self) -> Capacity:
+        """Return what one commit should carry at most (a single event may exceed it)."""
+        ...
+
+    def load(self) -> Snapshot:
+        """Read everything at one revision, linearizable. Raises StoreUnavailable, ShardRefused (newer layout)."""
+        ...
+
+    def peek(self) -> Refused:
+        """Read head and owner, linearizable, at one revision. Raises StoreUnavailable."""
+        ...
+
+    def send(self, commit: Commit) -> InFlight:
+        """Begin a commit of any size (what exceeds the operations overflows, what exceeds the bytes is staged)."""
+        ...
+
+    def tidy(self, tidying: Tidying) -> InFlight | None:
+        """Begin a transaction that trims and materialises; None when there is nothing to do."""
+        ...
+
+    def try_record(self, attempts: Attempts, *, expected_revision: int, epoch: int) -> bool:
+        """Put the crash counter under the two compares. False: refused. Raises StoreUnavailable."""
+        ...
+
+
+class Ownership(Protocol):
+    """Who owns the shard: a lease decides when, the owner compare in every transaction decides whether."""
+
+    def campaign(self) -> int | None:
+        """Try to own the shard: the epoch, or None while somebody else does. Raises StoreUnavailable."""
+        ...
+
+    def verify(self, epoch: int) -> bool:
+        """Read the owner linearizably: is it this epoch? Raises StoreUnavailable. Safe from any thread."""
+        ...
+
+    def alive(self) -> bool:
+        """Return False once our lease was lost or could not be kept for its TTL. Safe from any thread."""
+        ...
+
+    def release(self, epoch: int, *, clean: bool) -> None:
+        """Delete the owner key if its create_revision is this epoch; `clean` leaves the crash counter as clean."""
+        ...
+
+    def close(self) -> None:
+        """Stop keeping the lease alive and revoke it; safe to call twice."""
+        ...
+
+
+class Sink(Protocol):
+    """The shard's partition of the three output topics, written in transactions."""
+
+    def record_bytes_max(self) -> int:
+        """Return the largest record (key, value, headers) that may be published."""
+        ...
+
+    def open(self) -> None:
+        """Make a new producer and fence every older one. Raises SinkUnavailable."""
+        ...
+
+    def publish(self, records: Sequence[OutputRecord]) -> None:
+        """Publish all of them in one transaction, in this order. Raises SinkUnclear: then `open` before anything else."""
+        ...
+
+    def tails(self) -> dict[Role, Tail]:
+        """Read the last data record of each output partition, read_committed.
+
+        Raises SinkUnavailable, ShardRefused (a foreign open transaction hides the tail).
+        """
+        ...
+
+    def close(self) -> None:
+        """Throw the producer away; safe to call twice."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, handed in."""
+
+    def now_ms(self) -> int:
+        """Return wall time in ms since the epoch."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Return a clock for durations, in seconds."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Pause; returns early when the service is asked to stop."""
+        ...
