@@ -1,0 +1,98 @@
+"""Positions, the ranges between them, and the checks before a shard reads on. Pure."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from processor.engine.errors import ShardRefused
+from processor.engine.values import Head, Outcome, OutcomeRun, PartitionFacts, Positions, Range, Record, TopicFacts
+
+MutablePositions = dict[str, dict[int, int]]
+
+
+def ranges_of(records: Iterable[Record], positions: Positions) -> tuple[Range, ...]:
+    """Return the ranges of these records in their order; each starts where the partition's last one ended."""
+    reached: dict[tuple[str, int], int] = {}
+    ranges = []
+    for (topic, partition), run in groupby(records, key=lambda record: (record.topic, record.partition)):
+        members = list(run)
+        start = reached.get((topic, partition), positions.get(topic, {}).get(partition, members[0].offset))
+        end = members[-1].offset + 1
+        reached[topic, partition] = end
+        ranges.append(Range(topic, partition, start, end, len(members)))
+    return tuple(ranges)
+
+
+def advanced(positions: Positions, ranges: Iterable[Range]) -> MutablePositions:
+    """Return the positions after these ranges."""
+    after = {topic: dict(partitions) for topic, partitions in positions.items()}
+    for item in ranges:
+        after.setdefault(item.topic, {})[item.partition] = item.end
+    return after
+
+
+def joined(first: Sequence[Range], second: Sequence[Range]) -> tuple[Range, ...]:
+    """Return both in order, neighbours of one partition merged."""
+    merged: list[Range] = list(first)
+    for item in second:
+        last = merged[-1] if merged else None
+        if last and (last.topic, last.partition, last.end) == (item.topic, item.partition, item.start):
+            merged[-1] = Range(last.topic, last.partition, last.start, item.end, last.count + item.count)
+        else:
+            merged.append(item)
+    return tuple(merged)
+
+
+def runs_of(outcomes: Iterable[Outcome], *, after: Sequence[OutcomeRun] = ()) -> tuple[OutcomeRun, ...]:
+    """Return run lengths of outcomes, appended to earlier runs."""
+    runs = list(after)
+    for outcome, group in groupby(outcomes):
+        count = sum(1 for _ in group)
+        if runs and runs[-1].outcome == outcome:
+            runs[-1] = OutcomeRun(outcome, runs[-1].count + count)
+        else:
+            runs.append(OutcomeRun(outcome, count))
+    return tuple(runs)
+
+
+def first_positions(facts: TopicFacts, *, start: str) -> MutablePositions:
+    """Return where a shard without a head begins: low watermarks, or ends with `start` = latest."""
+    positions: MutablePositions = {}
+    for (topic, partition), marks in sorted(facts.inputs.items()):
+        positions.setdefault(topic, {})[partition] = marks.high if start == "latest" else marks.low
+    return positions
+
+
+def checked_positions(head: Head, facts: TopicFacts) -> MutablePositions:
+    """Return the head's positions, partitions that appeared since included at offset 0.
+
+    Raises ShardRefused when a topic was recreated, or a position lies outside what the broker still has.
+    """
+    problems = [
+        f"topic {name} was recreated: its id is {facts.topic_ids.get(name, 'gone')}, the state was built on {known}"
+        for name, known in sorted(head.topics.items())
+        if facts.topic_ids.get(name) != known
+    ]
+    positions: MutablePositions = {topic: dict(partitions) for topic, partitions in head.positions.items()}
+    for (topic, partition), marks in sorted(facts.inputs.items()):
+        position = positions.get(topic, {}).get(partition)
+        problem = _problem(topic, partition, position, marks)
+        if problem:
+            problems.append(problem)
+        elif position is None:
+            positions.setdefault(topic, {})[partition] = marks.low
+    if problems:
+        raise ShardRefused(
+            "; ".join(problems) + ". Nothing was read. If the hole is accepted: processor shards accept-gap"
+        )
+    return positions
+
+
+def _problem(topic: str, partition: int, position: int | None, marks: PartitionFacts) -> str | None:
+    where = f"{topic}[{partition}]"
+    if position is None:
+        return f"{where} appeared and already starts at offset {marks.low}" if marks.low > 0 else None
+    if position < marks.low:
+        return f"{where}: next offset is {position}, the oldest kept is {marks.low}: {marks.low - position} are gone"
+    if position > marks.high:
+        return f"{where}: next offset is {position}, the end is {marks.high}: {position - marks.high} are missing"
+    return None

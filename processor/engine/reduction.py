@@ -1,0 +1,121 @@
+"""A batch folded through the state machine, and cut so that one commit can carry it. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from processor.engine.machine import Change, StateMachine
+from processor.engine.values import Accepted, Decoded, EventRejection, Invalid, Outcome, Undecodable
+
+FIRST_CHUNK_EVENTS = 8
+
+
+class Reduction(msgspec.Struct, frozen=True):
+    """What the first events of a batch did.
+
+    `outcomes` has one entry an event reduced, in order; `rejections` and `dead` are (index, what) in order.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    rejections: tuple[tuple[int, EventRejection], ...]
+    dead: tuple[tuple[int, Undecodable], ...]
+    changes: tuple[Change, ...]
+    after: Any
+
+    @property
+    def silent(self) -> bool:
+        """Nothing changed, nothing is announced and nothing is dead: positions alone move on."""
+        return not (self.changes or self.rejections or self.dead)
+
+
+class _Fold:
+    """The fold under way: one state an event, so that it can be cut anywhere without doing it again."""
+
+    def __init__(self, machine: StateMachine[Any, Any], start: Any) -> None:
+        self._machine = machine
+        self.base = machine.begin(start)
+        self.states: list[Any] = []
+        self.outcomes: list[Outcome] = []
+        self.rejections: list[tuple[int, EventRejection]] = []
+        self.dead: list[tuple[int, Undecodable]] = []
+
+    def run(self, events: Sequence[Decoded]) -> None:
+        """Reduce these events after those before."""
+        state = self.states[-1] if self.states else self.base
+        apply, rejection = self._machine.apply, self._machine.rejection
+        states, outcomes = self.states, self.outcomes
+        for item in events:
+            if not isinstance(item, Accepted):
+                self._refuse(item)
+                states.append(state)
+                continue
+            try:
+                result = apply(state, item.event)
+            except Exception as error:  # noqa: BLE001 - a reducer's bug, whatever it raises, costs its event and no more
+                self._refuse(Undecodable(item.cause, "reducer_error", str(error), type(error).__name__))
+                states.append(state)
+                continue
+            if result is state:
+                outcomes.append("unchanged")
+            elif isinstance(result, rejection):
+                refused: Any = result
+                self.rejections.append((len(outcomes), EventRejection(item.cause, refused.code, refused.message)))
+                outcomes.append("rejected")
+            else:
+                outcomes.append("applied")
+                state = result
+            states.append(state)
+
+    def touched(self, count: int) -> tuple[Change, ...]:
+        """Return the changes of the first `count` events."""
+        return self._machine.diff(self.base, self.states[count - 1]) if count else ()
+
+    def cut(self, count: int) -> Reduction:
+        """Return the reduction of the first `count` events."""
+        return Reduction(
+            outcomes=tuple(self.outcomes[:count]),
+            rejections=tuple(item for item in self.rejections if item[0] < count),
+            dead=tuple(item for item in self.dead if item[0] < count),
+            changes=self.touched(count),
+            after=self.states[count - 1] if count else self.base,
+        )
+
+    def _refuse(self, item: Invalid | Undecodable) -> None:
+        index = len(self.outcomes)
+        if isinstance(item, Invalid):
+            self.rejections.append((index, EventRejection(item.cause, "invalid_event", item.message)))
+            self.outcomes.append("rejected")
+        else:
+            self.dead.append((index, item))
+            self.outcomes.append("dead_lettered")
+
+
+def reduce_batch(
+    machine: StateMachine[Any, Any], start: Any, events: Sequence[Decoded], *, entities_max: int
+) -> Reduction:
+    """Fold events until all are reduced or their changes exceed `entities_max` entities.
+
+    At least one event is always reduced: one that alone exceeds the limit comes back alone.
+    """
+    fold = _Fold(machine, start)
+    done, changed = 0, 0
+    while done < len(events):
+        chunk = max(FIRST_CHUNK_EVENTS, (entities_max - changed) // 2)
+        reached = min(len(events), done + chunk)
+        fold.run(events[done:reached])
+        changed = len(fold.touched(reached))
+        if changed > entities_max:
+            return fold.cut(max(1, _largest_cut(fold, done, reached, entities_max)))
+        done = reached
+    return fold.cut(done)
+
+
+def _largest_cut(fold: _Fold, fits: int, exceeds: int, entities_max: int) -> int:
+    while exceeds - fits > 1:
+        middle = (fits + exceeds) // 2
+        if len(fold.touched(middle)) > entities_max:
+            exceeds = middle
+        else:
+            fits = middle
+    return fits
