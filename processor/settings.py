@@ -1,0 +1,286 @@
+"""Every option of the processor: name, default, unit (last in the name) and help.
+
+`Settings()` is the defaults and reads nothing from outside; `processor.configuration.load` reads flags,
+environment and file. An option `batch.events_max` is the variable `PROCESSOR_BATCH__EVENTS_MAX` and the TOML key
+`events_max` of the table `[batch]`.
+"""
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
+TIME_TO_LIVE_S_MAX = 600
+ETCD_OPERATIONS_CEILING = 10_000
+
+
+class ValueFile:
+    """Marks an option whose value may also stand in a file, named by the variable with `_FILE` at its end."""
+
+
+def _split(value: Any) -> Any:
+    """Split a comma-separated text; lists and tuples pass."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split), Field(min_length=1)]
+ClusterName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=253)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
+HostAndPort = Annotated[str, StringConstraints(pattern=r"^[^:\s]*:\d{1,5}$")]
+Secret = Annotated[SecretStr | None, ValueFile()]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class KafkaSettings(_Group):
+    """How Kafka is reached."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    """Brokers to ask first, comma-separated host:port."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """Protocol spoken with the brokers."""
+    sasl_mechanism: str | None = None
+    """SASL mechanism, for example SCRAM-SHA-512."""
+    sasl_username: Secret = None
+    """SASL user."""
+    sasl_password: Secret = None
+    """SASL password."""
+    ca_file: Path | None = None
+    """PEM file with the authorities that the brokers' certificates are checked against."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """Further librdkafka properties as a JSON object; they win over all others."""
+
+    def properties(self) -> dict[str, Any]:
+        """Return the librdkafka properties of every client, secrets in clear."""
+        named = {
+            "bootstrap.servers": self.bootstrap_servers,
+            "security.protocol": self.security_protocol,
+            "sasl.mechanism": self.sasl_mechanism,
+            "sasl.username": self.sasl_username and self.sasl_username.get_secret_value(),
+            "sasl.password": self.sasl_password and self.sasl_password.get_secret_value(),
+            "ssl.ca.location": self.ca_file and str(self.ca_file),
+        }
+        return {name: value for name, value in named.items() if value} | self.extra
+
+
+class EtcdSettings(_Group):
+    """How etcd is reached and what one request may hold."""
+
+    endpoints: Names = ("127.0.0.1:2379",)
+    """Members of the etcd cluster, comma-separated host:port."""
+    prefix: Annotated[str, StringConstraints(pattern=r"^/.*[^/]$")] = "/processor"
+    """Every key stands below this prefix."""
+    ca_file: Path | None = None
+    """PEM file with the authority of the members' certificates; TLS is used when it is set."""
+    cert_file: Path | None = None
+    """PEM file with the client's certificate."""
+    key_file: Path | None = None
+    """PEM file with the client's private key."""
+    username: Secret = None
+    """User of etcd's own authentication."""
+    password: Secret = None
+    """Password of etcd's own authentication."""
+    txn_ops_max: Annotated[int, Field(ge=8, le=ETCD_OPERATIONS_CEILING)] = 128
+    """Operations in one transaction; not above the server's --max-txn-ops."""
+    request_bytes_max: Annotated[int, Field(ge=65_536)] = 1_441_792
+    """Bytes in one request; not above the server's --max-request-bytes."""
+    materialise: Literal["auto", "eager"] = "auto"
+    """auto: entities beyond the operations follow with the next transactions; eager: a batch is cut before that."""
+    conflict_retries_max: PositiveInt = 5
+    """Conflicts in a row after which the shard is given up."""
+    compact: bool = True
+    """Whether the processor compacts etcd's history; off where an operator does it."""
+    compact_interval_s: PositiveFloat = 10
+    """Seconds between two compactions."""
+    history_keep_s: NonNegativeFloat = 300
+    """Seconds of history that a compaction leaves."""
+    quota_pause_ratio: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Commits pause when the database is larger than this part of its quota."""
+
+
+class SchemaRegistrySettings(_Group):
+    """The schema registry, where there is one."""
+
+    url: str | None = None
+    """Address of a Confluent-compatible registry; without one, Avro single-object framing is written."""
+    username: Secret = None
+    """User of the registry."""
+    password: Secret = None
+    """Password of the registry."""
+
+
+class BatchSettings(_Group):
+    """How large a batch is."""
+
+    events_max: PositiveInt = 500
+    """Events in one batch."""
+    normal_slice_ms: PositiveFloat = 5
+    """Expected work, in ms, of the normal records in one batch: how long a high record may wait for them."""
+    idle_commit_interval_ms: PositiveInt = 500
+    """Positions of batches that changed nothing are committed at least this often, in ms."""
+    ranges_max: PositiveInt = 64
+    """Ranges of batches that changed nothing which may wait for the next commit."""
+
+
+class LanesSettings(_Group):
+    """How the high and the normal lane share."""
+
+    normal_share: Ratio = 0.125
+    """Part of a guarded batch that is reserved for normal records; 0 is strict priority."""
+    high_batches_max: PositiveInt = 8
+    """Batches without a normal record, while some waited, after which the guard steps in."""
+    normal_wait_max_ms: PositiveInt = 1000
+    """Age, in ms, of the oldest waiting normal record at which the guard steps in."""
+
+
+class PublishSettings(_Group):
+    """How announcements are published."""
+
+    mode: Literal["transactional", "idempotent"] = "transactional"
+    """idempotent has the lowest latency; consumers then drop repeated announcement numbers."""
+    pending_commits_max: PositiveInt = 1000
+    """Commits that may wait to be published before the shard pauses."""
+    pending_bytes_max: PositiveInt = 67_108_864
+    """Bytes that may wait to be published before the shard pauses."""
+
+
+class ShardsSettings(_Group):
+    """How shards are owned."""
+
+    lease_ttl_s: Annotated[int, Field(ge=1, le=TIME_TO_LIVE_S_MAX)] = 5
+    """Seconds after which a silent owner loses its shards."""
+
+
+class DeadLettersSettings(_Group):
+    """When records that cannot be processed stop the shard instead of being put aside."""
+
+    max_ratio: Ratio = 0.5
+    """Part of the last 200 events that may be dead letters before the shard pauses."""
+    max_consecutive: PositiveInt = 100
+    """Dead letters in a row before the shard pauses."""
+    crash_attempts_max: PositiveInt = 3
+    """Times that one record may take the process down before it is put aside undecoded."""
+    value_bytes_max: PositiveInt = 786_432
+    """Bytes of an input record, headers included, above which it is put aside undecoded and cut."""
+
+
+class ClockSettings(_Group):
+    """The ticks that wake the state machine."""
+
+    enabled: bool = True
+    """Whether the owner of a shard produces ClockTicked when something is due."""
+    interval_ms: PositiveInt = 1000
+    """Least time between two ticks, in ms."""
+
+
+class HttpSettings(_Group):
+    """The HTTP server for probes, metrics and the JSON API."""
+
+    address: HostAndPort | None = None
+    """host:port to listen on; without one there is no server. Without a host: 127.0.0.1."""
+
+
+class LogSettings(_Group):
+    """Logs, on stderr."""
+
+    format: Literal["console", "json"] = "console"
+    """console for people, json for machines (one object a line)."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe messages that are written."""
+
+
+class Settings(BaseSettings):
+    """All options. Frozen; constructing it reads neither environment nor files."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+    app: ClusterName = "cluster"
+    """Name of this deployment: part of keys, of the transactional ids and of `ce_source`."""
+    instance: Annotated[str, StringConstraints(min_length=1, pattern=r"^[^/\s]+$")] = Field(
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}"
+    )
+    """Name of this process among its peers; host-pid unless given."""
+    clusters: Annotated[tuple[ClusterName, ...], BeforeValidator(_split), Field(min_length=1)] = ("cluster",)
+    """Cluster names, comma-separated, one a partition: shard i is the i-th of them."""
+    start: Literal["earliest", "latest"] = "earliest"
+    """Where the inputs are read from at the very first start."""
+    topics_file: Path = Path("topics.yaml")
+    """The topics; a relative path that does not exist is looked up beside the package, too."""
+    schemas_dir: Path = Path("schemas")
+    """The Avro schemas; a relative path that does not exist is looked up beside the package, too."""
+    server: str | None = None
+    """Address of a processor's HTTP API, for commands that would read the store otherwise."""
+    failpoints: str = ""
+    """Faults to fire, for tests only: refused unless PROCESSOR_TESTING is 1."""
+    testing: bool = False
+    """Whether this process is part of a test."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    etcd: EtcdSettings = EtcdSettings()
+    schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
+    batch: BatchSettings = BatchSettings()
+    lanes: LanesSettings = LanesSettings()
+    publish: PublishSettings = PublishSettings()
+    shards: ShardsSettings = ShardsSettings()
+    dead_letters: DeadLettersSettings = DeadLettersSettings()
+    clock: ClockSettings = ClockSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave only what is handed in: `configuration.load` reads the other sources and keeps each value's origin."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @field_validator("topics_file", "schemas_dir")
+    @classmethod
+    def _beside_the_package(cls, path: Path) -> Path:
+        shipped = PROJECT_DIRECTORY / path
+        return shipped if not path.is_absolute() and not path.exists() and shipped.exists() else path
+
+    @field_validator("clusters")
+    @classmethod
+    def _distinct(cls, clusters: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(clusters)) != len(clusters):
+            raise ValueError("a cluster name stands there twice")
+        return clusters
+
+    @field_validator("server")
+    @classmethod
+    def _is_address(cls, server: str | None) -> str | None:
+        if server is not None and urlsplit(server).scheme not in {"http", "https"}:
+            raise ValueError("an address like http://127.0.0.1:8080 is wanted")
+        return server
+
+    @model_validator(mode="after")
+    def _failpoints_are_for_tests(self) -> Self:
+        if self.failpoints and not self.testing:
+            raise ValueError("PROCESSOR_FAILPOINTS is for tests only: it needs PROCESSOR_TESTING=1")
+        return self

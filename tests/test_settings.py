@@ -1,0 +1,170 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from processor.configuration import MASK, SettingsError, load, options, show
+from processor.settings import EtcdSettings, KafkaSettings, Settings
+
+
+def test_the_defaults_read_nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROCESSOR_BATCH__EVENTS_MAX", "3")
+    monkeypatch.setenv("BATCH__EVENTS_MAX", "3")
+    assert Settings().batch.events_max == 500
+
+
+def test_the_promised_defaults() -> None:
+    settings = Settings()
+    assert (settings.app, settings.clusters, settings.start) == ("cluster", ("cluster",), "earliest")
+    assert settings.etcd.model_dump(include={"prefix", "txn_ops_max", "request_bytes_max", "materialise"}) == {
+        "prefix": "/processor",
+        "txn_ops_max": 128,
+        "request_bytes_max": 1_441_792,
+        "materialise": "auto",
+    }
+    assert (settings.lanes.normal_share, settings.lanes.high_batches_max) == (0.125, 8)
+    assert (settings.publish.mode, settings.publish.pending_bytes_max) == ("transactional", 67_108_864)
+    assert (settings.shards.lease_ttl_s, settings.clock.interval_ms) == (5, 1000)
+
+
+def test_every_option_has_help_and_its_variable_is_its_path() -> None:
+    listed = list(options())
+    assert [option.name for option in listed if not option.help.endswith(".")] == []
+    assert "PROCESSOR_ETCD__TXN_OPS_MAX" in {option.variable for option in listed}
+
+
+def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "processor.toml"
+    file.write_text('app = "from-file"\n[batch]\nevents_max = 1\nranges_max = 1\nnormal_slice_ms = 1\n')
+    loaded = load(
+        flags={"batch.events_max": 3, "batch.normal_slice_ms": None},
+        environment={"PROCESSOR_BATCH__EVENTS_MAX": "2", "PROCESSOR_BATCH__RANGES_MAX": "2"},
+        file=file,
+    )
+    batch = loaded.settings.batch
+    assert (batch.events_max, batch.ranges_max, batch.normal_slice_ms, loaded.settings.app) == (3, 2, 1, "from-file")
+    assert [loaded.origins[f"batch.{name}"] for name in ("events_max", "ranges_max", "normal_slice_ms")] == [
+        "flag",
+        "environment",
+        "file",
+    ]
+    assert loaded.origins["batch.idle_commit_interval_ms"] == "default"
+
+
+def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "processor.toml"
+    file.write_text('clusters = ["a", "b"]\n[kafka.extra]\n"socket.keepalive.enable" = true\n')
+    settings = load(environment={"PROCESSOR_CONFIG_FILE": str(file)}).settings
+    assert settings.clusters == ("a", "b")
+    assert settings.kafka.properties()["socket.keepalive.enable"] is True
+
+
+def test_lists_are_comma_separated_and_objects_are_json() -> None:
+    settings = load(
+        environment={
+            "PROCESSOR_ETCD__ENDPOINTS": "one:2379, two:2379",
+            "PROCESSOR_KAFKA__EXTRA": '{"client.id": "me"}',
+        }
+    ).settings
+    assert settings.etcd.endpoints == ("one:2379", "two:2379")
+    assert settings.kafka.extra == {"client.id": "me"}
+
+
+def test_secrets_may_stand_in_files_and_are_masked_when_shown(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("hush hush\n")
+    loaded = load(
+        environment={
+            "PROCESSOR_ETCD__PASSWORD_FILE": str(secret),
+            "PROCESSOR_KAFKA__EXTRA": '{"ssl.key.password": "hush"}',
+        }
+    )
+    password = loaded.settings.etcd.password
+    assert password is not None
+    assert password.get_secret_value() == "hush hush"
+    shown = {row.name: row for row in show(loaded)}
+    assert (shown["etcd.password"].value, shown["etcd.password"].origin) == (MASK, "environment")
+    assert shown["kafka.extra"].value == {"ssl.key.password": MASK}
+    assert "hush" not in repr(loaded.settings.etcd)
+
+
+def test_kafka_properties_hold_secrets_in_clear_and_extra_wins() -> None:
+    kafka = KafkaSettings.model_validate(
+        {"sasl_password": "hush", "extra": {"security.protocol": "SASL_SSL"}},
+    )
+    assert kafka.properties() == {
+        "bootstrap.servers": "127.0.0.1:9092",
+        "security.protocol": "SASL_SSL",
+        "sasl.password": "hush",
+    }
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"PROCESSOR_BACH__EVENTS_MAX": "1"}, "the nearest one is PROCESSOR_BATCH__EVENTS_MAX"),
+        ({"PROCESSOR_BATCH": "{}"}, "PROCESSOR_BATCH is no setting"),
+        ({"PROCESSOR_BATCH__EVENTS_MAX": "0"}, "PROCESSOR_BATCH__EVENTS_MAX: input should be greater than 0"),
+        ({"PROCESSOR_CLUSTERS": "a,a"}, "a cluster name stands there twice"),
+        ({"PROCESSOR_CLUSTERS": ""}, "PROCESSOR_CLUSTERS: "),
+        ({"PROCESSOR_KAFKA__EXTRA": "{"}, "this is no JSON object"),
+        ({"PROCESSOR_SERVER": "localhost"}, "http://127.0.0.1:8080"),
+        ({"PROCESSOR_FAILPOINTS": "after_commit->kill"}, "it needs PROCESSOR_TESTING=1"),
+        ({"PROCESSOR_ETCD__PASSWORD_FILE": "/nowhere"}, "cannot read /nowhere"),
+        ({"PROCESSOR_ETCD__PASSWORD": "a", "PROCESSOR_ETCD__PASSWORD_FILE": "/nowhere"}, "both set"),
+        ({"PROCESSOR_CONFIG_FILE": "/nowhere"}, "cannot read the configuration file /nowhere"),
+    ],
+)
+def test_a_problem_is_a_sentence_that_names_the_option(environment: dict[str, str], sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environment=environment)
+    assert any(sentence in problem for problem in caught.value.problems)
+    assert all("\n" not in problem for problem in caught.value.problems)
+
+
+def test_a_wrong_password_type_is_not_printed() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(flags={"etcd.password": 12345})
+    assert "12345" not in str(caught.value)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environment={"PROCESSOR_BATCH__EVENTS_MAX": "0", "PROCESSOR_START": "middle"})
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[batch]\nevents = 1\n", "batch.events is no setting of the processor; the nearest one is batch.events_max"),
+        ("nonsense = 1\n", "nonsense is no setting"),
+        ("app = \n", "is no TOML"),
+    ],
+)
+def test_a_wrong_file_is_told_by_its_name(tmp_path: Path, text: str, sentence: str) -> None:
+    file = tmp_path / "processor.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        load(file=file, environment={})
+    assert str(file) in str(caught.value)
+
+
+def test_variables_of_the_tests_are_no_settings() -> None:
+    assert load(environment={"PROCESSOR_TEST_KAFKA": "127.0.0.1:1"}).settings == Settings(instance=Settings().instance)
+
+
+def test_failpoints_are_taken_in_a_test() -> None:
+    settings = load(environment={"PROCESSOR_TESTING": "1", "PROCESSOR_FAILPOINTS": "after_commit->kill"}).settings
+    assert settings.failpoints == "after_commit->kill"
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError):
+        setattr(EtcdSettings(), "txn_ops_max", 1)  # noqa: B010 - the type checker refuses the plain assignment, too
+
+
+def test_the_topics_are_found_from_any_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings(schemas_dir=Path("processor")).schemas_dir.is_absolute()
+    assert Settings(schemas_dir=Path("no-such-place")).schemas_dir == Path("no-such-place")
