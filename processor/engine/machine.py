@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
 S = TypeVar("S")
-E = TypeVar("E", contravariant=True)
+E_contra = TypeVar("E_contra", contravariant=True)
 
 
 class Rejection(Protocol):
@@ -60,7 +60,7 @@ class Change(Protocol):
         ...
 
 
-class StateMachine(Protocol[S, E]):
+class StateMachine(Protocol[S, E_contra]):
     """A pure state machine over immutable states.
 
     `version` is raised whenever the same events may give another state, other rejections or other bytes.
@@ -86,7 +86,7 @@ class StateMachine(Protocol[S, E]):
         """Return the same contents with nothing marked as touched."""
         ...
 
-    def apply(self, state: S, event: E) -> "S | Rejection":
+    def apply(self, state: S, event: E_contra) -> "S | Rejection":
         """Reduce one event. The very same object comes back when nothing changed."""
         ...
 

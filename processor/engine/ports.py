@@ -28,6 +28,7 @@ from processor.engine.values import (
     Tail,
     Tidying,
     TopicFacts,
+    Undecodable,
 )
 
 
@@ -69,8 +70,8 @@ class EventDecoder(Protocol):
         """Decode and validate one record within bounded time and memory; never raises for bad input."""
         ...
 
-    def identify(self, record: Record) -> "Decoded":
-        """Return an `Undecodable` skeleton (code "", message "") with the record's cause, without decoding its value."""
+    def identify(self, record: Record) -> Undecodable:
+        """Return an `Undecodable` with the record's cause, code "" and message "", its value not decoded."""
         ...
 
 
@@ -139,6 +140,10 @@ class Store(Protocol):
         """Begin a transaction that trims and materialises; None when there is nothing to do."""
         ...
 
+    def suspects(self, snapshot: Snapshot) -> tuple[str, ...]:
+        """Return the keys of entities that were changed without the head, as far as history tells, ascending."""
+        ...
+
     def try_record(self, attempts: Attempts, *, expected_revision: int, epoch: int) -> bool:
         """Put the crash counter under the two compares. False: refused. Raises StoreUnavailable."""
         ...
@@ -180,7 +185,7 @@ class Sink(Protocol):
         ...
 
     def publish(self, records: Sequence[OutputRecord]) -> None:
-        """Publish all of them in one transaction, in this order. Raises SinkUnclear: then `open` before anything else."""
+        """Publish all of them in one transaction, in this order. Raises SinkUnclear: `open` must follow."""
         ...
 
     def tails(self) -> dict[Role, Tail]:

@@ -124,6 +124,7 @@ class Announcement(msgspec.Struct, frozen=True, gc=False):
     key: str
     type: str
     value: bytes
+    traceparent: str | None = None
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -168,7 +169,6 @@ class OutboxEntry(msgspec.Struct, frozen=True):
     announcements: tuple[Announcement, ...]
     dead_letters: tuple[DeadLetter, ...]
     commit_record: bytes
-    traceparent: str | None = None
 
 
 class StoredEntry(msgspec.Struct, frozen=True):
