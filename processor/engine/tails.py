@@ -7,7 +7,7 @@ import msgspec
 from processor.engine.compose import Identity
 from processor.engine.errors import ShardRefused
 from processor.engine.outputs import change_records, commit_record, dead_letter_records
-from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, Head, OutputRecord, Role, StoredEntry, Tail
+from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, OutputRecord, Role, StoredEntry, Tail
 
 NOTHING = (-1, -1)
 
@@ -20,21 +20,22 @@ class Reached(msgspec.Struct, frozen=True):
     dead_letters: tuple[int, int] = NOTHING
 
 
-def reached_by(tails: Mapping[Role, Tail], *, head: Head | None, outbox: Sequence[StoredEntry]) -> Reached:
-    """Return what is published.
+def reached_by(
+    tails: Mapping[Role, Tail], *, head_seq: int, announced_seq: int, outbox: Sequence[StoredEntry]
+) -> Reached:
+    """Return what is published; `head_seq` is −1 when there is no head.
 
     A partition emptied by retention is taken to stand where the commit log does; a commit log emptied too stands
-    at `head.announced_seq`, if nothing above it waits in the outbox. Raises ShardRefused when a tail is ahead of
+    at `announced_seq`, if nothing above it waits in the outbox. Raises ShardRefused when a tail is ahead of
     the head (the store was restored from an older backup), or nothing tells what was published.
     """
-    head_seq = -1 if head is None else head.seq
     for role, tail in sorted(tails.items()):
         if tail.seq is not None and tail.seq > head_seq:
             raise ShardRefused(
                 f"the output's {role} partition holds seq {tail.seq}, the store's head is at seq {head_seq}: "
                 "the store was restored from an older backup, or the topic belongs to another state"
             )
-    log = _commit_log(tails[COMMITS], head=head, outbox=outbox)
+    log = _commit_log(tails[COMMITS], head_seq=head_seq, announced_seq=announced_seq, outbox=outbox)
     return Reached(
         changes=_position(tails[CHANGES], log),
         commits=(log, 0) if log >= 0 else NOTHING,
@@ -63,17 +64,17 @@ def acknowledged(outbox: Sequence[StoredEntry], reached: Reached, identity: Iden
     return announced_seq
 
 
-def _commit_log(tail: Tail, *, head: Head | None, outbox: Sequence[StoredEntry]) -> int:
+def _commit_log(tail: Tail, *, head_seq: int, announced_seq: int, outbox: Sequence[StoredEntry]) -> int:
     if tail.seq is not None:
         return tail.seq
-    if not tail.emptied or head is None:
+    if not tail.emptied or head_seq < 0:
         return -1
-    if any(stored.entry.seq > head.announced_seq for stored in outbox):
+    if any(stored.entry.seq > announced_seq for stored in outbox):
         raise ShardRefused(
-            f"the commit log was emptied and commits above seq {head.announced_seq} wait in the outbox: "
+            f"the commit log was emptied and commits above seq {announced_seq} wait in the outbox: "
             "nothing tells what was published. Decide with: processor shards announce --again or --skip"
         )
-    return head.announced_seq
+    return announced_seq
 
 
 def _position(tail: Tail, log: int) -> tuple[int, int]:

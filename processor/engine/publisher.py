@@ -1,0 +1,161 @@
+"""Announces what is committed: strictly by seq, each record once, resuming where the output's tails say.
+
+The outbox in the store is the truth; this queue is its part that is not acknowledged yet.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+
+from processor.engine.compose import Identity
+from processor.engine.errors import OwnershipLost, SinkUnclear
+from processor.engine.limits import Limits
+from processor.engine.ports import Ownership, Sink
+from processor.engine.tails import Reached, acknowledged, reached_by, remaining
+from processor.engine.values import OutputRecord, Role, StoredEntry, Tail
+
+
+class Publisher:
+    """Queue of committed entries and the producer that empties it.
+
+    `offer`, `acknowledged_seq`, `waiting` are safe from any thread; `start`, `pump` and `close` belong to one.
+    """
+
+    def __init__(self, sink: Sink, ownership: Ownership, *, identity: Identity, limits: Limits) -> None:
+        self._sink = sink
+        self._ownership = ownership
+        self._identity = identity
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._offered = threading.Condition(self._lock)
+        self._queue: deque[tuple[StoredEntry, int]] = deque()
+        self._waiting_bytes = 0
+        self._tails: dict[Role, Tail] = {}
+        self._reached = Reached()
+        self._epoch = 0
+        self._last_seq = -1
+        self._acknowledged_seq = -1
+        self._producer_open = False
+
+    @property
+    def acknowledged_seq(self) -> int:
+        """The highest seq whose every record is in the output."""
+        return self._acknowledged_seq
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Commits and bytes that are committed and not published."""
+        with self._lock:
+            return len(self._queue), self._waiting_bytes
+
+    @property
+    def full(self) -> bool:
+        """The bound on what is committed and not published is reached: the loop has to wait."""
+        commits, size = self.waiting
+        return commits >= self._limits.pending_commits_max or size >= self._limits.pending_bytes_max
+
+    def start(self, *, epoch: int, head_seq: int, announced_seq: int, outbox: Iterable[StoredEntry]) -> None:
+        """Take over, after `open_output`: what the outbox holds beyond the tails is queued. Raises ShardRefused."""
+        entries = tuple(outbox)
+        self._epoch = epoch
+        self._last_seq = head_seq
+        self._reached = reached_by(self._tails, head_seq=head_seq, announced_seq=announced_seq, outbox=entries)
+        self._acknowledged_seq = acknowledged(entries, self._reached, self._identity, announced_seq=announced_seq)
+        with self._lock:
+            self._queue.clear()
+            self._waiting_bytes = 0
+        self.offer_all(entries)
+
+    def open_output(self, *, epoch: int) -> None:
+        """Fence every older producer, read the tails, and only then ask whether the shard is still ours.
+
+        Raises SinkUnavailable, ShardRefused, OwnershipLost, StoreUnavailable.
+        """
+        self._producer_open = False
+        self._sink.open()
+        self._tails = self._sink.tails()
+        if not self._ownership.verify(epoch):
+            raise OwnershipLost("another instance owns the shard")
+        self._producer_open = True
+
+    def offer(self, stored: StoredEntry) -> None:
+        """Queue what was just committed."""
+        size = _size(stored)
+        with self._offered:
+            self._last_seq = max(self._last_seq, stored.entry.seq)
+            self._queue.append((stored, size))
+            self._waiting_bytes += size
+            self._offered.notify()
+
+    def offer_all(self, outbox: Iterable[StoredEntry]) -> None:
+        """Queue every entry that is neither acknowledged nor queued yet (after a reload)."""
+        with self._lock:
+            known = self._queue[-1][0].entry.seq if self._queue else self._acknowledged_seq
+        for stored in outbox:
+            if stored.entry.seq > max(known, self._acknowledged_seq):
+                self.offer(stored)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until something is offered, at most this long."""
+        with self._offered:
+            if not self._queue:
+                self._offered.wait(timeout_s)
+
+    def pump(self) -> bool:
+        """Publish one group of waiting commits; False when nothing waits.
+
+        Raises SinkUnavailable (call again later), OwnershipLost, ShardRefused, StoreUnavailable.
+        """
+        if not self._producer_open:
+            self._reopen()
+        group, records = self._group()
+        if not group:
+            return False
+        if records:
+            try:
+                self._sink.publish(records)
+            except SinkUnclear:
+                self._producer_open = False
+                self._reopen()
+                return True
+        self._acknowledge(len(group), group[-1].entry.seq)
+        return True
+
+    def close(self) -> None:
+        """Throw the producer away."""
+        self._producer_open = False
+        self._sink.close()
+
+    def _reopen(self) -> None:
+        self.open_output(epoch=self._epoch)
+        with self._lock:
+            waiting = [stored for stored, _ in self._queue]
+        self._reached = reached_by(
+            self._tails, head_seq=self._last_seq, announced_seq=self._acknowledged_seq, outbox=waiting
+        )
+
+    def _group(self) -> tuple[list[StoredEntry], list[OutputRecord]]:
+        with self._lock:
+            waiting = [stored for stored, _ in self._queue]
+        group: list[StoredEntry] = []
+        records: list[OutputRecord] = []
+        for stored in waiting:
+            more = remaining(stored, self._reached, self._identity)
+            if records and len(records) + len(more) > self._limits.publish_group_records_max:
+                break
+            group.append(stored)
+            records += more
+        return group, records
+
+    def _acknowledge(self, count: int, seq: int) -> None:
+        with self._lock:
+            for _ in range(count):
+                self._waiting_bytes -= self._queue.popleft()[1]
+            self._acknowledged_seq = seq
+
+
+def _size(stored: StoredEntry) -> int:
+    entry = stored.entry
+    size = len(entry.commit_record)
+    size += sum(len(item.key) + len(item.value) for item in entry.announcements)
+    return size + sum(len(item.key or b"") + len(item.value or b"") for item in entry.dead_letters)
