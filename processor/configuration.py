@@ -15,6 +15,7 @@ import msgspec
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from processor.engine.errors import InvalidRequest
 from processor.settings import Settings, ValueFile
 
 PREFIX = "PROCESSOR_"
@@ -27,7 +28,7 @@ OptionPath = tuple[str, ...]
 Origin = Literal["flag", "environment", "file", "default"]
 
 
-class SettingsError(Exception):
+class SettingsError(InvalidRequest):
     """The settings cannot be used; `problems` are sentences."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:

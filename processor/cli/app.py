@@ -1,0 +1,50 @@
+"""All commands, put together, and the program's entry."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from cyclopts import App, CycloptsError
+
+from processor.cli import config, simulate
+from processor.cli.exits import Exit, guarded
+
+MODULES: tuple[Any, ...] = (simulate, config)
+
+
+def build() -> App:
+    """Return the application with every command group."""
+    app = App(
+        name="processor",
+        help="Control-plane state processor: events in, one guarded transaction a batch, differences out.",
+        version=config.version_line,
+        help_format="plaintext",
+        result_action="return_value",
+    )
+    for module in MODULES:
+        module.register(app)
+    return app
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    app = build()
+    try:
+        command, bound, _ = app.parse_args(list(tokens), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\nhelp: processor --help\n")
+        return Exit.USAGE
+    return guarded(lambda: command(*bound.args, **bound.kwargs))
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # who read us is gone; the interpreter must not try to flush into the closed pipe once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.OK
+    sys.exit(int(code))

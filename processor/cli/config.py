@@ -1,0 +1,63 @@
+"""`config show` and `version`."""
+
+from typing import Any
+
+from cyclopts import App
+
+from processor.cli.options import ConfigFile, Output, settings_of
+from processor.cli.output import emit_document, emit_rows
+
+
+def register(app: App) -> None:
+    """Add this group's commands."""
+    group = App(name="config", help="Settings.", result_action="return_value")
+    group.command(show)
+    app.command(group)
+    app.command(version)
+
+
+def show(*, config: ConfigFile = None, output: Output = "table") -> None:
+    """Print every setting with its effective value and where that came from; secrets are masked."""
+    import msgspec
+
+    from processor.configuration import show as shown
+
+    rows = [msgspec.to_builtins(row) for row in shown(settings_of(config))]
+    emit_rows(rows, output, columns=("variable", "value", "origin"), name="variable")
+
+
+def version(*, output: Output = "table") -> None:
+    """Print versions: the program's, the state machine's and those of the libraries that matter."""
+    facts = versions()
+    if output in {"table", "name"}:
+        emit_rows(
+            [{"name": name, "version": value} for name, value in facts.items()],
+            output,
+            columns=("name", "version"),
+            name="version",
+        )
+    else:
+        emit_document(facts, output)
+
+
+def version_line() -> str:
+    """Return what `processor --version` prints."""
+    from importlib.metadata import version as version_of
+
+    return version_of("processor")
+
+
+def versions() -> dict[str, Any]:
+    """Return name → version of what decides how this program behaves."""
+    import platform
+    from importlib.metadata import version as version_of
+
+    from processor.engine.values import LAYOUT
+
+    libraries = ("confluent-kafka", "fastavro", "grpcio", "python3-etcd3")
+    return {
+        "processor": version_line(),
+        "python": platform.python_version(),
+        "layout": LAYOUT,
+        **{name: version_of(name) for name in libraries},
+    }

@@ -1,0 +1,116 @@
+"""What commands print: tables for people, JSON, YAML and names for machines, all to stdout."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+from processor.cli.options import OutputFormat
+
+Row = Mapping[str, Any]
+COLUMN_GAP = "  "
+CELL_WIDTH_MAX = 100
+
+_COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35", "cyan": "36", "grey": "90"}
+
+
+def emit_rows(rows: Sequence[Row], output: OutputFormat, *, columns: Sequence[str], name: str) -> None:
+    """Print rows: a table of the `columns`, a JSON or YAML list of all fields, or the field `name` a line."""
+    match output:
+        case "table":
+            sys.stdout.writelines(f"{line}\n" for line in table(rows, columns))
+        case "name":
+            sys.stdout.writelines(f"{row[name]}\n" for row in rows)
+        case "json" | "yaml":
+            emit_document([dict(row) for row in rows], output)
+
+
+def emit_document(document: Any, output: OutputFormat) -> None:
+    """Print one document: JSON for `json`, YAML for everything else."""
+    if output == "json":
+        sys.stdout.write(f"{json_text(document, indent=2)}\n")
+    else:
+        sys.stdout.write(yaml_text(document))
+
+
+def emit_stream(items: Iterable[Row], output: OutputFormat, *, line: Callable[[Row], str], name: str) -> int:
+    """Print items as they come: one JSON object, YAML document or readable line each. Return how many there were."""
+    count = 0
+    for item in items:
+        count += 1
+        match output:
+            case "json":
+                text = json_text(item)
+            case "yaml":
+                text = f"---\n{yaml_text(dict(item))}".rstrip("\n")
+            case "name":
+                text = str(item[name])
+            case "table":
+                text = line(item)
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    return count
+
+
+def table(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
+    """Return the lines of a table with a heading; columns are as wide as their widest cell."""
+    cells = [[column.replace("_", " ").upper() for column in columns]]
+    cells += [[cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
+    return [
+        COLUMN_GAP.join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells
+    ]
+
+
+def cell(value: Any) -> str:
+    """Return a value as one short piece of text; nothing is `-`."""
+    if value is None or value in ("", [], {}):
+        return "-"
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case str():
+            text = value
+        case [*items] if all(isinstance(item, str | int) for item in items):
+            text = ",".join(str(item) for item in items)
+        case dict() | list():
+            text = json_text(value)
+        case _:
+            text = str(value)
+    return text if len(text) <= CELL_WIDTH_MAX else f"{text[: CELL_WIDTH_MAX - 1]}…"
+
+
+def json_text(document: Any, *, indent: int | None = None) -> str:
+    """Return JSON with sorted keys; bytes are hex."""
+    return json.dumps(document, ensure_ascii=False, indent=indent, sort_keys=True, default=_plain)
+
+
+def yaml_text(document: Any) -> str:
+    """Return YAML in block style with sorted keys."""
+    import yaml
+
+    return str(yaml.safe_dump(json.loads(json_text(document)), sort_keys=True, allow_unicode=True))
+
+
+def note(message: str) -> None:
+    """Tell people something that is no data."""
+    sys.stderr.write(f"{message}\n")
+
+
+def coloured(stream: TextIO) -> bool:
+    """Return whether colours belong on this stream: a terminal, and NO_COLOR is not set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+def paint(text: str, colour: str, *, wanted: bool) -> str:
+    """Return the text in a colour, or as it is."""
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if wanted else text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} does not go into JSON")

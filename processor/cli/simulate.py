@@ -1,0 +1,55 @@
+"""`simulate`: fold events in memory, without broker and store."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from processor.cli.exits import invalid, usage
+from processor.cli.output import json_text
+
+
+def register(app: App) -> None:
+    """Add this group's commands."""
+    app.command(simulate)
+
+
+def simulate(
+    events: Annotated[Path, Parameter(help="One event a line as JSON: type, at_ms, data; `-` is stdin.")],
+    *,
+    state: Annotated[Path | None, Parameter(help="State to begin with: the `state` of an earlier run.")] = None,
+    batch: Annotated[int, Parameter(help="Events in one batch.")] = 1,
+) -> None:
+    """Reduce a file of events and print the state, the changes and the rejections as one JSON document."""
+    from processor.cluster.simulation import simulate as run
+
+    if batch < 1:
+        raise usage("--batch: a batch holds at least one event")
+    document = run(_lines(events), state=_state(state), batch_events=batch)
+    sys.stdout.write(f"{json_text(document, indent=2)}\n")
+
+
+def _lines(path: Path) -> list[str]:
+    return sys.stdin.read().splitlines() if str(path) == "-" else _text(path).splitlines()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise usage(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise invalid(f"{path} is no UTF-8 text") from error
+
+
+def _state(path: Path | None) -> Any:
+    import json
+
+    if path is None:
+        return None
+    try:
+        document = json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise invalid(f"{path} is no JSON: {error}") from error
+    return document.get("state", document) if isinstance(document, dict) else document
