@@ -1,0 +1,116 @@
+"""Real services for the tests that ask for them, started once a session and only when asked for."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.local_servers import LocalServer, ServiceName
+from tests.services import Etcd, Kafka, ServicesMissingError, serve
+
+SERVICE_FIXTURES = {"kafka", "etcd", "own_kafka", "own_etcd"}
+CHOSEN = pytest.StashKey[list[str]]()
+LEFT_OUT = pytest.StashKey[int]()
+
+# A deadline would be a timed assertion. "fixed" draws the same examples on every run and machine.
+settings.register_profile("project", deadline=None)
+settings.register_profile("fixed", deadline=None, derandomize=True)
+settings.load_profile("project")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-services", action="store_true", help="leave out the tests that need real Kafka or etcd")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[CHOSEN] = []
+    config.stash[LEFT_OUT] = 0
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest's own -m looks at the markers
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if SERVICE_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("services")
+    if config.getoption("--no-services"):
+        left_out = [item for item in items if item.get_closest_marker("services")]
+        items[:] = [item for item in items if not item.get_closest_marker("services")]
+        config.hook.pytest_deselected(items=left_out)
+        config.stash[LEFT_OUT] = len(left_out)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    if config.getoption("--no-services"):
+        return "services: none (--no-services)"
+    rung = os.environ.get("PROCESSOR_TEST_RUNG") or "address, testcontainers, local: the first that holds"
+    return f"services: {rung}; started when a test asks for them"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash[CHOSEN]:
+        terminalreporter.write_line(f"services: {line}")
+    if config.getoption("--no-services"):
+        count = config.stash[LEFT_OUT]
+        terminalreporter.write_line(f"services: {count} tests that need real services were left out (--no-services)")
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """One real broker for the session; topics are made by the tests, under names of their own."""
+    for address in _session_server("kafka", request.config, tmp_path_factory.mktemp("services")):
+        yield Kafka(address)
+
+
+@pytest.fixture(scope="session")
+def etcd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
+    """One real etcd for the session; tests write under prefixes of their own."""
+    for address in _session_server("etcd", request.config, tmp_path_factory.mktemp("services")):
+        yield Etcd(address)
+
+
+def _session_server(service: ServiceName, config: pytest.Config, directory: Path) -> Iterator[str]:
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(serve(service, directory, os.environ))
+        except ServicesMissingError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        config.stash[CHOSEN].append(f"{service}: {server.rung}")
+        yield server.address
+
+
+@pytest.fixture
+def namespace() -> str:
+    """Return a short name that no other test of any session has, for topics and etcd prefixes."""
+    return f"test-{secrets.token_hex(5)}"
+
+
+@pytest.fixture
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LocalServer]]:
+    """Give a function that starts a broker this test may stop and kill: own_kafka("name=value", ...)."""
+    yield from _own_servers("kafka", tmp_path_factory)
+
+
+@pytest.fixture
+def own_etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LocalServer]]:
+    """Give a function that starts an etcd this test may stop and kill: own_etcd("--flag=value", ...)."""
+    yield from _own_servers("etcd", tmp_path_factory)
+
+
+def _own_servers(
+    service: ServiceName, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., LocalServer]]:
+    servers: list[LocalServer] = []
+
+    def start(*options: str) -> LocalServer:
+        server = LocalServer(service, tmp_path_factory.mktemp(f"own-{service}"), options)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
