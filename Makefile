@@ -1,0 +1,83 @@
+# Everything a person or a machine does with this project, by name. `make run` needs Python only; `make test` also needs
+# Docker, or Java with Maven and Go, for real Kafka and etcd.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: run test check fix bench services-up services-down lock clean help
+
+PYTHON ?= python3
+SERVICES ?= embedded
+DEMO_SECONDS ?= 30
+PYTEST_ARGS ?=
+
+RUN := .cache/venv
+DEV := .venv
+DEMO := .cache/demo
+SERVERS := $(PYTHON) docker/local/services.py
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: $(RUN)/project  ## play a living cluster for half a minute; SERVICES=local on real Kafka and etcd
+ifeq ($(SERVICES),local)
+	rm -rf $(DEMO)
+	trap '$(SERVERS) down --dir $(DEMO)' EXIT; \
+	$(SERVERS) up --dir $(DEMO) --kafka-port 0 --etcd-port 0; \
+	eval "$$($(SERVERS) env --dir $(DEMO))"; \
+	$(RUN)/bin/processor dev --demo --for $(DEMO_SECONDS)
+else
+	$(RUN)/bin/processor dev --demo --for $(DEMO_SECONDS)
+endif
+
+test: $(DEV)/project  ## all tests, on real Kafka and etcd; PYTEST_ARGS="-k name" for some
+	$(SERVERS) install || echo "tests that need a server use Docker, or fail and say what they miss" >&2
+	$(DEV)/bin/pytest $(PYTEST_ARGS)
+
+check: $(DEV)/project  ## format, lint, types, import contracts, and the tests that need no server
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports
+	$(DEV)/bin/pytest -q --no-services -m "not slow" --hypothesis-profile=fixed $(PYTEST_ARGS)
+
+fix: $(DEV)/project  ## format, and mend what the linter can mend
+	$(DEV)/bin/ruff format .
+	$(DEV)/bin/ruff check --fix .
+
+bench: $(DEV)/project  ## measure; results go to bench/results
+	$(DEV)/bin/python -m bench $(BENCH_ARGS)
+
+services-up:  ## start Kafka and etcd on 127.0.0.1:9092 and :2379
+	$(SERVERS) up
+	@echo 'in your shell: eval "$$($(SERVERS) env)"'
+
+services-down:  ## stop them; their data stay in .cache/services
+	$(SERVERS) down
+
+lock:  ## resolve again what pyproject.toml asks for; UPGRADE=--upgrade for the newest
+	test -x .cache/lock/bin/uv || { $(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet uv; }
+	.cache/lock/bin/uv pip compile $(UPGRADE) $(LOCK_OPTIONS) -o requirements.lock pyproject.toml - <<<'$(BUILD)'
+	.cache/lock/bin/uv pip compile $(UPGRADE) $(LOCK_OPTIONS) -o requirements-dev.lock \
+	  --extra dev -c requirements.lock pyproject.toml - <<<'$(BUILD)'
+
+clean: services-down  ## remove what was built here
+	rm -rf .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(DEV)
+
+# The project itself is built with the locked setuptools, not with one fetched for the occasion.
+BUILD := setuptools>=77
+LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+PIP_INSTALL := install --quiet --disable-pip-version-check
+NEEDS_PYTHON := 'This needs Python 3.11 or newer; "$(PYTHON)" is none. Say which one to use: make PYTHON=python3.12'
+
+$(RUN)/locked: requirements.lock
+$(DEV)/locked: requirements-dev.lock
+$(RUN)/locked $(DEV)/locked:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo $(NEEDS_PYTHON) >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip $(PIP_INSTALL) --require-hashes -r $<
+	touch $@
+
+$(RUN)/project $(DEV)/project: %/project: %/locked pyproject.toml
+	$*/bin/pip $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	touch $@
