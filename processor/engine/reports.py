@@ -19,7 +19,7 @@ class EventReport(msgspec.Struct, frozen=True):
 
 
 class StepReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One step, reported once its commit is known; `committed` False: nothing changed, positions moved in memory.
+    """One step, reported once its commit is known: events that changed nothing come with the next commit.
 
     `seconds` has a duration a phase: poll, decode, reduce (with diff), encode, commit. `overtook` counts the high
     records that went before waiting normal ones.
@@ -28,7 +28,6 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     shard: int
     epoch: int
     seq: int
-    committed: bool
     kind: CommitKind = "batch"
     committed_ms: int
     events: tuple[EventReport, ...] = ()

@@ -1,0 +1,339 @@
+"""The loop's step: prepare a batch, settle the commit under way, send the next, hand over to the publisher."""
+
+import msgspec
+
+from processor.engine.batch import Batch
+from processor.engine.breaker import Breaker
+from processor.engine.compose import Draft, Stamp, compose, largest_record
+from processor.engine.crash_counter import CrashCounter
+from processor.engine.errors import ShardRefused
+from processor.engine.health import Board
+from processor.engine.intake import Intake
+from processor.engine.parts import Parts
+from processor.engine.ports import InFlight
+from processor.engine.preparation import Prepared, Preparer
+from processor.engine.publisher import Publisher
+from processor.engine.recovery import foreign_edit, restore
+from processor.engine.reloading import Candidate, repair_draft, state_with
+from processor.engine.reports import StepReport
+from processor.engine.requests import Requests
+from processor.engine.settle import settle
+from processor.engine.takeover import TakenOver
+from processor.engine.tip import Carried, Tip
+from processor.engine.values import Commit, Refused, StoredEntry, Tidying, Undecodable
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A commit under way and what it was made from; `prepared` is None for one that no batch made."""
+
+    in_flight: InFlight
+    commit: Commit
+    draft: Draft
+    prepared: Prepared | None
+    carried: Carried
+    sent_s: float
+
+
+class Orchestrator:
+    """Runs one shard that is owned. Made with the take-over's result; then `step` again and again, `settle` last.
+
+    `step` may raise OwnershipLost, ShardRefused, or Retry at any point: after Retry call it again.
+    """
+
+    def __init__(self, parts: Parts, taken: TakenOver, *, epoch: int, publisher: Publisher, board: Board) -> None:
+        self._parts = parts
+        self._epoch = epoch
+        self._publisher = publisher
+        self._board = board
+        self._intake = Intake(parts.source, limits=parts.limits, clock=parts.clock)
+        self._counter = CrashCounter(parts.store, parts.limits)
+        self._preparer = Preparer(parts, self._intake)
+        self._breaker = Breaker(parts.limits)
+        self._requests = Requests(parts, board)
+        self._commit_ids = 0
+        self._conflicts = 0
+        self._sent: Sent | None = None
+        self._stale: tuple[Candidate, ...] = ()
+        self._quiet_since_s = self._seen_s = parts.clock.monotonic_s()
+        self._head, self._revision = taken.head, taken.revision
+        self._state, self._images = taken.restored.state, taken.restored.images
+        self._tip = Tip(self._state, taken.positions)
+        self._counter.begin(taken.snapshot)
+        self._intake.rewind(taken.positions)
+        self._show()
+        if taken.upgrade is not None:
+            self._dispatch(taken.upgrade, None)
+            self.settle()
+
+    def step(self) -> StepReport | None:
+        """Process one batch; return the report of the commit that became known, None when there is none."""
+        if self._stale:
+            self._reload()
+        prepared = self._prepare()
+        report = self.settle()
+        if self._stale:
+            return report
+        if prepared is not None:
+            self._take_up(prepared)
+        if self._carried_too_long():
+            self._dispatch(self._carried_draft(), None)
+        elif prepared is None and self._sent is None:
+            self._keep_house()
+        if not self._may_speculate():
+            report = self.settle() or report
+        return report
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is under way, held back or carried."""
+        return self._sent is None and not self._stale and not self._tip.carried.ranges and not self._breaker.open
+
+    def wait(self) -> None:
+        """Wait for the next record for a moment; not while a commit is under way."""
+        if self._sent is None and not self._breaker.open:
+            self._intake.wait(self._parts.limits.idle_wait_ms)
+        elif self._breaker.open:
+            self._parts.clock.sleep(self._parts.limits.idle_wait_ms / 1000)
+
+    def settle(self) -> StepReport | None:
+        """Wait for the commit under way, if any, and make its outcome known; refused: the next step reloads."""
+        sent = self._sent
+        if sent is None:
+            return None
+        answer = self._requests.resolve(sent.in_flight)
+        self._sent = None
+        if isinstance(answer, Refused):
+            self._refused(answer, sent)
+            return None
+        return self._committed(sent, answer.revision)
+
+    # -- preparing -------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> Prepared | None:
+        if not self._breaker.may_try(self._parts.clock.monotonic_s()):
+            return None
+        if self._sent is not None and not self._may_speculate():
+            return None
+        one = self._counter.careful or self._breaker.open
+        batch, polled_s, decoded_s = self._preparer.take(limit=1 if one else None)
+        if batch is not None and batch.undecoded:
+            batch = self._admitted(batch)
+        if batch is None:
+            return None
+        if self._breaker.open:
+            batch = batch.limited(1)
+        return self._preparer.prepare(batch, self._tip, self._images, polled_s=polled_s, decoded_s=decoded_s)
+
+    def _admitted(self, batch: Batch) -> Batch | None:
+        if not self._counter.careful:
+            return self._preparer.judged(batch, tried_too_often=False)
+        self._preparer.put_back(batch)
+        admitted = self._counter.admit(batch.records[0], expected_revision=self._revision, epoch=self._epoch)
+        if admitted is None:
+            self._look()
+            return None
+        self._preparer.put_back(None)
+        return self._preparer.judged(batch, tried_too_often=not admitted)
+
+    def _may_speculate(self) -> bool:
+        if not self._parts.speculate or self._counter.careful or self._breaker.open:
+            return False
+        sent = self._sent
+        if sent is None:
+            return True
+        return sent.draft.kind == "batch" and sent.draft.encoded.bytes <= self._parts.store.capacity().bytes_max
+
+    # -- sending ---------------------------------------------------------------------------------------------
+
+    def _take_up(self, prepared: Prepared) -> None:
+        """Send what was prepared; what changed nothing is carried to the next commit."""
+        if not prepared.silent:
+            self._dispatch(prepared.draft, prepared)
+            return
+        tip, draft = self._tip, prepared.draft
+        carried = Carried(
+            ranges=draft.ranges,
+            outcomes=draft.outcomes,
+            events=(*tip.carried.events, *prepared.events),
+            since_s=tip.carried.since_s if tip.carried.ranges else self._parts.clock.monotonic_s(),
+        )
+        self._tip = msgspec.structs.replace(tip, positions=draft.positions, carried=carried)
+
+    def _dispatch(self, draft: Draft, prepared: Prepared | None) -> None:
+        parts = self._parts
+        commit = compose(draft, self._stamp(), identity=parts.identity, encoder=parts.encoder)
+        if largest_record(commit) > parts.sink.record_bytes_max():
+            self._shrink(prepared)
+            return
+        sent_s = parts.clock.monotonic_s()
+        self._sent = Sent(parts.store.send(commit), commit, draft, prepared, self._tip.carried, sent_s)
+        self._tip = Tip(draft.after, draft.positions, encoded=draft.encoded)
+
+    def _stamp(self) -> Stamp:
+        return Stamp(
+            head=self._head,
+            revision=self._revision,
+            epoch=self._epoch,
+            now_ms=self._parts.clock.now_ms(),
+            commit_id=self._next_commit_id(),
+            announced_seq=self._publisher.acknowledged_seq,
+            clear_attempts=self._counter.to_clear,
+        )
+
+    def _next_commit_id(self) -> str:
+        self._commit_ids += 1
+        return f"{self._epoch}-{self._commit_ids}"
+
+    def _shrink(self, prepared: Prepared | None) -> None:
+        """One record would be too large to publish: cut the batch, or put its only event aside."""
+        if prepared is None:
+            raise ShardRefused("a record of this commit is larger than the output topics take: raise max.message.bytes")
+        batch, decoded = prepared.batch, prepared.batch.decoded[0]
+        if prepared.count > 1:
+            self._preparer.put_back(batch.limited(prepared.count // 2))
+            return
+        if isinstance(decoded, Undecodable):
+            raise ShardRefused("a dead letter is larger than the output topics take: raise max.message.bytes")
+        limit = self._parts.sink.record_bytes_max()
+        message = f"a record that this event causes is larger than {limit} bytes"
+        self._preparer.put_back(batch.replaced(0, Undecodable(decoded.cause, "transition_too_large", message)))
+
+    def _carried_too_long(self) -> bool:
+        carried, limits = self._tip.carried, self._parts.limits
+        if self._sent is not None or not carried.ranges:
+            return False
+        age_ms = (self._parts.clock.monotonic_s() - carried.since_s) * 1000
+        return age_ms >= limits.idle_commit_interval_ms or len(carried.ranges) > limits.ranges_max
+
+    def _carried_draft(self) -> Draft:
+        tip = self._tip
+        return Draft(
+            after=tip.state,
+            encoded=self._images.encode(()),
+            ranges=tip.carried.ranges,
+            outcomes=tip.carried.outcomes,
+            positions=tip.positions,
+        )
+
+    # -- settling --------------------------------------------------------------------------------------------
+
+    def _committed(self, sent: Sent, revision: int) -> StepReport:
+        commit = sent.commit
+        self._head, self._revision, self._state = commit.head, revision, sent.draft.after
+        self._images.accept(sent.draft.encoded)
+        self._tip = msgspec.structs.replace(self._tip, encoded=None)
+        self._conflicts = 0
+        if commit.clear_attempts:
+            self._counter.cleared()
+        if commit.outbox is not None:
+            self._publisher.offer(StoredEntry(commit.outbox, revision))
+        now_s = self._parts.clock.monotonic_s()
+        self._quiet_since_s = self._seen_s = now_s
+        report = self._report(sent, now_s)
+        self._breaker.see((event.outcome for event in report.events), now_s)
+        self._show()
+        for middleware in self._parts.middleware:
+            middleware(report)
+        return report
+
+    def _report(self, sent: Sent, now_s: float) -> StepReport:
+        commit, prepared = sent.commit, sent.prepared
+        entry = commit.outbox
+        seconds = dict(prepared.seconds) if prepared else {}
+        seconds["commit"] = now_s - sent.sent_s
+        batch = prepared.batch if prepared else None
+        return StepReport(
+            shard=self._parts.identity.shard,
+            epoch=self._epoch,
+            seq=commit.head.seq,
+            kind=sent.draft.kind,
+            committed_ms=commit.head.committed_ms,
+            events=(*sent.carried.events, *(prepared.events if prepared else ())),
+            changes=tuple(item.change for item in sent.draft.encoded.changes),
+            announcement_types=tuple(item.type for item in entry.announcements) if entry else (),
+            high=batch.high if batch else 0,
+            overtook=batch.overtook if batch else 0,
+            guard=sent.draft.guard,
+            conflicts=self._conflicts,
+            resends=self._requests.resends,
+            digest=commit.head.digest,
+            seconds=seconds,
+        )
+
+    def _refused(self, refused: Refused, sent: Sent | None) -> None:
+        """Drop what was built on a state that is no longer the store's; the next step reloads."""
+        settle(refused, epoch=self._epoch, committed_seq=self._head.seq)
+        self._conflicts += 1
+        if self._conflicts > self._parts.limits.conflict_retries_max:
+            raise ShardRefused(f"given up after {self._conflicts} conflicts in a row: who else writes the head?")
+        candidates: tuple[Candidate, ...] = (Candidate(self._state, self._head.digest),)
+        if sent is not None:
+            candidates += (Candidate(sent.draft.after, sent.commit.head.digest),)
+        self._stale = candidates
+        self._preparer.forget()
+
+    def _reload(self) -> None:
+        parts = self._parts
+        snapshot = parts.store.load()
+        found = Refused(snapshot.head, snapshot.head_revision, snapshot.owner_epoch)
+        settle(found, epoch=self._epoch, committed_seq=self._head.seq)
+        head = snapshot.head
+        if head is None:
+            raise ShardRefused("the head is gone")
+        restored = restore(snapshot, machine=parts.machine, encoder=parts.encoder)
+        before = state_with(head.digest, self._stale)
+        repaired = restored.digest != head.digest
+        if repaired and before is None:
+            raise foreign_edit(parts.store, snapshot, found=restored.digest)
+        parts.log("reloaded", shard=parts.identity.shard, seq=head.seq, repaired=repaired)
+        self._head, self._revision = head, snapshot.head_revision
+        self._state, self._images = restored.state, restored.images
+        self._tip = Tip(self._state, head.positions)
+        self._stale = ()
+        self._preparer.forget()
+        self._publisher.offer_all(snapshot.outbox)
+        self._intake.rewind(head.positions)
+        if repaired and before is not None:
+            self._dispatch(repair_draft(before, restored, machine=parts.machine, positions=head.positions), None)
+            self.settle()
+
+    # -- between commits -------------------------------------------------------------------------------------
+
+    def _keep_house(self) -> None:
+        """Nothing waits: look whether the shard is still ours, trim and materialise."""
+        limits, now_s = self._parts.limits, self._parts.clock.monotonic_s()
+        if (now_s - self._seen_s) * 1000 >= limits.peek_interval_ms:
+            self._look()
+        if not self._stale and (now_s - self._quiet_since_s) * 1000 >= limits.tidy_after_ms:
+            self._tidy()
+
+    def _look(self) -> None:
+        seen = self._parts.store.peek()
+        if seen.owner_epoch != self._epoch or seen.head_revision != self._revision:
+            self._refused(seen, None)
+        self._seen_s = self._parts.clock.monotonic_s()
+        self._board.put(seen_s=self._seen_s)
+
+    def _tidy(self) -> None:
+        announced_seq = max(self._head.announced_seq, self._publisher.acknowledged_seq)
+        head = msgspec.structs.replace(self._head, commit_id=self._next_commit_id(), announced_seq=announced_seq)
+        in_flight = self._parts.store.tidy(Tidying(self._revision, head))
+        if in_flight is None:
+            return
+        answer = self._requests.resolve(in_flight)
+        if isinstance(answer, Refused):
+            self._refused(answer, None)
+        else:
+            self._head, self._revision = head, answer.revision
+
+    def _show(self) -> None:
+        self._board.put(
+            phase="owner",
+            reason=f"breaker open: {self._breaker.reason()}" if self._breaker.open else "",
+            epoch=self._epoch,
+            seq=self._head.seq,
+            committed_ms=self._head.committed_ms,
+            digest=self._head.digest,
+            outbox_commits=self._publisher.waiting[0],
+            seen_s=self._seen_s,
+        )

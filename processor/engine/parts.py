@@ -1,0 +1,37 @@
+"""What a shard is run with, handed in as one value."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from processor.engine.compose import Identity
+from processor.engine.limits import Limits
+from processor.engine.machine import StateMachine
+from processor.engine.ports import Clock, Encoder, EventDecoder, Ownership, Sink, Source, Store
+from processor.engine.reports import Middleware
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """The ports, the state machine and the settings of one shard.
+
+    `start` (earliest or latest) matters at the first start only. `cluster_key`: with more than one partition, the
+    only key that records may have; None: the key is not looked at. `speculate`: reduce the next batch while a
+    commit is under way. `log` receives (event name, fields) for people.
+    """
+
+    machine: StateMachine[Any, Any]
+    decoder: EventDecoder
+    encoder: Encoder
+    store: Store
+    source: Source
+    sink: Sink
+    ownership: Ownership
+    clock: Clock
+    identity: Identity
+    limits: Limits
+    middleware: tuple[Middleware, ...] = ()
+    start: str = "earliest"
+    cluster_key: bytes | None = None
+    speculate: bool = False
+    log: Callable[..., None] = lambda _event, **_fields: None

@@ -1,0 +1,150 @@
+"""From waiting records to a reduced, encoded batch: everything of a step that needs no answer from the store."""
+
+import msgspec
+
+from processor.engine.batch import Batch
+from processor.engine.compose import Draft
+from processor.engine.images import Encoded, Images
+from processor.engine.intake import Intake
+from processor.engine.parts import Parts
+from processor.engine.positions import advanced, joined, ranges_of, runs_of
+from processor.engine.reduction import Reduction, reduce_batch
+from processor.engine.reports import EventReport
+from processor.engine.tip import Tip
+from processor.engine.values import Decoded, Record, Undecodable
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A reduced batch. `batch` is what was at hand, of which the first `count` events are in `draft`."""
+
+    batch: Batch
+    count: int
+    draft: Draft
+    silent: bool
+    events: tuple[EventReport, ...]
+    seconds: dict[str, float]
+
+
+class Preparer:
+    """Takes, decodes, reduces and encodes; keeps the rest of a batch that was cut."""
+
+    def __init__(self, parts: Parts, intake: Intake) -> None:
+        self._parts = parts
+        self._intake = intake
+        self._rest: Batch | None = None
+
+    def forget(self) -> None:
+        """Drop the rest of a cut batch: the lanes are rewound."""
+        self._rest = None
+
+    def put_back(self, batch: Batch | None) -> None:
+        """Make this the next batch, before anything new is taken."""
+        self._rest = batch
+
+    def take(self, *, limit: int | None = None) -> tuple[Batch | None, float, float]:
+        """Return the next batch and the seconds spent polling and decoding; the rest of a cut one comes first."""
+        clock = self._parts.clock
+        if self._rest is not None:
+            batch, self._rest = self._rest, None
+            return batch, 0.0, 0.0
+        began_s = clock.monotonic_s()
+        taken = self._intake.take(limit)
+        polled_s = clock.monotonic_s()
+        if taken is None:
+            return None, polled_s - began_s, 0.0
+        decode = self._undecoded if limit else self._decode
+        batch = Batch(
+            records=taken.records,
+            decoded=tuple([decode(record) for record in taken.records]),
+            high=taken.high,
+            overtook=taken.overtook,
+            guard=taken.guard,
+        )
+        return batch, polled_s - began_s, clock.monotonic_s() - polled_s
+
+    def judged(self, batch: Batch, *, tried_too_often: bool) -> Batch:
+        """Return a carefully taken batch of one with its record decoded, or put aside undecoded."""
+        record = batch.records[0]
+        if tried_too_often:
+            cause = self._parts.decoder.identify(record).cause
+            message = f"the process ended {self._parts.limits.crash_attempts_max - 1} times while it held this record"
+            return batch.replaced(0, Undecodable(cause, "process_crash", message))
+        return batch.replaced(0, self._decode(record))
+
+    def prepare(self, batch: Batch, tip: Tip, images: Images, *, polled_s: float, decoded_s: float) -> Prepared:
+        """Reduce as much of the batch as one commit carries; the rest becomes the next batch."""
+        clock = self._parts.clock
+        began_s = clock.monotonic_s()
+        reduction = self._reduce(batch, tip, batch.limit or len(batch))
+        reduced_s = clock.monotonic_s()
+        encoded = images.encode(reduction.changes, on=tip.encoded)
+        bytes_max = self._parts.store.capacity().bytes_max
+        while len(reduction.outcomes) > 1 and encoded.bytes + _dead_bytes(batch, reduction) > bytes_max:
+            reduction = self._reduce(batch, tip, len(reduction.outcomes) // 2)
+            encoded = images.encode(reduction.changes, on=tip.encoded)
+        count = len(reduction.outcomes)
+        self._rest = batch.rest(count)
+        ended_s = clock.monotonic_s()
+        self._intake.learn(events=count, work_ms=(ended_s - began_s + decoded_s) * 1000)
+        return Prepared(
+            batch=batch,
+            count=count,
+            draft=_draft(batch, reduction, encoded, tip),
+            silent=reduction.silent,
+            events=_events(batch, reduction),
+            seconds={
+                "poll": polled_s,
+                "decode": decoded_s,
+                "reduce": reduced_s - began_s,
+                "encode": ended_s - reduced_s,
+            },
+        )
+
+    def _reduce(self, batch: Batch, tip: Tip, limit: int) -> Reduction:
+        entities_max = self._parts.store.capacity().entities_max
+        return reduce_batch(self._parts.machine, tip.state, batch.decoded[:limit], entities_max=entities_max)
+
+    def _decode(self, record: Record) -> Decoded:
+        key = self._parts.cluster_key
+        if key is not None and record.key is not None and record.key != key:
+            cause = self._parts.decoder.identify(record).cause
+            return Undecodable(cause, "wrong_cluster", f"this partition holds cluster {key.decode()}")
+        return self._parts.decoder.decode(record)
+
+    def _undecoded(self, record: Record) -> Decoded:
+        return self._parts.decoder.identify(record)
+
+
+def _draft(batch: Batch, reduction: Reduction, encoded: Encoded, tip: Tip) -> Draft:
+    records = batch.records[: len(reduction.outcomes)]
+    ranges = ranges_of(records, tip.positions)
+    only = batch.decoded[0].cause if len(records) == 1 and not tip.carried.ranges else None
+    return Draft(
+        after=reduction.after,
+        encoded=encoded,
+        rejections=tuple(rejection for _, rejection in reduction.rejections),
+        dead=tuple((batch.records[index], why) for index, why in reduction.dead),
+        ranges=joined(tip.carried.ranges, ranges),
+        outcomes=runs_of(reduction.outcomes, after=tip.carried.outcomes),
+        positions=advanced(tip.positions, ranges),
+        traceparent=only.traceparent if only else None,
+        guard=batch.guard,
+    )
+
+
+def _events(batch: Batch, reduction: Reduction) -> tuple[EventReport, ...]:
+    whys = {index: (item.code, item.message) for index, item in reduction.rejections}
+    whys |= {index: (item.code, item.message) for index, item in reduction.dead}
+    return tuple(
+        [
+            EventReport(decoded.cause, outcome, record.timestamp_ms, *whys.get(index, ()))
+            for index, (record, decoded, outcome) in enumerate(
+                zip(batch.records, batch.decoded, reduction.outcomes, strict=False)
+            )
+        ]
+    )
+
+
+def _dead_bytes(batch: Batch, reduction: Reduction) -> int:
+    records = [batch.records[index] for index, _ in reduction.dead]
+    return sum(len(record.value or b"") + sum(len(value or b"") for _, value in record.headers) for record in records)

@@ -1,0 +1,56 @@
+"""From a snapshot to a state that may be built upon: decoded, summed again and compared with the head."""
+
+from typing import Any
+
+import msgspec
+
+from processor.engine.digest import digest_hex
+from processor.engine.errors import ShardRefused
+from processor.engine.images import Images
+from processor.engine.machine import StateMachine
+from processor.engine.ports import Encoder, Store
+from processor.engine.values import LAYOUT, Head, Snapshot
+
+NAMED_MAX = 20
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """The decoded state, its images, and the digest that they sum up to (32 hex digits)."""
+
+    state: Any
+    images: Images
+    digest: str
+
+
+def restore(snapshot: Snapshot, *, machine: StateMachine[Any, Any], encoder: Encoder) -> Restored:
+    """Decode every entity and sum the digest again. Raises ShardRefused for what this build cannot read."""
+    values = dict(snapshot.entities)
+    state = machine.load((key, encoder.decode(key, value)) for key, value in snapshot.entities)
+    images = Images(encoder)
+    current = snapshot.head is not None and snapshot.head.reducer_version == machine.version
+    images.load(machine.entities(state), values if current else {})
+    return Restored(state, images, digest_hex(images.digest))
+
+
+def check_versions(head: Head, *, reducer_version: int) -> None:
+    """Raise ShardRefused when the store was written by something newer than this build."""
+    if head.layout > LAYOUT:
+        raise ShardRefused(f"the store has layout {head.layout}, this build knows {LAYOUT}: run a newer build")
+    if head.reducer_version > reducer_version:
+        raise ShardRefused(
+            f"the state was made by reducer version {head.reducer_version}, this build has {reducer_version}: "
+            "run a newer build"
+        )
+
+
+def foreign_edit(store: Store, snapshot: Snapshot, *, found: str) -> ShardRefused:
+    """Return the refusal of a state that does not have its head's digest, naming what was edited."""
+    head = snapshot.head
+    expected = head.digest if head else "none"
+    named = store.suspects(snapshot)
+    shown = ", ".join(named[:NAMED_MAX]) or "nothing that is still there (something was removed)"
+    more = f" and {len(named) - NAMED_MAX} more" if len(named) > NAMED_MAX else ""
+    return ShardRefused(
+        f"the state's digest is {found}, its head says {expected}: changed without the head: {shown}{more}. "
+        "To accept what stands there: processor shards adopt SHARD --execute"
+    )

@@ -1,0 +1,187 @@
+"""One shard's life in this process: stand by, take over, run, hand over; refuse what must not be run."""
+
+from collections.abc import Callable
+
+from processor.engine.errors import OwnershipLost, Retry, ShardRefused
+from processor.engine.health import Board
+from processor.engine.orchestrator import Orchestrator
+from processor.engine.parts import Parts
+from processor.engine.publisher import Publisher
+from processor.engine.requests import Requests
+from processor.engine.takeover import take_over
+
+
+class ShardRunner:
+    """Runs until `stopping` says so. Every operating error ends in a pause, a new campaign or a refusal with its reason."""
+
+    def __init__(self, parts: Parts, *, stopping: Callable[[], bool], once: bool = False) -> None:
+        self._parts = parts
+        self._stopping = stopping
+        self._once = once
+        self._done = False
+        self._pause_ms = parts.limits.retry_pause_ms
+        self.board = Board(parts.identity.shard)
+
+    def run(self) -> None:
+        """Own the shard whenever nobody else does; return when stopping, with the shard handed over."""
+        try:
+            while not self._ended():
+                epoch = self._campaign()
+                if epoch is not None:
+                    self._own(epoch)
+        finally:
+            self._parts.ownership.close()
+            self.board.put(phase="stopped")
+
+    def _ended(self) -> bool:
+        return self._done or self._stopping()
+
+    def _campaign(self) -> int | None:
+        try:
+            epoch = self._parts.ownership.campaign()
+        except Retry as error:
+            self._pause(error)
+            return None
+        if epoch is None:
+            self.board.put(phase="standby", reason="", seen_s=self._parts.clock.monotonic_s())
+            self._parts.clock.sleep(self._parts.limits.standby_interval_ms / 1000)
+        return epoch
+
+    def _own(self, epoch: int) -> None:
+        parts = self._parts
+        publisher = Publisher(parts.sink, parts.ownership, identity=parts.identity, limits=parts.limits)
+        clean = False
+        try:
+            orchestrator = self._taken_over(epoch, publisher)
+            if orchestrator is not None:
+                self._loop(orchestrator, publisher)
+                clean = self._hand_over(orchestrator, publisher)
+        except OwnershipLost as lost:
+            parts.log("ownership_lost", shard=parts.identity.shard, epoch=epoch, reason=str(lost))
+            self.board.put(phase="standby", reason="")
+        except ShardRefused as refused:
+            self._refuse(epoch, refused)
+        finally:
+            publisher.close()
+            self._release(epoch, clean=clean)
+        if self.board.health.phase == "refused":
+            self._await_a_person()
+
+    def _taken_over(self, epoch: int, publisher: Publisher) -> Orchestrator | None:
+        parts = self._parts
+        self.board.put(phase="starting", epoch=epoch)
+        began_s = parts.clock.monotonic_s()
+        while not self._stopping():
+            try:
+                taken = take_over(parts, epoch=epoch, publisher=publisher, requests=Requests(parts, self.board))
+            except Retry as error:
+                self._check_lease()
+                self._pause(error)
+                continue
+            self._recovered()
+            took_ms = round((parts.clock.monotonic_s() - began_s) * 1000)
+            parts.log("shard_taken_over", shard=parts.identity.shard, epoch=epoch, seq=taken.head.seq, took_ms=took_ms)
+            return Orchestrator(parts, taken, epoch=epoch, publisher=publisher, board=self.board)
+        return None
+
+    def _loop(self, orchestrator: Orchestrator, publisher: Publisher) -> None:
+        announcer = Announcer(self._parts, publisher, self.board)
+        while not self._ended():
+            self._check_lease()
+            try:
+                announcer.announce()
+                if publisher.full:
+                    self._pause(Retry("the output is behind: too many commits wait to be published"))
+                    continue
+                report = orchestrator.step()
+            except Retry as error:
+                self._pause(error)
+                continue
+            self._recovered()
+            if report is None:
+                if self._once and orchestrator.idle and not publisher.waiting[0]:
+                    self._done = True
+                orchestrator.wait()
+
+    def _hand_over(self, orchestrator: Orchestrator, publisher: Publisher) -> bool:
+        """Finish what is under way and publish it; what cannot be published stays in the outbox for the next owner."""
+        try:
+            orchestrator.settle()
+            while publisher.pump():
+                pass
+        except Retry as error:
+            self._parts.log("handed_over_unpublished", shard=self._parts.identity.shard, reason=str(error))
+        return True
+
+    def _release(self, epoch: int, *, clean: bool) -> None:
+        try:
+            self._parts.ownership.release(epoch, clean=clean)
+        except Retry as error:
+            self._parts.log("release_failed", shard=self._parts.identity.shard, reason=str(error))
+
+    def _refuse(self, epoch: int, refused: ShardRefused) -> None:
+        self._parts.log("shard_refused", shard=self._parts.identity.shard, epoch=epoch, reason=str(refused))
+        self.board.put(phase="refused", reason=str(refused))
+        self._done = self._once
+
+    def _await_a_person(self) -> None:
+        """Wait until somebody changed the head; no new campaign before."""
+        refused_at = self._head_revision()
+        while not self._ended():
+            self._parts.clock.sleep(self._parts.limits.peek_interval_ms / 1000)
+            revision = self._head_revision()
+            if refused_at is None:
+                refused_at = revision
+            elif revision is not None and revision != refused_at:
+                return
+
+    def _head_revision(self) -> int | None:
+        try:
+            return self._parts.store.peek().head_revision
+        except Retry:
+            return None
+
+    def _check_lease(self) -> None:
+        if not self._parts.ownership.alive():
+            raise OwnershipLost("the lease ran out")
+
+    def _pause(self, error: Retry) -> None:
+        reason = str(error)
+        if self.board.health.reason != reason:
+            self._parts.log("paused", shard=self._parts.identity.shard, reason=reason)
+        self.board.put(reason=reason)
+        self._parts.clock.sleep(self._pause_ms / 1000)
+        self._pause_ms = min(2 * self._pause_ms, self._parts.limits.retry_pause_max_ms)
+
+    def _recovered(self) -> None:
+        if self._pause_ms == self._parts.limits.retry_pause_ms:
+            return
+        self._pause_ms = self._parts.limits.retry_pause_ms
+        self.board.put(reason="")
+        self._parts.log("resumed", shard=self._parts.identity.shard)
+
+
+class Announcer:
+    """Publishes from the loop's own thread; while the output is away it waits ever longer and commits go on."""
+
+    def __init__(self, parts: Parts, publisher: Publisher, board: Board) -> None:
+        self._parts = parts
+        self._publisher = publisher
+        self._board = board
+        self._not_before_s = 0.0
+        self._pause_ms = parts.limits.retry_pause_ms
+
+    def announce(self) -> None:
+        """Publish what waits, one group. Raises OwnershipLost, ShardRefused."""
+        clock, limits = self._parts.clock, self._parts.limits
+        if clock.monotonic_s() < self._not_before_s:
+            return
+        try:
+            self._publisher.pump()
+        except Retry as error:
+            if self._pause_ms == limits.retry_pause_ms:
+                self._parts.log("output_away", shard=self._parts.identity.shard, reason=str(error))
+            self._not_before_s = clock.monotonic_s() + self._pause_ms / 1000
+            self._pause_ms = min(2 * self._pause_ms, limits.retry_pause_max_ms)
+            return
+        self._pause_ms = limits.retry_pause_ms
