@@ -1,0 +1,220 @@
+"""The operator: a script that shows everything once, then a life of small decisions."""
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any, Self
+
+import msgspec
+
+from processor.demo.fleet import GIBIBYTE, Place
+from processor.demo.notices import Event, Garbage
+
+RESYNC_EVENTS = 1200
+REVISION_MAX = 10_000
+DEMO_POLICY = Event(
+    "PolicyChanged",
+    {
+        "retry_interval_ms": 3000,
+        "retry_limit": 10,
+        "tombstone_ttl_ms": 8000,
+        "scale_down_stabilisation_ms": 2000,
+        "model_autoscaling": True,
+        "server_autoscaling": True,
+        "pack_servers": False,
+    },
+)
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """Empty a server replica before it goes."""
+
+    place: Place
+
+
+class Die(msgspec.Struct, frozen=True):
+    """Lose a server replica without warning."""
+
+    place: Place
+
+
+Action = Event | Garbage | Drain | Die
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """A model as its owner wants it; memory in bytes."""
+
+    model: str
+    requirement: str
+    memory: int
+    replicas: int = 1
+    replicas_max: int = 3
+    revision: int = 1
+    generation: int = 1
+
+    def load(self) -> Event:
+        """Return the request to load it."""
+        return Event(
+            "ModelLoadRequested",
+            {
+                "model": self.model,
+                "generation": self.generation,
+                "spec": {
+                    "uri": f"s3://models/{self.model}/{self.revision}",
+                    "requirements": [self.requirement],
+                    "memory": self.memory,
+                },
+                "deployment": {"replicas": self.replicas, "min_replicas": 1, "max_replicas": self.replicas_max},
+            },
+        )
+
+    def unload(self) -> Event:
+        """Return the request to unload it."""
+        return Event("ModelUnloadRequested", {"model": self.model, "generation": self.generation})
+
+    def next(self, **changes: Any) -> Self:
+        """Return the definition after a change by its owner."""
+        return msgspec.structs.replace(self, generation=self.generation + 1, **changes)
+
+
+CATALOGUE = (
+    Definition("iris", "sklearn", 1 * GIBIBYTE),
+    Definition("income", "sklearn", 2 * GIBIBYTE, replicas=2),
+    Definition("churn", "xgboost", 3 * GIBIBYTE),
+    Definition("digits", "torch", 12 * GIBIBYTE),
+    Definition("whisper", "cuda", 20 * GIBIBYTE, replicas=2),
+)
+IRIS, INCOME, CHURN, DIGITS, WHISPER = CATALOGUE
+
+TRIAGE = Event(
+    "PipelineLoadRequested",
+    {
+        "pipeline": "triage",
+        "generation": 1,
+        "steps": [{"name": "iris"}, {"name": "churn", "inputs": ["iris.outputs"]}],
+        "output": {"steps": ["churn"]},
+        "allow_cycles": False,
+    },
+)
+DUEL = Event(
+    "ExperimentStartRequested",
+    {
+        "experiment": "duel",
+        "generation": 1,
+        "default": "iris",
+        "candidates": [{"name": "iris", "weight": 70}, {"name": "income", "weight": 30}],
+    },
+)
+UNDECODABLE = Garbage(b"\xc3\x01this is no event")
+INVALID = Event("ModelLoadRequested", {"model": "No Such Name!", "spec": {"uri": "s3://models/none"}})
+STALE = Event("ModelUnloadRequested", {"model": "income", "generation": 1})
+
+
+class Operator(msgspec.Struct, frozen=True):
+    """Who wants what: the definitions of the models that are to be loaded."""
+
+    loaded: Mapping[str, Definition] = {}
+    unloaded: Mapping[str, Definition] = {}
+
+    def wants(self, definition: Definition) -> Self:
+        """Remember that a model is to be loaded like this."""
+        others = {name: one for name, one in self.unloaded.items() if name != definition.model}
+        return msgspec.structs.replace(self, loaded={**self.loaded, definition.model: definition}, unloaded=others)
+
+    def forgets(self, model: str) -> Self:
+        """Remember that a model is to be unloaded."""
+        gone = self.loaded[model]
+        others = {name: one for name, one in self.loaded.items() if name != model}
+        return msgspec.structs.replace(self, loaded=others, unloaded={**self.unloaded, model: gone})
+
+
+class Cue(msgspec.Struct, frozen=True):
+    """What happens `at_ms` after the start."""
+
+    at_ms: int
+    actions: tuple[Action, ...]
+
+
+def script() -> tuple[tuple[Cue, ...], Operator]:
+    """Return the opening, which shows everything once, and what the operator wants at its end."""
+    second_iris = IRIS.next(revision=2)
+    second_income = INCOME.next(replicas=3)
+    wanted = (second_iris, second_income, CHURN, WHISPER)
+    cues = (
+        Cue(0, (DEMO_POLICY,)),
+        Cue(300, (IRIS.load(), INCOME.load(), CHURN.load())),
+        Cue(900, (WHISPER.load(),)),
+        Cue(1300, (TRIAGE, DUEL)),
+        Cue(1700, (second_income.load(),)),
+        Cue(2000, (UNDECODABLE, INVALID, STALE)),
+        Cue(2300, (second_iris.load(),)),
+        Cue(2800, (Drain(("cpu", 1)),)),
+        Cue(3300, _resync(wanted, Drain(("edge", 0)))),
+        Cue(4000, (Die(("cpu", 0)),)),
+        Cue(4600, (DIGITS.load(),)),
+        Cue(5400, (DIGITS.unload(),)),
+    )
+    operator = Operator()
+    for definition in (*wanted, DIGITS):
+        operator = operator.wants(definition)
+    return cues, operator.forgets("digits")
+
+
+def improvise(operator: Operator, places: tuple[Place, ...], random: Random) -> tuple[Operator, tuple[Action, ...]]:
+    """Decide one small thing; `places` are the server replicas that are there now."""
+    choice = random.choices(
+        ("update", "resize", "unload", "load", "scale", "drain", "die", "resync", "stale"),
+        weights=(5, 4, 2, 4, 2, 2, 1.5, 0.7, 0.5),
+    )[0]
+    if choice in {"drain", "die"}:
+        return operator, _trouble(choice, places, random)
+    if choice == "load":
+        return _load(operator, random)
+    if not operator.loaded:
+        return operator, ()
+    return _change(operator, choice, operator.loaded[random.choice(sorted(operator.loaded))], random)
+
+
+def _change(
+    operator: Operator, choice: str, definition: Definition, random: Random
+) -> tuple[Operator, tuple[Action, ...]]:
+    match choice:
+        case "update":
+            changed = definition.next(revision=definition.revision % REVISION_MAX + 1)
+            return operator.wants(changed), (changed.load(),)
+        case "resize":
+            changed = definition.next(replicas=random.randint(1, definition.replicas_max))
+            return operator.wants(changed), (changed.load(),)
+        case "unload":
+            return operator.forgets(definition.model), (definition.unload(),)
+        case "scale":
+            direction = random.choice(("up", "down"))
+            data = {"model": definition.model, "version": definition.revision, "direction": direction}
+            return operator, (Event("ModelScaleRequested", data),)
+        case "stale":
+            old = msgspec.structs.replace(definition, generation=max(1, definition.generation - 1))
+            return operator, (old.load(),)
+        case _:
+            return operator, _resync(tuple(operator.loaded.values()), None)
+
+
+def _load(operator: Operator, random: Random) -> tuple[Operator, tuple[Action, ...]]:
+    if not operator.unloaded:
+        return operator, ()
+    again = operator.unloaded[random.choice(sorted(operator.unloaded))].next()
+    return operator.wants(again), (again.load(),)
+
+
+def _trouble(choice: str, places: tuple[Place, ...], random: Random) -> tuple[Action, ...]:
+    """Return trouble for one replica; the last one of all is left in peace."""
+    if len(places) < 2:
+        return ()
+    place = random.choice(sorted(places))
+    return (Drain(place),) if choice == "drain" else (Die(place),)
+
+
+def _resync(definitions: tuple[Definition, ...], in_the_middle: Action | None) -> tuple[Action, ...]:
+    """Return every request again and again, as a controller sends them that lost track: a flood on the normal topic."""
+    repeats = [definitions[n % len(definitions)].load() for n in range(RESYNC_EVENTS)]
+    half = len(repeats) // 2
+    between: list[Action] = [in_the_middle] if in_the_middle else [DEMO_POLICY]
+    return (*repeats[:half], *between, *repeats[half:])
