@@ -1,0 +1,77 @@
+"""How to reach the brokers, which topics and partitions belong to a shard, and what is common to all clients."""
+
+import logging
+from collections.abc import Mapping
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException
+
+from processor.engine.values import HIGH, LaneName, Role
+
+Property = str | int | float | bool
+
+LOGGER = logging.getLogger("processor.kafka")
+
+
+class KafkaConnection(msgspec.Struct, frozen=True):
+    """Where the brokers are; `extra` are librdkafka properties, handed on as they are.
+
+    `embedded`: the brokers are librdkafka's mock cluster, which has no admin API.
+    """
+
+    bootstrap_servers: str
+    extra: Mapping[str, Property] = {}
+    embedded: bool = False
+
+    def properties(self, tuned: Mapping[str, Property], required: Mapping[str, Property]) -> dict[str, Property]:
+        """Return client properties: `extra` may change what is tuned, never what correctness rests on."""
+        return {**tuned, **self.extra, "bootstrap.servers": self.bootstrap_servers, **required}
+
+
+class ShardTopics(msgspec.Struct, frozen=True):
+    """The topics of a shard by role and its partitions of them."""
+
+    high: str
+    normal: str
+    changes: str
+    commits: str
+    dead_letters: str
+    input_partitions: tuple[int, ...]
+    output_partition: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All five topics."""
+        return (self.high, self.normal, self.changes, self.commits, self.dead_letters)
+
+    @property
+    def inputs(self) -> dict[LaneName, str]:
+        """The input topic of each lane."""
+        return {"high": self.high, "normal": self.normal}
+
+    @property
+    def outputs(self) -> dict[Role, str]:
+        """The output topic of each role."""
+        return {"changes": self.changes, "commits": self.commits, "dead-letters": self.dead_letters}
+
+    def lane_of(self, topic: str) -> LaneName:
+        """Return the lane of an input topic."""
+        return HIGH if topic == self.high else "normal"
+
+
+def cause_of(failure: BaseException) -> str:
+    """Return what librdkafka says about a failure, with the name of its code."""
+    error = failure.args[0] if isinstance(failure, KafkaException) and failure.args else None
+    return words_of(error) if isinstance(error, KafkaError) else f"{type(failure).__name__}: {failure}"
+
+
+def words_of(error: KafkaError) -> str:
+    """Return an error's text and the name of its code."""
+    return f"{error.str()} ({error.name()})"
+
+
+def code_of(failure: KafkaException) -> int:
+    """Return librdkafka's error code of an exception."""
+    error: KafkaError = failure.args[0]
+    code: int = error.code()
+    return code

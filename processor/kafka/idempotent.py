@@ -1,0 +1,86 @@
+"""The shard's outputs for the lowest latency: idempotent, without transactions.
+
+Nothing is fenced and nothing is hidden: readers drop what is at or below the last `processor-number` they saw.
+"""
+
+from collections.abc import Sequence
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from processor.engine.errors import SinkUnclear
+from processor.engine.values import OutputRecord, Role, Tail
+from processor.kafka.connection import LOGGER, KafkaConnection, ShardTopics, cause_of, words_of
+from processor.kafka.output import Output
+from processor.kafka.sink import SinkTimeouts
+
+
+class IdempotentSink:
+    """The port `Sink` on Kafka without transactions; `writer` names the shard."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topics: ShardTopics,
+        writer: str,
+        timeouts: SinkTimeouts = SinkTimeouts(),  # noqa: B008 - frozen
+    ) -> None:
+        self._output = Output(connection, topics, writer)
+        self._timeouts = timeouts
+        self._producer: Producer | None = None
+        self._failures: list[str] = []
+
+    def record_bytes_max(self) -> int:
+        """Return the largest record (key, value, headers) that may be published. Raises SinkUnavailable."""
+        return self._output.record_bytes_max()
+
+    def open(self) -> None:
+        """Make a new producer. Raises SinkUnavailable."""
+        self._discard()
+        self._output.read_limits()
+        # Without the guarantee a record that failed could be overtaken by those behind it.
+        required = {"enable.idempotence": True, "enable.gapless.guarantee": True, "linger.ms": 0}
+        self._failures = []
+        self._producer = Producer(self._output.producer_properties(required), logger=LOGGER)
+
+    def publish(self, records: Sequence[OutputRecord]) -> None:
+        """Publish all of them in this order and wait until they are acknowledged. Raises SinkUnclear."""
+        producer = self._producer
+        if producer is None:
+            raise SinkUnclear("no producer is open")
+        try:
+            for record in records:
+                self._produce(producer, record)
+            waiting = producer.flush(self._timeouts.request_s)
+        except (KafkaException, SystemError, BufferError) as failure:
+            self._discard()
+            raise SinkUnclear(f"not everything was acknowledged: {cause_of(failure)}") from failure
+        if waiting or self._failures:
+            self._discard()
+            raise SinkUnclear(f"{waiting} records without an answer, failures: {self._failures[:1]}")
+
+    def tails(self) -> dict[Role, Tail]:
+        """Read the last data record of each output partition. Raises SinkUnavailable, ShardRefused."""
+        return self._output.tails(self._timeouts.tails_s)
+
+    def close(self) -> None:
+        """Throw the producer away; safe to call twice."""
+        self._discard()
+        self._output.close()
+
+    def _produce(self, producer: Producer, record: OutputRecord) -> None:
+        arguments = self._output.produce_arguments(record)
+        try:
+            producer.produce(**arguments, on_delivery=self._note)
+        except BufferError:
+            producer.poll(self._timeouts.request_s)
+            producer.produce(**arguments, on_delivery=self._note)
+
+    def _note(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failures.append(words_of(error))
+
+    def _discard(self) -> None:
+        # What is still queued must not be sent by a producer that nobody waits for.
+        if self._producer is not None:
+            self._producer.purge(blocking=False)
+        self._producer = None

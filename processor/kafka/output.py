@@ -1,0 +1,83 @@
+"""The shard's partition of the three output topics: how large a record may be and what was published last."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource
+
+from processor.engine.errors import SinkUnavailable
+from processor.engine.values import OutputRecord, Role, Tail
+from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, cause_of
+from processor.kafka.records import produce_arguments
+from processor.kafka.tail import TailReader
+
+DESCRIBE_TIMEOUT_S = 10.0
+# Room for what the producer and the broker put around a record.
+RECORD_OVERHEAD_BYTES = 4_096
+# The topics are to decide, so the producer's own limit is above every sensible one of theirs.
+PRODUCER_BYTES_MAX = 8_388_608
+BATCH_BYTES_MAX = 1_000_000
+EMBEDDED_RECORD_BYTES_MAX = 1_000_000
+
+TUNED: dict[str, Property] = {
+    "compression.type": "lz4",
+    "linger.ms": 1,
+    "message.max.bytes": PRODUCER_BYTES_MAX,
+    "queue.buffering.max.messages": 1_000_000,
+}
+
+
+class Output:
+    """The output side of a shard; whatever writes to it holds one."""
+
+    def __init__(self, connection: KafkaConnection, topics: ShardTopics, writer: str) -> None:
+        self.connection = connection
+        self._topics = topics.outputs
+        self._partition = topics.output_partition
+        self._writer = writer
+        self._topic_bytes_max: int | None = None
+        self._tail_reader: TailReader | None = None
+
+    def record_bytes_max(self) -> int:
+        """Return the largest record that every one of the topics takes. Raises SinkUnavailable."""
+        if self._topic_bytes_max is None:
+            self.read_limits()
+        producer_bytes_max = int(self.connection.properties(TUNED, {})["message.max.bytes"])
+        return min(self._topic_bytes_max or 0, producer_bytes_max) - RECORD_OVERHEAD_BYTES
+
+    def read_limits(self) -> None:
+        """Ask the broker again what the topics take. Raises SinkUnavailable."""
+        limits = [EMBEDDED_RECORD_BYTES_MAX] if self.connection.embedded else self._limits()
+        self._topic_bytes_max = min(limits)
+
+    def producer_properties(self, required: Mapping[str, Property]) -> dict[str, Property]:
+        """Return a producer's properties: acknowledged by all replicas, no batch larger than a topic takes."""
+        batch = {"batch.size": min(BATCH_BYTES_MAX, self.record_bytes_max())}
+        return self.connection.properties({**TUNED, **batch}, {**required, "acks": "all"})
+
+    def produce_arguments(self, record: OutputRecord) -> dict[str, Any]:
+        """Return the keyword arguments of `produce` for this record."""
+        return produce_arguments(record, self._topics[record.role], self._partition)
+
+    def tails(self, timeout_s: float) -> dict[Role, Tail]:
+        """Return the last data record of each partition. Raises SinkUnavailable, ShardRefused."""
+        if self._tail_reader is None:
+            places = {role: (topic, self._partition) for role, topic in self._topics.items()}
+            self._tail_reader = TailReader(self.connection, f"{self._writer}-tails", places)
+        return self._tail_reader.read(timeout_s)
+
+    def close(self) -> None:
+        """Leave; safe to call twice."""
+        if self._tail_reader is not None:
+            self._tail_reader.close()
+            self._tail_reader = None
+
+    def _limits(self) -> Iterable[int]:
+        client = AdminClient(self.connection.properties({}, {}), logger=LOGGER)
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in self._topics.values()]
+        try:
+            answers = client.describe_configs(resources, request_timeout=DESCRIBE_TIMEOUT_S).values()
+            return [int(answer.result(DESCRIBE_TIMEOUT_S)["max.message.bytes"].value) for answer in answers]
+        except (KafkaException, TimeoutError) as failure:
+            raise SinkUnavailable(f"the output topics' limits cannot be read: {cause_of(failure)}") from failure

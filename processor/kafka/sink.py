@@ -1,0 +1,128 @@
+"""The shard's outputs, written in transactions that fence every older writer.
+
+`commit_transaction` is the only call that reports: with delivery callbacks or a flush a fatal error surfaces elsewhere,
+as a SystemError without its cause. So no callbacks, no flush, and both kinds are caught around the whole transaction.
+"""
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from processor.engine.errors import SinkUnavailable, SinkUnclear
+from processor.engine.values import OutputRecord, Role, Tail
+from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, cause_of
+from processor.kafka.output import Output
+
+QUEUE_FULL_POLL_S = 0.01
+
+
+class SinkTimeouts(msgspec.Struct, frozen=True):
+    """How long each part may take; `transaction_s` is when the broker itself ends a transaction left open."""
+
+    open_s: float = 30.0
+    request_s: float = 10.0
+    transaction_s: float = 30.0
+    tails_s: float = 30.0
+
+
+class KafkaSink:
+    """The port `Sink` on Kafka; `transactional_id` names the shard, whoever runs it."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topics: ShardTopics,
+        transactional_id: str,
+        timeouts: SinkTimeouts = SinkTimeouts(),  # noqa: B008 - frozen
+    ) -> None:
+        self._output = Output(connection, topics, transactional_id)
+        self._transactional_id = transactional_id
+        self._timeouts = timeouts
+        self._producer: Producer | None = None
+
+    def record_bytes_max(self) -> int:
+        """Return the largest record (key, value, headers) that may be published. Raises SinkUnavailable."""
+        return self._output.record_bytes_max()
+
+    def open(self) -> None:
+        """Make a new producer and fence every older one; what they left open is aborted. Raises SinkUnavailable."""
+        self._discard()
+        self._output.read_limits()
+        producer = Producer(self._output.producer_properties(self._required()), logger=LOGGER)
+        self._initialise(producer)
+        self._producer = producer
+
+    def publish(self, records: Sequence[OutputRecord]) -> None:
+        """Publish all in one transaction, in this order. Raises SinkUnclear: then `open` before anything else."""
+        producer = self._producer
+        if producer is None:
+            raise SinkUnclear("no producer is open")
+        try:
+            commit_s = self._transact(producer, records)
+        except (KafkaException, SystemError, BufferError) as failure:
+            self._discard()
+            raise SinkUnclear(f"the transaction ended unclear: {cause_of(failure)}") from failure
+        if commit_s > self._timeouts.request_s:
+            self._discard()
+            raise SinkUnclear(f"committing took {commit_s:.1f} s: a second request may be under way")
+
+    def tails(self) -> dict[Role, Tail]:
+        """Read the last data record of each output partition. Raises SinkUnavailable, ShardRefused."""
+        return self._output.tails(self._timeouts.tails_s)
+
+    def close(self) -> None:
+        """Throw the producer away; safe to call twice."""
+        self._discard()
+        self._output.close()
+
+    def _required(self) -> dict[str, Property]:
+        return {
+            "transactional.id": self._transactional_id,
+            "transaction.timeout.ms": int(self._timeouts.transaction_s * 1000),
+            "request.timeout.ms": int(self._timeouts.request_s * 1000),
+            "socket.timeout.ms": int(self._timeouts.request_s * 1000),
+        }
+
+    def _initialise(self, producer: Producer) -> None:
+        deadline_s = time.monotonic() + self._timeouts.open_s
+        while True:
+            try:
+                producer.init_transactions(max(0.1, deadline_s - time.monotonic()))
+            except (KafkaException, SystemError) as failure:
+                if not _is_retriable(failure) or time.monotonic() > deadline_s:
+                    raise SinkUnavailable(f"the producer cannot be initialised: {cause_of(failure)}") from failure
+            else:
+                return
+
+    def _transact(self, producer: Producer, records: Sequence[OutputRecord]) -> float:
+        """Return how long the commit took, in seconds. One call: after a second one its outcome would be unclear."""
+        producer.begin_transaction()
+        deadline_s = time.monotonic() + self._timeouts.request_s
+        for record in records:
+            self._produce(producer, record, deadline_s)
+        began_s = time.monotonic()
+        producer.commit_transaction(self._timeouts.request_s)
+        return time.monotonic() - began_s
+
+    def _produce(self, producer: Producer, record: OutputRecord, deadline_s: float) -> None:
+        arguments = self._output.produce_arguments(record)
+        while True:
+            try:
+                producer.produce(**arguments)
+            except BufferError:
+                if time.monotonic() > deadline_s:
+                    raise
+                producer.poll(QUEUE_FULL_POLL_S)
+            else:
+                return
+
+    def _discard(self) -> None:
+        # Not closed: closing would abort and flush, and nothing more may be said by a producer in doubt.
+        self._producer = None
+
+
+def _is_retriable(failure: BaseException) -> bool:
+    error = failure.args[0] if failure.args else None
+    return isinstance(error, KafkaError) and error.retriable()

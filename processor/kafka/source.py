@@ -1,0 +1,192 @@
+"""The two input lanes of one shard: a consumer each, assigned, never subscribed, never paused.
+
+One consumer for both would let high records wait behind every normal record prefetched.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from processor.engine.errors import ProcessorError, ShardRefused, SourceUnavailable
+from processor.engine.values import HIGH, LaneName, PartitionFacts, Positions, Record, TopicFacts
+from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, cause_of, words_of
+from processor.kafka.records import record_of
+from processor.kafka.topic_ids import TopicIds
+
+FACTS_TIMEOUT_S = 10.0
+# A few batches: enough to reduce from while the next fetch is under way, little enough to drop at a rewind.
+PREFETCH_RECORDS = 4_000
+PREFETCH_KIBIBYTES = 16_384
+
+TUNED: dict[str, Property] = {
+    # The broker answers as soon as one record is there; the long wait costs nothing while there is none.
+    "fetch.wait.max.ms": 500,
+    # At its default of a second a lane starves once its queue was full.
+    "fetch.queue.backoff.ms": 1,
+    "queued.min.messages": PREFETCH_RECORDS,
+    "queued.max.messages.kbytes": PREFETCH_KIBIBYTES,
+}
+REQUIRED: dict[str, Property] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "isolation.level": "read_committed",
+    "check.crcs": True,
+}
+# After these the records at the position can never be read, and what follows them must not be.
+HOLES = frozenset(
+    {
+        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - the library's own name for it
+        KafkaError.OFFSET_OUT_OF_RANGE,
+        KafkaError._BAD_MSG,  # noqa: SLF001 - as above
+        KafkaError._BAD_COMPRESSION,  # noqa: SLF001 - as above
+    }
+)
+
+
+class KafkaSource:
+    """The port `Source` on Kafka. `group_id` only labels positions for lag tools."""
+
+    def __init__(self, connection: KafkaConnection, topics: ShardTopics, group_id: str) -> None:
+        self._topics = topics
+        self._topic_ids = TopicIds(connection)
+        properties = connection.properties(TUNED, {**REQUIRED, "group.id": group_id})
+        self._lanes = {lane: _Lane(properties) for lane in topics.inputs}
+
+    @property
+    def trouble(self) -> str:
+        """What librdkafka last said about its brokers since a record came, else empty; for readiness."""
+        return next((lane.trouble for lane in self._lanes.values() if lane.trouble), "")
+
+    def facts(self) -> TopicFacts:
+        """Return topic ids and watermarks. Raises SourceUnavailable, also while a topic does not exist."""
+        return TopicFacts(topic_ids=self._topic_ids.read(self._topics.names), inputs=self._watermarks())
+
+    def assign(self, positions: Positions) -> None:
+        """Start reading at these offsets; whatever was prefetched before is dropped."""
+        for lane, topic in self._topics.inputs.items():
+            self._lanes[lane].assign(topic, positions.get(topic, {}))
+
+    def take(self, lane: LaneName, limit: int) -> list[Record]:
+        """Return at most `limit` (≥ 1) records that are here already, in partition order, without blocking."""
+        return self._lanes[lane].take(limit)
+
+    def wait(self, timeout_ms: int) -> None:
+        """Return when a high record is here or the timeout passed, whichever is first."""
+        self._lanes[HIGH].wait(timeout_ms)
+
+    def commit_group_offsets(self, positions: Positions) -> None:
+        """Tell the broker the positions without waiting; a failure is logged and forgotten."""
+        for lane, topic in self._topics.inputs.items():
+            self._lanes[lane].commit(_partitions(topic, positions.get(topic, {})))
+
+    def close(self) -> None:
+        """Leave; safe to call twice."""
+        for lane in self._lanes.values():
+            lane.close()
+
+    def _watermarks(self) -> dict[tuple[str, int], PartitionFacts]:
+        facts = {}
+        for lane, topic in self._topics.inputs.items():
+            for partition in self._topics.input_partitions:
+                low, high = self._lanes[lane].watermarks(topic, partition)
+                facts[topic, partition] = PartitionFacts(low=low, high=high)
+        return facts
+
+
+class _Lane:
+    """One consumer, and at most one message that `wait` has taken from it already."""
+
+    def __init__(self, properties: dict[str, Property]) -> None:
+        self.trouble = ""
+        self._consumer = Consumer({**properties, "error_cb": self._note}, logger=LOGGER)
+        self._waited: Message | None = None
+        self._failure: ProcessorError | None = None
+        self._closed = False
+
+    def assign(self, topic: str, offsets: Mapping[int, int]) -> None:
+        self._waited = None
+        self._failure = None
+        self._consumer.assign(_partitions(topic, offsets))
+
+    def take(self, limit: int) -> list[Record]:
+        self._raise_failure()
+        messages = self._consumer.consume(limit if self._waited is None else limit - 1, timeout=0)
+        if self._waited is not None:
+            messages.insert(0, self._waited)
+            self._waited = None
+        records = self._records(messages)
+        if not records:
+            self._raise_failure()
+        return records
+
+    def wait(self, timeout_ms: int) -> None:
+        if self._waited is None and self._failure is None:
+            self._waited = self._consumer.poll(timeout_ms / 1000)
+
+    def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=FACTS_TIMEOUT_S)
+        except KafkaException as failure:
+            raise SourceUnavailable(f"{topic}[{partition}]: no watermarks: {cause_of(failure)}") from failure
+        return low, high
+
+    def commit(self, positions: list[TopicPartition]) -> None:
+        if not positions:
+            return
+        try:
+            self._consumer.commit(offsets=positions, asynchronous=True)
+        except KafkaException as failure:
+            LOGGER.warning("group offsets were not committed: %s", cause_of(failure))
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._waited = None
+            self._consumer.close()
+
+    def _note(self, error: KafkaError) -> None:
+        self.trouble = words_of(error)
+
+    def _raise_failure(self) -> None:
+        """Raise what stood behind the records handed out last; a refusal stays until the next assignment."""
+        failure = self._failure
+        if failure is None:
+            return
+        if not isinstance(failure, ShardRefused):
+            self._failure = None
+        raise failure
+
+    def _records(self, messages: Sequence[Message]) -> list[Record]:
+        """Return the records; a failure among them is kept for the next take, so that no record is lost by it."""
+        records = []
+        for message in messages:
+            if message.error() is None:
+                records.append(record_of(message))
+            elif self._failure is None or not isinstance(self._failure, ShardRefused):
+                self._failure = self._failure_of(message)
+        if records:
+            self.trouble = ""
+        return records
+
+    def _failure_of(self, message: Message) -> ProcessorError:
+        error = message.error()
+        place = f"{message.topic()}[{message.partition()}]"
+        if error.code() not in HOLES:
+            return SourceUnavailable(f"{place}: {words_of(error)}")
+        return ShardRefused(
+            f"{place}: nothing can be read at offset {message.offset()}: {words_of(error)}; "
+            f"{self._extent(message.topic(), message.partition())}. "
+            "Restore the records, or accept the hole with: processor shards accept-gap"
+        )
+
+    def _extent(self, topic: str, partition: int) -> str:
+        try:
+            low, high = self.watermarks(topic, partition)
+        except SourceUnavailable as failure:
+            return str(failure)
+        return f"the broker has offsets {low} to {high} (exclusive)"
+
+
+def _partitions(topic: str, offsets: Mapping[int, int]) -> list[TopicPartition]:
+    return [TopicPartition(topic, partition, offset) for partition, offset in sorted(offsets.items())]

@@ -1,0 +1,45 @@
+"""The ids by which a broker tells a topic from another one that was given the same name later."""
+
+from collections.abc import Sequence
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from processor.engine.errors import SourceUnavailable
+from processor.kafka.connection import LOGGER, KafkaConnection, cause_of, code_of
+
+EMBEDDED_ID = "embedded"
+"""The id of every topic of the embedded broker, which knows none."""
+
+DESCRIBE_TIMEOUT_S = 10.0
+
+
+class TopicIds:
+    """Reads topic ids; connects when first asked."""
+
+    def __init__(self, connection: KafkaConnection) -> None:
+        self._connection = connection
+        self._client: AdminClient | None = None
+
+    def read(self, names: Sequence[str]) -> dict[str, str]:
+        """Return name → id. Raises SourceUnavailable, also while one of them does not exist."""
+        if self._connection.embedded:
+            return dict.fromkeys(names, EMBEDDED_ID)
+        if self._client is None:
+            self._client = AdminClient(self._connection.properties({}, {}), logger=LOGGER)
+        answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=DESCRIBE_TIMEOUT_S)
+        ids = {}
+        for name, answer in answers.items():
+            try:
+                ids[name] = str(answer.result(DESCRIBE_TIMEOUT_S).topic_id)
+            except KafkaException as failure:
+                raise SourceUnavailable(_sentence(name, failure)) from failure
+            except TimeoutError as failure:
+                raise SourceUnavailable(f"{name}: no answer within {DESCRIBE_TIMEOUT_S} s") from failure
+        return ids
+
+
+def _sentence(name: str, failure: KafkaException) -> str:
+    if code_of(failure) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return f"topic {name} does not exist; create it with: processor topics apply"
+    return f"topic {name} cannot be described: {cause_of(failure)}"

@@ -1,0 +1,94 @@
+"""The port `Source` on the broker in memory."""
+
+from collections.abc import Mapping, Sequence
+
+from processor.engine.errors import ShardRefused, SourceUnavailable
+from processor.engine.values import HIGH, LaneName, PartitionFacts, Positions, Record, TopicFacts
+from processor.memory.broker import MemoryBroker, OffsetOutOfRangeError, UnknownTopicError
+
+
+class MemorySource:
+    """Reads `partitions` of the two `inputs` (lane → name); `outputs` are the other topics whose ids are facts."""
+
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        inputs: Mapping[LaneName, str],
+        outputs: Sequence[str],
+        partitions: Sequence[int] = (0,),
+        group_id: str = "processor",
+    ) -> None:
+        self._broker = broker
+        self._inputs = dict(inputs)
+        self._outputs = tuple(outputs)
+        self._partitions = tuple(partitions)
+        self._group_id = group_id
+        self._next: dict[str, dict[int, int]] = {}
+
+    def facts(self) -> TopicFacts:
+        """Return topic ids and watermarks. Raises SourceUnavailable while a topic does not exist."""
+        names = (*self._inputs.values(), *self._outputs)
+        try:
+            return TopicFacts(
+                topic_ids={name: self._broker.topic_id(name) for name in names},
+                inputs={
+                    (topic, partition): self._extent(topic, partition)
+                    for topic in self._inputs.values()
+                    for partition in self._partitions
+                },
+            )
+        except UnknownTopicError as failure:
+            raise SourceUnavailable(f"{failure}; create it with: processor topics apply") from failure
+
+    def assign(self, positions: Positions) -> None:
+        """Start reading at these offsets."""
+        self._next = {topic: dict(positions.get(topic, {})) for topic in self._inputs.values()}
+
+    def take(self, lane: LaneName, limit: int) -> list[Record]:
+        """Return at most `limit` records, in partition order. Raises ShardRefused (offset out of range)."""
+        topic = self._inputs[lane]
+        records: list[Record] = []
+        for partition, offset in sorted(self._next.get(topic, {}).items()):
+            read = self._read(topic, partition, offset, limit - len(records))
+            if read:
+                self._next[topic][partition] = read[-1].offset + 1
+                records += read
+        return records
+
+    def wait(self, timeout_ms: int) -> None:
+        """Return when a high record is here or the timeout passed, whichever is first."""
+        self._broker.wait_for(self._has_high, timeout_ms / 1000)
+
+    def commit_group_offsets(self, positions: Positions) -> None:
+        """Tell the broker the positions."""
+        offsets = {(topic, partition): offset for topic in positions for partition, offset in positions[topic].items()}
+        self._broker.commit_group_offsets(self._group_id, offsets)
+
+    def close(self) -> None:
+        """Read nothing more."""
+        self._next = {}
+
+    def _extent(self, topic: str, partition: int) -> PartitionFacts:
+        extent = self._broker.extent(topic, partition)
+        return PartitionFacts(low=extent.low, high=extent.stable)
+
+    def _read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
+        if limit <= 0:
+            return []
+        try:
+            return self._broker.read(topic, partition, offset, limit)
+        except OffsetOutOfRangeError as failure:
+            raise ShardRefused(
+                f"nothing can be read: {failure}; accept it with: processor shards accept-gap"
+            ) from failure
+        except UnknownTopicError as failure:
+            raise SourceUnavailable(str(failure)) from failure
+
+    def _has_high(self) -> bool:
+        topic = self._inputs[HIGH]
+        try:
+            return any(self._broker.read(topic, *place, 1) for place in self._next.get(topic, {}).items())
+        except OffsetOutOfRangeError:
+            return True  # the next take says so
+        except UnknownTopicError:
+            return False

@@ -1,0 +1,273 @@
+from collections.abc import Iterator
+from threading import Thread
+from time import monotonic
+
+import pytest
+
+from processor.engine.errors import ShardRefused, SourceUnavailable
+from processor.engine.ports import Source
+from processor.engine.values import HIGH, NORMAL, LaneName, PartitionFacts, Record
+from processor.memory.broker import NewRecord
+from tests.contracts.broker_world import KafkaWorld, MemoryWorld, World, eventually, inputs
+
+LONG_WAIT_MS = 30_000
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.services)])
+def world(request: pytest.FixtureRequest, namespace: str) -> Iterator[World]:
+    if request.param == "memory":
+        yield MemoryWorld(namespace)
+        return
+    world = KafkaWorld(request.getfixturevalue("kafka").bootstrap, namespace)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def source(world: World) -> Iterator[Source]:
+    source = world.source()
+    yield source
+    source.close()
+
+
+def taken(source: Source, lane: LaneName, count: int) -> list[Record]:
+    """Take until there are `count` records, or for a long while."""
+    records: list[Record] = []
+
+    def take() -> int:
+        source.wait(1)
+        records.extend(source.take(lane, count - len(records)))
+        return len(records)
+
+    eventually(take, lambda length: length == count)
+    return records
+
+
+def values(records: list[Record]) -> list[int]:
+    return [int(record.value or b"-1") for record in records]
+
+
+def test_facts_name_all_five_topics_and_how_far_the_inputs_reach(world: World, source: Source) -> None:
+    world.append(inputs(world.topics.high, range(3)))
+
+    facts = source.facts()
+
+    assert set(facts.topic_ids) == set(world.topics.names)
+    assert len(set(facts.topic_ids.values())) == 5
+    assert facts.inputs == {
+        (world.topics.high, 0): PartitionFacts(low=0, high=3),
+        (world.topics.normal, 0): PartitionFacts(low=0, high=0),
+    }
+
+
+def test_the_end_in_facts_is_the_last_stable_offset(world: World, source: Source) -> None:
+    world.append(inputs(world.topics.normal, range(2)))
+    transaction = world.begin("producer", inputs(world.topics.normal, range(2, 5)))
+
+    assert source.facts().inputs[world.topics.normal, 0] == PartitionFacts(low=0, high=2)
+    transaction.commit()
+    assert eventually(lambda: source.facts().inputs[world.topics.normal, 0].high, lambda high: high == 6) == 6
+
+
+def test_facts_tell_what_retention_left(world: World, source: Source) -> None:
+    world.append(inputs(world.topics.high, range(3)))
+    world.empty(world.topics.high)
+
+    assert source.facts().inputs[world.topics.high, 0] == PartitionFacts(low=3, high=3)
+
+
+def test_a_topic_made_again_has_another_id(world: World, source: Source) -> None:
+    before = source.facts().topic_ids
+    world.recreate(world.topics.normal)
+    after = source.facts().topic_ids
+
+    assert {name for name in before if before[name] != after[name]} == {world.topics.normal}
+
+
+def test_a_missing_topic_makes_the_source_unavailable_and_is_named(world: World, source: Source) -> None:
+    world.delete(world.topics.changes)
+
+    with pytest.raises(SourceUnavailable, match=f"{world.topics.changes} does not exist"):
+        source.facts()
+
+
+def test_reading_begins_at_the_assigned_offsets(world: World, source: Source) -> None:
+    world.append([*inputs(world.topics.high, range(10)), *inputs(world.topics.normal, range(100, 110))])
+    source.assign({world.topics.high: {0: 7}, world.topics.normal: {0: 4}})
+
+    assert values(taken(source, HIGH, 3)) == [7, 8, 9]
+    assert values(taken(source, NORMAL, 6)) == list(range(104, 110))
+
+
+def test_take_returns_no_more_than_the_limit_and_goes_on_where_it_stopped(world: World, source: Source) -> None:
+    world.append(inputs(world.topics.normal, range(100)))
+    source.assign({world.topics.normal: {0: 0}})
+    seen: list[Record] = []
+
+    def take() -> int:
+        records = source.take(NORMAL, 7)
+        assert len(records) <= 7
+        seen.extend(records)
+        return len(seen)
+
+    assert eventually(take, lambda length: length >= 100) == 100
+    assert values(seen) == list(range(100))
+    assert [record.offset for record in seen] == list(range(100))
+
+
+def test_nothing_here_is_an_empty_list(world: World, source: Source) -> None:
+    source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
+
+    source.wait(1)
+    assert source.take(HIGH, 10) == []
+    assert source.take(NORMAL, 10) == []
+
+
+def test_assigning_again_drops_what_was_prefetched(world: World, source: Source) -> None:
+    world.append([*inputs(world.topics.high, range(50)), *inputs(world.topics.normal, range(50))])
+    source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
+    assert values(taken(source, NORMAL, 1)) == [0]
+    source.wait(LONG_WAIT_MS)
+
+    source.assign({world.topics.high: {0: 40}, world.topics.normal: {0: 30}})
+
+    assert values(taken(source, HIGH, 10)) == list(range(40, 50))
+    assert values(taken(source, NORMAL, 20)) == list(range(30, 50))
+    source.assign({world.topics.high: {0: 2}, world.topics.normal: {0: 3}})
+    assert values(taken(source, HIGH, 48)) == list(range(2, 50))
+    assert values(taken(source, NORMAL, 47)) == list(range(3, 50))
+
+
+def test_waiting_ends_when_a_high_record_arrives_and_take_returns_it_first(world: World, source: Source) -> None:
+    source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
+    producer = Thread(target=lambda: world.append(inputs(world.topics.high, range(3))))
+    began_s = monotonic()
+    producer.start()
+
+    source.wait(LONG_WAIT_MS)
+
+    first = source.take(HIGH, 1)
+    assert monotonic() - began_s < LONG_WAIT_MS / 1000
+    producer.join()
+    assert values(first) == [0]
+    source.wait(LONG_WAIT_MS)
+    source.wait(LONG_WAIT_MS)
+    assert values(taken(source, HIGH, 2)) == [1, 2]
+
+
+def test_a_record_waited_for_counts_towards_the_limit(world: World, source: Source) -> None:
+    world.append(inputs(world.topics.high, range(5)))
+    source.assign({world.topics.high: {0: 0}})
+    source.wait(LONG_WAIT_MS)
+
+    assert values(source.take(HIGH, 1)) == [0]
+    assert values(taken(source, HIGH, 4)) == [1, 2, 3, 4]
+
+
+def test_ends_of_transactions_and_what_they_aborted_are_skipped(world: World, source: Source) -> None:
+    world.begin("one", inputs(world.topics.normal, [1, 2])).commit()
+    world.begin("two", inputs(world.topics.normal, [3])).abort()
+    world.append(inputs(world.topics.normal, [4]))
+    source.assign({world.topics.normal: {0: 0}})
+
+    records = taken(source, NORMAL, 3)
+
+    assert values(records) == [1, 2, 4]
+    assert [record.offset for record in records] == [0, 1, 5]
+
+
+def test_an_open_transaction_hides_what_is_behind_it(world: World, source: Source) -> None:
+    world.append(inputs(world.topics.normal, [1]))
+    transaction = world.begin("one", inputs(world.topics.normal, [2]))
+    world.append(inputs(world.topics.normal, [3]))
+    source.assign({world.topics.normal: {0: 0}})
+
+    assert values(taken(source, NORMAL, 1)) == [1]
+    source.wait(100)
+    assert source.take(NORMAL, 10) == []
+    transaction.commit()
+    assert values(taken(source, NORMAL, 2)) == [2, 3]
+
+
+def test_a_record_comes_as_it_was_written(world: World, source: Source) -> None:
+    headers = (("a", b"1"), ("b", None), ("a", b"\xff\x00"))
+    written = NewRecord(world.topics.high, 0, b"\x00key", b"\xffvalue", headers, timestamp_ms=1_234_567_890_123)
+    world.append([written, NewRecord(world.topics.high, 0, None, None)])
+    source.assign({world.topics.high: {0: 0}})
+
+    full, bare = taken(source, HIGH, 2)
+
+    assert full == Record(world.topics.high, 0, 0, 1_234_567_890_123, b"\x00key", b"\xffvalue", headers)
+    assert (bare.key, bare.value, bare.headers) == (None, None, ())
+    assert bare.timestamp_ms > 0
+
+
+@pytest.mark.parametrize("lane", [HIGH, NORMAL])
+def test_a_position_beyond_the_end_refuses_the_shard_with_the_facts(
+    world: World, source: Source, lane: LaneName
+) -> None:
+    topic = world.topics.inputs[lane]
+    world.append(inputs(topic, range(3)))
+    source.assign({topic: {0: 9}})
+
+    refusal = refused(source, lane)
+
+    assert f"{topic}[0]" in refusal
+    assert "9" in refusal
+    assert "accept-gap" in refusal
+
+
+def test_a_position_that_retention_passed_refuses_until_another_is_assigned(world: World, source: Source) -> None:
+    world.append(inputs(world.topics.normal, range(5)))
+    world.empty(world.topics.normal)
+    world.append(inputs(world.topics.normal, [5]))
+    source.assign({world.topics.normal: {0: 2}})
+
+    refused(source, NORMAL)
+    with pytest.raises(ShardRefused):
+        source.take(NORMAL, 10)
+    source.assign({world.topics.normal: {0: 5}})
+    assert values(taken(source, NORMAL, 1)) == [5]
+
+
+def refused(source: Source, lane: LaneName) -> str:
+    """Take until the source refuses; return what it says."""
+
+    def take() -> str:
+        source.wait(1)
+        try:
+            assert source.take(lane, 10) == []
+        except ShardRefused as refusal:
+            return str(refusal)
+        return ""
+
+    return eventually(take)
+
+
+def test_several_partitions_of_a_lane_come_each_in_its_order(world: World) -> None:
+    world.append(inputs(world.topics.normal, range(20)))
+    world.append(inputs(world.topics.normal, range(100, 120), partition=1))
+    source = world.source(partitions=(0, 1))
+    source.assign({world.topics.normal: {0: 5, 1: 10}})
+
+    records = taken(source, NORMAL, 25)
+
+    assert values([record for record in records if record.partition == 0]) == list(range(5, 20))
+    assert values([record for record in records if record.partition == 1]) == list(range(110, 120))
+    assert set(source.facts().inputs) == {(topic, p) for topic in world.topics.inputs.values() for p in (0, 1)}
+    source.close()
+
+
+def test_group_offsets_reach_the_broker(world: World, source: Source) -> None:
+    world.append(inputs(world.topics.high, range(5)))
+    source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
+
+    source.commit_group_offsets({world.topics.high: {0: 4}, world.topics.normal: {0: 0}})
+
+    assert eventually(lambda: world.group_offset(world.topics.high, 0), lambda offset: offset == 4) == 4
+    assert eventually(lambda: world.group_offset(world.topics.normal, 0), lambda offset: offset == 0) == 0
+
+
+def test_closing_twice_is_closing(source: Source) -> None:
+    source.close()
+    source.close()
