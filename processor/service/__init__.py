@@ -1,0 +1,1 @@
+"""What the process tells over HTTP: probes, metrics and a read-only JSON API."""

@@ -1,0 +1,148 @@
+"""Prometheus metrics: counted from step reports, read from the shards when they are asked for."""
+
+from collections import Counter as Count
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from processor.engine.health import Health
+from processor.engine.reports import StepReport
+
+UNKNOWN_TYPE = "unknown"
+
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+AGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0)
+EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+_Values = Mapping[tuple[str, ...], float]
+"""Label values → value."""
+
+
+class Readings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read at the moment of asking; every callable may be called from any thread.
+
+    `lag` is (topic, partition) → records, `entities` kind → count, `etcd_bytes` (in use, quota) or None.
+    """
+
+    health: Callable[[], Sequence[Health]] = tuple
+    lag: Callable[[], Mapping[tuple[str, int], int]] = dict
+    entities: Callable[[], Mapping[str, int]] = dict
+    etcd_bytes: Callable[[], tuple[int, int] | None] = lambda: None
+
+
+class Metrics:
+    """One registry; `observe` is middleware. `lanes` is topic → lane, types outside `known_types` are one label."""
+
+    def __init__(
+        self, *, lanes: Mapping[str, str], known_types: frozenset[str], version: str, readings: Readings | None = None
+    ) -> None:
+        self._lanes = lanes
+        self._known_types = known_types
+        self.registry = registry = CollectorRegistry()
+        self._events = Counter(
+            "processor_events_total", "Events by outcome", ["topic", "type", "outcome"], registry=registry
+        )
+        self._batch = Histogram("processor_batch_events", "Events in a batch", buckets=EVENTS, registry=registry)
+        self._step = Histogram(
+            "processor_step_seconds", "Duration of a step's phases", ["phase"], buckets=SECONDS, registry=registry
+        )
+        self._conflicts = Counter(
+            "processor_commit_conflicts_total", "Commits that found another head", registry=registry
+        )
+        self._ambiguous = Counter(
+            "processor_commit_ambiguous_total", "Commits sent again because no answer came", registry=registry
+        )
+        self._announcements = Counter(
+            "processor_announcements_total", "Announcements by type", ["type"], registry=registry
+        )
+        self._dead_letters = Counter(
+            "processor_dead_letters_total", "Dead letters by code", ["code"], registry=registry
+        )
+        self._age = Histogram(
+            "processor_event_age_seconds",
+            "Age of events when committed",
+            ["lane"],
+            buckets=AGE_SECONDS,
+            registry=registry,
+        )
+        self._guard = Counter(
+            "processor_lane_guard_total", "Batches in which the starvation guard acted", registry=registry
+        )
+        Gauge("processor_build_info", "Version", ["version"], registry=registry).labels(version).set(1)
+        registry.register(_ReadWhenAsked(readings or Readings()))
+
+    def observe(self, report: StepReport) -> None:
+        """Count one step."""
+        outcomes = Count(
+            (event.cause.topic, self._type(event.cause.event_type), event.outcome) for event in report.events
+        )
+        for labels, count in outcomes.items():
+            self._events.labels(*labels).inc(count)
+        if report.events:
+            self._batch.observe(len(report.events))
+        for phase, seconds in report.seconds.items():
+            self._step.labels(phase).observe(seconds)
+        self._conflicts.inc(report.conflicts)
+        self._ambiguous.inc(report.resends)
+        self._guard.inc(report.guard)
+        for type_name, count in Count(report.announcement_types).items():
+            self._announcements.labels(type_name).inc(count)
+        self._observe_events(report)
+
+    def exposition(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _observe_events(self, report: StepReport) -> None:
+        for event in report.events:
+            if event.outcome == "dead_lettered":
+                self._dead_letters.labels(event.code).inc()
+            if event.at_ms >= 0:
+                lane = self._lanes.get(event.cause.topic, UNKNOWN_TYPE)
+                self._age.labels(lane).observe(max(0, report.committed_ms - event.at_ms) / 1000)
+
+    def _type(self, event_type: str) -> str:
+        return event_type if event_type in self._known_types else UNKNOWN_TYPE
+
+
+class _ReadWhenAsked(Collector):
+    def __init__(self, readings: Readings) -> None:
+        self._readings = readings
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield from self._shards()
+        yield self._labelled(
+            "processor_input_lag",
+            "Records not consumed yet",
+            ("topic", "partition"),
+            {(topic, str(partition)): lag for (topic, partition), lag in self._readings.lag().items()},
+        )
+        yield self._labelled(
+            "processor_state_entities",
+            "Entities in the state",
+            ("kind",),
+            {(kind,): count for kind, count in self._readings.entities().items()},
+        )
+        if (sizes := self._readings.etcd_bytes()) is not None:
+            yield GaugeMetricFamily("processor_etcd_database_bytes", "Bytes in use in etcd's database", sizes[0])
+            yield GaugeMetricFamily("processor_etcd_quota_bytes", "etcd's quota", sizes[1])
+
+    def _shards(self) -> Iterator[GaugeMetricFamily]:
+        shards = self._readings.health()
+        owned: _Values = {(str(health.shard),): int(health.phase == "owner") for health in shards}
+        yield self._labelled("processor_shard_owned", "Whether this process owns the shard", ("shard",), owned)
+        seqs: _Values = {(str(health.shard),): health.seq for health in shards if health.phase == "owner"}
+        yield self._labelled("processor_state_seq", "Last committed seq", ("shard",), seqs)
+        waiting = sum(health.outbox_commits for health in shards)
+        yield GaugeMetricFamily("processor_outbox_commits", "Commits not published yet", waiting)
+
+    @staticmethod
+    def _labelled(name: str, text: str, labels: tuple[str, ...], values: _Values) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(name, text, labels=labels)
+        for key, value in values.items():
+            family.add_metric(key, value)
+        return family

@@ -1,0 +1,13 @@
+from processor.kinds import SECTIONS, WORDS, entities_of
+
+
+def test_both_words_name_a_kind() -> None:
+    assert {WORDS[word] for word in ("model", "models")} == {"model"}
+    assert WORDS["policies"] == WORDS["policy"] == "policy"
+    assert set(WORDS.values()) == set(SECTIONS)
+
+
+def test_the_policy_is_one_entity() -> None:
+    document = {"policy": {"retry_limit": 10}, "models": {"iris": {}}}
+    assert entities_of(document, "policy") == {"cluster": {"retry_limit": 10}}
+    assert entities_of(document, "model") == {"iris": {}}
