@@ -5,16 +5,23 @@ from time import monotonic
 from typing import Protocol, TypeVar
 
 import msgspec
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from processor.engine.ports import Sink, Source
-from processor.engine.values import OUTPUT_ROLES, Headers, OutputRecord, Record, Role
-from processor.kafka.connection import KafkaConnection, ShardTopics
+from processor.engine.values import HIGH, NORMAL, OUTPUT_ROLES, Headers, OutputRecord, Record, Role
+from processor.kafka.connection import KafkaConnection, Property, ShardTopics, cause_of
 from processor.kafka.records import record_of
 from processor.kafka.sink import KafkaSink, SinkTimeouts
 from processor.kafka.source import KafkaSource
-from processor.memory.broker import MemoryBroker, NewRecord
+from processor.memory.broker import FencedError, MemoryBroker, NewRecord
 from processor.memory.sink import MemorySink
 from processor.memory.source import MemorySource
 
@@ -27,7 +34,7 @@ T = TypeVar("T")
 
 
 class OpenTransaction(Protocol):
-    """A transaction of somebody else, begun and not ended."""
+    """A transaction of somebody else, begun and not ended; FencedError when it cannot be committed any more."""
 
     def commit(self) -> None: ...
     def abort(self) -> None: ...
@@ -82,8 +89,8 @@ def _headers(seq: int, index: int, count: int) -> Headers:
 
 
 def _topics(namespace: str) -> ShardTopics:
-    names = (f"{namespace}-{role}" for role in ("high", "normal", *OUTPUT_ROLES))
-    return ShardTopics(*names, input_partitions=(0,), output_partition=0)
+    high, normal, changes, commits, dead_letters = (f"{namespace}-{role}" for role in (HIGH, NORMAL, *OUTPUT_ROLES))
+    return ShardTopics(high, normal, changes, commits, dead_letters, input_partitions=(0,), output_partition=0)
 
 
 class MemoryTransaction(msgspec.Struct, frozen=True):
@@ -153,7 +160,10 @@ class KafkaTransaction:
         self._producer.flush(WAIT_S)
 
     def commit(self) -> None:
-        self._producer.commit_transaction(WAIT_S)
+        try:
+            self._producer.commit_transaction(WAIT_S)
+        except KafkaException as failure:
+            raise FencedError(cause_of(failure)) from failure
 
     def abort(self) -> None:
         self._producer.abort_transaction(WAIT_S)
@@ -186,7 +196,11 @@ class KafkaWorld:
         return KafkaTransaction(self.connection, self.writer if writer == "shard" else writer, records)
 
     def committed(self, topic: str) -> list[Record]:
-        required = {"group.id": "world", "enable.partition.eof": True, "auto.offset.reset": "earliest"}
+        required: dict[str, Property] = {
+            "group.id": "world",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
         consumer = Consumer(self.connection.properties({"fetch.wait.max.ms": 10}, required))
         _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=WAIT_S)
         consumer.assign([TopicPartition(topic, 0, 0)])
@@ -228,8 +242,14 @@ class KafkaWorld:
     def _create(self, names: Sequence[str]) -> None:
         for future in self._admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names]).values():
             future.result(WAIT_S)
-        for answer in self._admin.describe_topics(TopicCollection(list(names))).values():
-            answer.result(WAIT_S)
+        assert eventually(lambda: self._have_leaders(names))
+
+    def _have_leaders(self, names: Sequence[str]) -> bool:
+        """Tell whether every partition answers; a new one does a little later than it is said to exist."""
+        places = {
+            TopicPartition(name, partition): OffsetSpec.earliest() for name in names for partition in range(PARTITIONS)
+        }
+        return all(future.exception(WAIT_S) is None for future in self._admin.list_offsets(places).values())
 
 
 def _produce(producer: Producer, item: NewRecord) -> None:

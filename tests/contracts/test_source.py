@@ -8,19 +8,9 @@ from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.engine.ports import Source
 from processor.engine.values import HIGH, NORMAL, LaneName, PartitionFacts, Record
 from processor.memory.broker import NewRecord
-from tests.contracts.broker_world import KafkaWorld, MemoryWorld, World, eventually, inputs
+from tests.contracts.broker_world import World, eventually, inputs
 
 LONG_WAIT_MS = 30_000
-
-
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.services)])
-def world(request: pytest.FixtureRequest, namespace: str) -> Iterator[World]:
-    if request.param == "memory":
-        yield MemoryWorld(namespace)
-        return
-    world = KafkaWorld(request.getfixturevalue("kafka").bootstrap, namespace)
-    yield world
-    world.close()
 
 
 @pytest.fixture
