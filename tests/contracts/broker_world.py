@@ -10,7 +10,6 @@ from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     KafkaException,
     Producer,
-    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
