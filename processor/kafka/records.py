@@ -10,9 +10,15 @@ NO_TIMESTAMP_MS = -1
 
 
 def record_of(message: Message) -> Record:
-    """Return the record of a message without an error; `timestamp_ms` is −1 when it has none."""
+    """Return the record of a message without an error; `timestamp_ms` is −1 when it has none.
+
+    Headers are left out altogether when a name among them is no UTF-8: the library cannot return them.
+    """
     kind, timestamp_ms = message.timestamp()
-    headers = message.headers()
+    try:
+        headers = message.headers()
+    except SystemError:
+        headers = None
     return Record(
         message.topic(),
         message.partition(),

@@ -1,0 +1,49 @@
+"""A broker inside this process: librdkafka's mock cluster, for trying things out with nothing but Python.
+
+It has four partitions a topic, no admin API and no retention; topics appear at first use. It accepts transactions
+but neither fences nor hides: no test of fencing, aborts or take-over uses it.
+"""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Producer
+
+from processor.kafka.connection import LOGGER, KafkaConnection
+
+PARTITIONS = tuple(range(4))
+"""The partitions of every topic; the embedded shard reads all of them and writes the first."""
+
+ANSWER_TIMEOUT_S = 10.0
+
+
+class EmbeddedKafka:
+    """One broker on a loopback port; it lives until it is closed, so close its clients first."""
+
+    def __init__(self) -> None:
+        self._handle: Producer | None = Producer({"test.mock.num.brokers": 1}, logger=LOGGER)
+        brokers = self._handle.list_topics(timeout=ANSWER_TIMEOUT_S).brokers.values()
+        self.bootstrap_servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+
+    def connection(self) -> KafkaConnection:
+        """Return how the clients of this process reach it."""
+        return KafkaConnection(self.bootstrap_servers, embedded=True)
+
+    def use_topics(self, names: Sequence[str]) -> None:
+        """Use topics for the first time, which makes them."""
+        client = Producer({"bootstrap.servers": self.bootstrap_servers}, logger=LOGGER)
+        for name in names:
+            client.list_topics(name, timeout=ANSWER_TIMEOUT_S)
+
+    def close(self) -> None:
+        """End the broker and forget its records; safe to call twice."""
+        self._handle = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
