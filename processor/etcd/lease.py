@@ -1,0 +1,129 @@
+"""The life sign of this process: one lease, kept alive by a thread, to which all that it owns is attached."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from processor.engine.errors import InvalidRequest, OutcomeUnknown, StoreUnavailable
+from processor.etcd import requests
+from processor.etcd.client import EtcdClient
+from processor.etcd.failures import LeaseGoneError
+from processor.etcd.layout import Owner, encode_owner, end_of
+
+DEFAULT_TTL_S = 5
+KEEPALIVES_PER_TTL = 3
+RETRIES_PER_TTL = 12
+LIST_PAGE_KEYS = 1_000
+
+
+class InstanceLease:
+    """Registers `<root>instances/<id>` under a lease and keeps it. Safe from any thread.
+
+    A lease that answered TTL 0, or did not answer for its TTL since the last keepalive was *sent*, is lost for good,
+    even if the server still has it: `ensure` makes a new one.
+    """
+
+    def __init__(
+        self,
+        client: EtcdClient,
+        root: str,
+        owner: Owner,
+        *,
+        ttl_s: int = DEFAULT_TTL_S,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.owner = owner
+        self.ttl_s = ttl_s
+        self._client = client
+        self._folder = f"{root}/instances/".encode()
+        self._monotonic_s = monotonic_s
+        self._renewal = threading.Lock()  # held while the server is asked, which `is_alive` must not wait for
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._lease_id = 0
+        self._valid_until_s = 0.0
+
+    def ensure(self) -> int:
+        """Return the id of a lease that is alive, granting and registering a new one if need be.
+
+        Raises StoreUnavailable.
+        """
+        with self._renewal:
+            if self._closed.is_set():
+                raise RuntimeError("the lease was closed")
+            lease_id = self._lease_id
+            return lease_id if self.is_alive(lease_id) else self._replace(lease_id)
+
+    def is_alive(self, lease_id: int) -> bool:
+        """Tell whether this very lease is still ours by our own clock."""
+        with self._lock:
+            return self._is_valid(lease_id)
+
+    def give_up(self, lease_id: int) -> None:
+        """Take this lease for lost: the server said so."""
+        with self._lock:
+            if lease_id == self._lease_id:
+                self._lease_id = 0
+
+    def instances(self) -> tuple[str, ...]:
+        """Return the ids of all live instances, ascending. Raises StoreUnavailable."""
+        everything = requests.transaction((), (requests.get(self._folder),))
+        everything.success[0].request_range.range_end = end_of(self._folder)
+        found = self._client.read(everything).responses[0].response_range.kvs
+        return tuple(kv.key[len(self._folder) :].decode() for kv in found)
+
+    def close(self) -> None:
+        """Stop keeping the lease and revoke it, so that nobody waits for its end; safe to call twice."""
+        self._closed.set()
+        with self._lock:
+            lease_id, self._lease_id = self._lease_id, 0
+        self._revoke(lease_id)
+
+    def _is_valid(self, lease_id: int) -> bool:
+        return lease_id != 0 and lease_id == self._lease_id and self._monotonic_s() < self._valid_until_s
+
+    def _replace(self, lost_id: int) -> int:
+        self._revoke(lost_id)
+        began_s = self._monotonic_s()
+        lease_id = self._client.grant_lease(self.ttl_s)
+        registration = attached(self._folder + self.owner.instance.encode(), self, lease_id)
+        try:
+            self._client.transact(requests.transaction((), (registration,))).result()
+        except (OutcomeUnknown, LeaseGoneError) as error:
+            raise StoreUnavailable(f"the instance could not be registered: {error}") from error
+        with self._lock:
+            self._lease_id = lease_id
+            self._valid_until_s = began_s + self.ttl_s
+        threading.Thread(target=self._keep, args=(lease_id,), name="etcd-lease", daemon=True).start()
+        return lease_id
+
+    def _keep(self, lease_id: int) -> None:
+        pause_s = self.ttl_s / KEEPALIVES_PER_TTL
+        while not self._closed.wait(pause_s) and self.is_alive(lease_id):
+            answered = self._prolong(lease_id)
+            pause_s = self.ttl_s / (KEEPALIVES_PER_TTL if answered else RETRIES_PER_TTL)
+
+    def _prolong(self, lease_id: int) -> bool:
+        sent_s = self._monotonic_s()
+        try:
+            ttl_s = self._client.keep_alive(lease_id, timeout_s=self.ttl_s / KEEPALIVES_PER_TTL)
+        except (StoreUnavailable, InvalidRequest):
+            return False  # the deadline decides
+        with self._lock:
+            # An answer that came too late must not revive what others were told is lost.
+            if self._is_valid(lease_id):
+                self._valid_until_s = sent_s + ttl_s
+        return True
+
+    def _revoke(self, lease_id: int) -> None:
+        # Only a courtesy: a lease that nobody keeps ends by itself.
+        with contextlib.suppress(StoreUnavailable, LeaseGoneError, InvalidRequest):
+            if lease_id:
+                self._client.revoke_lease(lease_id)
+
+
+def attached(key: bytes, lease: InstanceLease, lease_id: int) -> Any:
+    """Return the operation that puts our owner value under a key for as long as the lease lives."""
+    return requests.put(key, encode_owner(lease.owner), lease_id=lease_id)

@@ -1,0 +1,68 @@
+"""The ownership port in memory."""
+
+from itertools import count
+
+from processor.engine.values import Attempts
+from processor.memory.cluster import MemoryCluster, Shard
+
+_SERIAL = count(1)
+
+
+class MemoryOwnership:
+    """One instance's claim on one shard of a cluster in memory; `close` and `MemoryCluster.expire` end its lease."""
+
+    def __init__(self, cluster: MemoryCluster, shard: int, instance: str) -> None:
+        self._cluster = cluster
+        self._shard = shard
+        self._instance = instance
+        self._closed = False
+        self._owned = False
+        self.lease = self._new_lease()
+
+    def campaign(self) -> int | None:
+        """Try to own the shard: the epoch, or None while somebody else does; a lease that was lost is replaced."""
+        if self._closed:
+            raise RuntimeError("the lease was closed")
+        if not self._cluster.is_alive(self.lease):
+            self.lease = self._new_lease()
+
+        def own(keys: Shard, revision: int) -> None:
+            keys.owner, keys.owner_epoch = self.lease, revision
+
+        epoch = self._cluster.write(self._shard, lambda keys: keys.owner is None, own) or self._epoch_if_ours()
+        self._owned = self._owned or epoch is not None
+        return epoch
+
+    def verify(self, epoch: int) -> bool:
+        """Read the owner: is it this epoch? Safe from any thread."""
+        return self._cluster.read(self._shard, lambda keys, _: keys.owner_epoch) == epoch
+
+    def alive(self) -> bool:
+        """Return False once our lease was lost. Safe from any thread."""
+        return self._owned and self._cluster.is_alive(self.lease)
+
+    def release(self, epoch: int, *, clean: bool) -> None:
+        """Make the shard vacant if its epoch is this one; `clean` leaves the crash counter as clean."""
+
+        def vacate(keys: Shard, revision: int) -> None:
+            del revision
+            keys.owner, keys.owner_epoch = None, 0
+            if clean:
+                keys.attempts = Attempts(clean=True)
+
+        self._cluster.write(self._shard, lambda keys: keys.owner_epoch == epoch, vacate)
+
+    def wait_for_vacancy(self, timeout_s: float) -> bool:
+        """Return True as soon as the shard has no owner, False when the time is up."""
+        return self._cluster.wait(self._shard, lambda keys: keys.owner is None, timeout_s)
+
+    def close(self) -> None:
+        """End the lease; safe to call twice."""
+        self._closed = True
+        self._cluster.expire(self.lease)
+
+    def _epoch_if_ours(self) -> int | None:
+        return self._cluster.read(self._shard, lambda keys, _: keys.owner_epoch if keys.owner == self.lease else None)
+
+    def _new_lease(self) -> str:
+        return f"{self._instance}#{next(_SERIAL)}"
