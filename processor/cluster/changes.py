@@ -1,0 +1,50 @@
+"""The difference of two states: one change an entity that differs."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from processor.cluster.state import KINDS, State
+from processor.cluster.transitions import TRANSITIONS
+
+
+class Change(Struct, frozen=True, gc=False):
+    """One entity before and after (None where there is none); `op` is `create`, `update` or `delete`."""
+
+    kind: str
+    name: str
+    op: str
+    before: Any
+    after: Any
+    transitions: tuple[Any, ...]
+
+    @property
+    def key(self) -> str:
+        """`<kind>/<name>`."""
+        return f"{self.kind}/{self.name}"
+
+
+def diff(before: State, after: State) -> tuple[Change, ...]:
+    """Return the changes by kind, then name: O(changed) for states of one origin, else O(size), same answer."""
+    changes = []
+    if before.policy != after.policy:
+        changes.append(_change("policy", "cluster", before.policy, after.policy))
+    for kind, table, _ in KINDS:
+        old_table, new_table = getattr(before, table), getattr(after, table)
+        if old_table is not new_table:
+            for name in _candidates(before, after, table):
+                old, new = old_table.get(name), new_table.get(name)
+                if old is not new and old != new:
+                    changes.append(_change(kind, name, old, new))
+    return tuple(changes)
+
+
+def _candidates(before: State, after: State, table: str) -> list[str]:
+    if before.origin is after.origin:
+        return sorted({*getattr(before.before, table), *getattr(after.before, table)})
+    return sorted({*getattr(before, table), *getattr(after, table)})
+
+
+def _change(kind: str, name: str, before: Any, after: Any) -> Change:
+    op = "create" if before is None else "delete" if after is None else "update"
+    return Change(kind, name, op, before, after, tuple(TRANSITIONS[kind](before, after)))

@@ -1,0 +1,294 @@
+"""The next state while one event is being reduced: what has changed so far, over the state before the event."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from immutables import Map
+from msgspec.structs import replace
+
+from processor.cluster.agenda import noted
+from processor.cluster.entities import (
+    Experiment,
+    Failure,
+    Model,
+    Pipeline,
+    Policy,
+    Responder,
+    Route,
+    Server,
+    ServerReplica,
+    Version,
+)
+from processor.cluster.indexes import (
+    PRESENT,
+    apply_deltas,
+    blockers,
+    counted,
+    default_of,
+    demand_of,
+    linked,
+    models_of,
+    parts_of,
+    usage_deltas,
+    waits,
+)
+from processor.cluster.state import Indexes, Standing, State, Tables
+
+T = TypeVar("T")
+NOTHING: Map[Any, Any] = Map()
+
+
+class Draft:
+    """One event's working copy. The rules write into it; `commit` makes a state of it, or gives the old one back.
+
+    Overlays hold what was put, None for what was removed. The rules of the event also leave word here for the steps
+    that come after them: `to_place` models to place again, in this order · `capacity_grown` · `replica_connected` ·
+    `emptied` servers where an entry changed to Unloaded or LoadFailed · `route_failure` model → the router's reason ·
+    `pipelines_touched`, `experiments_replaced` names · `drain_checks` (server, index) whose `drained` may differ.
+    """
+
+    __slots__ = (
+        "at_ms",
+        "capacity_grown",
+        "demand",
+        "drain_checks",
+        "emptied",
+        "experiments",
+        "experiments_replaced",
+        "failures",
+        "indexed",
+        "models",
+        "pipelines",
+        "policy",
+        "replica_connected",
+        "responders",
+        "retries",
+        "role_responders",
+        "route_failure",
+        "server_names",
+        "servers",
+        "stale",
+        "standings",
+        "state",
+        "to_place",
+        "tombstones",
+        "usage",
+        "waiting",
+    )
+
+    def __init__(self, state: State, at_ms: int) -> None:
+        indexes = state.indexes
+        self.state = state
+        self.at_ms = at_ms
+        self.policy: Policy = state.policy
+        self.servers: dict[str, Server | None] = {}
+        self.models: dict[str, Model | None] = {}
+        self.pipelines: dict[str, Pipeline | None] = {}
+        self.experiments: dict[str, Experiment | None] = {}
+        self.responders: dict[str, Responder | None] = {}
+        self.failures: dict[str, Failure | None] = {}
+        self.server_names = indexes.server_names
+        self.usage = indexes.usage
+        self.demand = indexes.demand
+        self.waiting = indexes.waiting
+        self.role_responders = indexes.responders
+        self.retries = indexes.retries
+        self.tombstones = indexes.tombstones
+        self.standings: dict[str, Standing | None] = {}
+        self.indexed: dict[str, Model | None] = {}
+        self.stale: dict[str, None] = {}
+        self.to_place: dict[str, None] = {}
+        self.capacity_grown = False
+        self.replica_connected = False
+        self.emptied: set[str] = set()
+        self.route_failure: tuple[str, str] | None = None
+        self.experiments_replaced: set[str] = set()
+        self.drain_checks: set[tuple[str, int]] = set()
+
+    def server(self, name: str) -> Server | None:
+        """Return the server as it is now."""
+        return self.servers[name] if name in self.servers else self.state.servers.get(name)
+
+    def model(self, name: str) -> Model | None:
+        """Return the model as it is now."""
+        return self.models[name] if name in self.models else self.state.models.get(name)
+
+    def pipeline(self, name: str) -> Pipeline | None:
+        """Return the pipeline as it is now."""
+        return self.pipelines[name] if name in self.pipelines else self.state.pipelines.get(name)
+
+    def experiment(self, name: str) -> Experiment | None:
+        """Return the experiment as it is now."""
+        return self.experiments[name] if name in self.experiments else self.state.experiments.get(name)
+
+    def failure(self, key: str) -> Failure | None:
+        """Return the failure entry `<kind>/<name>` as it is now."""
+        return self.failures[key] if key in self.failures else self.state.failures.get(key)
+
+    def standing(self, name: str) -> Standing | None:
+        """Return what others see of a model now."""
+        return self.standings[name] if name in self.standings else self.state.indexes.standings.get(name)
+
+    def announced(self, name: str) -> tuple[Route, ...]:
+        """Return the routes of a model as they were before the event."""
+        standing = self.state.indexes.standings.get(name)
+        return standing.routes if standing is not None else ()
+
+    def put_server(self, server: Server) -> None:
+        """Add or replace a server."""
+        if self.server(server.name) is None:
+            self.server_names = tuple(sorted((*self.server_names, server.name)))
+        self.servers[server.name] = server
+
+    def remove_server(self, name: str) -> None:
+        """Take a server out."""
+        self.server_names = tuple([other for other in self.server_names if other != name])
+        self.servers[name] = None
+
+    def put_server_replica(self, server: Server, replica: ServerReplica) -> None:
+        """Add or replace one replica of a server."""
+        self.put_server(replace(server, replicas=with_item(server.replicas, replica)))
+
+    def put_model(self, model: Model) -> None:
+        """Add or replace a model, and have it settled even if nothing of it differs."""
+        self.models[model.name] = model
+        self.stale[model.name] = None
+
+    def remove_model(self, name: str) -> None:
+        """Take a model out."""
+        self.models[name] = None
+        self.stale[name] = None
+
+    def put_latest(self, model: Model, version: Version) -> None:
+        """Replace the latest version of a model."""
+        if version is not model.versions[-1]:
+            model = replace(model, versions=(*model.versions[:-1], version))
+        self.put_model(model)
+
+    def models_at(self, server: str, index: int) -> list[str]:
+        """Return the models with an entry on this server replica, by name."""
+        usage = self.usage.get(server, NOTHING).get(index)
+        return sorted(usage.models) if usage is not None else []
+
+    def sync(self) -> None:
+        """Bring usage, demand and waiting up to what has been put."""
+        for name in self.stale:
+            old = self.indexed[name] if name in self.indexed else self.state.models.get(name)
+            new = self.models[name]
+            if new is not old:
+                self._index_model(name, old, new)
+                self.indexed[name] = new
+        self.stale.clear()
+
+    def changes_something(self) -> bool:
+        """Tell whether what has been put differs from the state before the event."""
+        return _merged(self.state, self._overlays())[2]
+
+    def commit(self) -> State:
+        """Return the next state; the very same as before if nothing differs."""
+        state = self.state
+        tables, before, changed = _merged(state, self._overlays())
+        if not changed and self.policy == state.policy:
+            return state
+        policy = state.policy if self.policy == state.policy else self.policy
+        servers, responders, models, pipelines, experiments, failures = tables
+        return State(
+            policy,
+            servers,
+            responders,
+            models,
+            pipelines,
+            experiments,
+            failures,
+            before,
+            state.origin,
+            self._indexes(),
+        )
+
+    def _overlays(self) -> tuple[Mapping[str, Any], ...]:
+        return self.servers, self.responders, self.models, self.pipelines, self.experiments, self.failures
+
+    def _index_model(self, name: str, old: Model | None, new: Model | None) -> None:
+        self.usage = apply_deltas(self.usage, name, usage_deltas(old, new))
+        freed, blocked = blockers(old), blockers(new)
+        if freed or blocked:
+            self.drain_checks |= freed ^ blocked
+        before, after = demand_of(old), demand_of(new)
+        if before != after:
+            if before is not None:
+                self.demand = counted(self.demand, *before, -1)
+            if after is not None:
+                self.demand = counted(self.demand, *after, 1)
+        waits_now = waits(new)
+        if waits_now != (name in self.waiting):
+            self.waiting = self.waiting.set(name, PRESENT) if waits_now else self.waiting.delete(name)
+
+    def _indexes(self) -> Indexes:
+        indexes = self.state.indexes
+        pipelines, parts, defaults = indexes.pipelines_by_model, indexes.experiments_by_candidate, indexes.defaults
+        for name, pipeline in self.pipelines.items():
+            pipelines = linked(pipelines, name, models_of(self.state.pipelines.get(name)), models_of(pipeline))
+        for name, experiment in self.experiments.items():
+            old = self.state.experiments.get(name)
+            parts = linked(parts, name, parts_of(old), parts_of(experiment))
+            defaults = linked(defaults, name, default_of(old), default_of(experiment))
+        standings = indexes.standings
+        for name, standing in self.standings.items():
+            standings = standings.set(name, standing) if standing is not None else standings.delete(name)
+        return Indexes(
+            self.server_names,
+            self.usage,
+            self.demand,
+            self.waiting,
+            standings,
+            pipelines,
+            parts,
+            defaults,
+            self.role_responders,
+            self.retries,
+            self.tombstones,
+        )
+
+    def note_retry(self, key: str, time: int | None) -> None:
+        """Have the failure `<kind>/<name>` tried again at this time, or not at all."""
+        self.retries = noted(self.retries, key, time)
+
+    def note_tombstone(self, key: str, time: int | None) -> None:
+        """Have what is deleted and finished, `<kind>/<name>`, remembered by the time of its deletion, or not at all."""
+        self.tombstones = noted(self.tombstones, key, time)
+
+
+def find(items: Iterable[Any], key: Any) -> Any:
+    """Return the item whose first field is the key, None if there is none."""
+    for item in items:
+        if getattr(item, item.__struct_fields__[0]) == key:
+            return item
+    return None
+
+
+def with_item(items: tuple[T, ...], item: T) -> tuple[T, ...]:
+    """Return a sorted table with the item in its place, instead of the one with the same key if there is one."""
+    field = item.__struct_fields__[0]  # type: ignore[attr-defined]
+    key = getattr(item, field)
+    rest = [other for other in items if getattr(other, field) != key]
+    place = sum([getattr(other, field) < key for other in rest])
+    return (*rest[:place], item, *rest[place:])
+
+
+def _merged(state: State, overlays: tuple[Mapping[str, Any], ...]) -> tuple[list[Any], Tables, bool]:
+    tables: list[Any] = []
+    befores: list[Any] = []
+    changed = False
+    for field, overlay in zip(Tables.__struct_fields__, overlays, strict=True):
+        table, before = getattr(state, field), getattr(state.before, field)
+        for name, entity in overlay.items():
+            old = table.get(name)
+            if entity is old or entity == old:
+                continue
+            changed = True
+            if name not in before:
+                before = before.set(name, old)
+            table = table.set(name, entity) if entity is not None else table.delete(name)
+        tables.append(table)
+        befores.append(before)
+    return tables, (Tables(*befores) if changed else state.before), changed

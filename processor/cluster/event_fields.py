@@ -1,0 +1,106 @@
+"""The types of the fields of events: everything that the border checks about one value stands in its type."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, model_validator
+
+INTEGER_MAX: Final = 2**63 - 1
+NAME_LENGTH_MAX: Final = 253
+_NAME = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+
+Count = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
+Positive = Annotated[int, Field(ge=1, le=INTEGER_MAX)]
+Expected = Annotated[int, Field(ge=-1, le=INTEGER_MAX)]
+Percent = Annotated[int, Field(ge=1, le=100)]
+Name = Annotated[str, StringConstraints(pattern=f"^{_NAME}$", max_length=NAME_LENGTH_MAX)]
+NameOrNone = Annotated[str, StringConstraints(pattern=f"^({_NAME})?$", max_length=NAME_LENGTH_MAX)]
+Text = Annotated[str, StringConstraints(min_length=0)]
+"""Any text; that it has a constraint makes the validator refuse lone surrogates, which no encoding can carry."""
+Texts = Annotated[tuple[Text, ...], Strict(strict=False)]
+TextMap = dict[Text, Text]
+Role = Literal["dataflow_engine", "pipeline_gateway"]
+Kind = Literal["model", "pipeline"]
+Join = Literal["inner", "outer", "any"]
+Direction = Literal["up", "down"]
+
+
+class Fields(BaseModel):
+    """A record of fields: frozen, strict about types, closed against unknown fields."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class LoadedModel(Fields):
+    """A model version that a server replica says it holds."""
+
+    model: Name
+    version: Positive
+
+
+class SpecFields(Fields):
+    """What is to be loaded."""
+
+    uri: Text
+    requirements: Texts = ()
+    memory: Count = 0
+    instances: Positive = 1
+    server: NameOrNone = ""
+    parameters: TextMap = {}
+
+
+class DeploymentFields(Fields):
+    """How often it is to be loaded."""
+
+    replicas: Count = 1
+    min_replicas: Count = 0
+    max_replicas: Count = 0
+
+    @model_validator(mode="after")
+    def _bounds(self) -> "DeploymentFields":
+        if self.min_replicas > self.replicas:
+            raise ValueError("min_replicas is more than replicas")
+        if self.max_replicas and self.replicas > self.max_replicas:
+            raise ValueError("replicas is more than max_replicas")
+        return self
+
+
+class StepFields(Fields):
+    """One model of a pipeline and where its tensors come from."""
+
+    name: Name
+    inputs: Texts = ()
+    triggers: Texts = ()
+    inputs_join: Join = "inner"
+    triggers_join: Join = "inner"
+    join_window_ms: Count = 0
+    tensor_map: TextMap = {}
+    batch_size: Count = 0
+    batch_window_ms: Count = 0
+
+
+class OutputFields(Fields):
+    """What a pipeline answers with."""
+
+    steps: Texts = ()
+    join: Join = "inner"
+    join_window_ms: Count = 0
+    tensor_map: TextMap = {}
+
+
+class CandidateFields(Fields):
+    """One of the things between which an experiment splits its traffic."""
+
+    name: Name
+    weight: Positive
+
+
+class MirrorFields(Fields):
+    """What gets a copy of part of an experiment's traffic."""
+
+    name: Name
+    percent: Percent
+
+
+LoadedModels = Annotated[tuple[LoadedModel, ...], Strict(strict=False)]
+Steps = Annotated[tuple[StepFields, ...], Strict(strict=False)]
+Candidates = Annotated[tuple[CandidateFields, ...], Strict(strict=False)]

@@ -1,0 +1,326 @@
+"""The events: one class for one thing that happens, and the border that lets only well-formed ones in."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from processor.cluster.event_fields import (
+    Candidates,
+    Count,
+    DeploymentFields,
+    Direction,
+    Expected,
+    Fields,
+    Kind,
+    LoadedModels,
+    MirrorFields,
+    Name,
+    NameOrNone,
+    OutputFields,
+    Positive,
+    Role,
+    SpecFields,
+    Steps,
+    Text,
+    Texts,
+)
+
+
+class InvalidEvent(ValueError):
+    """An event that fails the border checks; the message says which field and why."""
+
+
+class Event(Fields):
+    """Something that happened at `at_ms`, the only clock there is."""
+
+    at_ms: Count
+
+
+class ServerDeclared(Event):
+    """An operator describes a server. Its contents are compared unless the generation says it is a repeat."""
+
+    server: Name
+    generation: Count = 0
+    expected_replicas: Expected = -1
+    min_replicas: Count = 0
+    max_replicas: Count = 0
+    shared: bool = True
+
+
+class ServerRemoved(Event):
+    """An operator takes a server's description back."""
+
+    server: Name
+    generation: Count = 0
+
+
+class ServerReplicaConnected(Event):
+    """A server replica came, or came back. `available_memory` None: all of `memory`."""
+
+    server: Name
+    replica: Count
+    capabilities: Texts = ()
+    memory: Count = 0
+    available_memory: Count | None = None
+    shared: bool = True
+    loaded_models: LoadedModels = ()
+    inference_host: Text = ""
+    http_port: Count = 0
+    grpc_port: Count = 0
+
+
+class ServerReplicaDisconnected(Event):
+    """A server replica is lost, and with it what it held."""
+
+    server: Name
+    replica: Count
+    reason: Text = ""
+
+
+class ServerReplicaDraining(Event):
+    """A server replica is about to leave and wants its models served elsewhere first."""
+
+    server: Name
+    replica: Count
+
+
+class PolicyChanged(Event):
+    """An operator replaces the policy."""
+
+    retry_interval_ms: Count
+    retry_limit: Count
+    tombstone_ttl_ms: Count
+    scale_down_stabilisation_ms: Count
+    model_autoscaling: bool
+    server_autoscaling: bool
+    pack_servers: bool
+
+
+class ModelLoadRequested(Event):
+    """A user wants this model, so defined."""
+
+    model: Name
+    generation: Count = 0
+    spec: SpecFields
+    deployment: DeploymentFields = DeploymentFields()
+
+
+class ModelUnloadRequested(Event):
+    """A user does not want this model any more."""
+
+    model: Name
+    generation: Count = 0
+
+
+class ReplicaReport(Event):
+    """What a server replica says about one model version on it."""
+
+    model: Name
+    version: Positive
+    server: Name
+    replica: Count
+
+
+class ModelReplicaLoading(ReplicaReport):
+    """The version is being loaded."""
+
+
+class ModelReplicaUnloading(ReplicaReport):
+    """The version is being unloaded."""
+
+
+class ModelReplicaLoaded(ReplicaReport):
+    """The version is loaded."""
+
+    available_memory: Count
+
+
+class ModelReplicaUnloaded(ReplicaReport):
+    """The version is not loaded any more."""
+
+    available_memory: Count
+
+
+class ModelReplicaLoadFailed(ReplicaReport):
+    """The version could not be loaded."""
+
+    reason: Text = ""
+
+
+class ModelReplicaUnloadFailed(ReplicaReport):
+    """The version could not be unloaded."""
+
+    reason: Text = ""
+
+
+class ModelRouteApplied(Event):
+    """The router has applied the model's routes of this revision."""
+
+    model: Name
+    route_revision: Count
+
+
+class ModelRouteFailed(Event):
+    """The router could not apply the model's routes of this revision."""
+
+    model: Name
+    route_revision: Count
+    reason: Text = ""
+
+
+class ModelScaleRequested(Event):
+    """An autoscaler wants one replica more or less."""
+
+    model: Name
+    version: Positive
+    direction: Direction
+
+
+class PipelineLoadRequested(Event):
+    """A user wants this pipeline, so defined."""
+
+    pipeline: Name
+    generation: Count = 0
+    steps: Steps = ()
+    output: OutputFields = OutputFields()
+    allow_cycles: bool = False
+
+
+class PipelineUnloadRequested(Event):
+    """A user does not want this pipeline any more."""
+
+    pipeline: Name
+    generation: Count = 0
+
+
+class ExperimentStartRequested(Event):
+    """A user wants this split of traffic."""
+
+    experiment: Name
+    generation: Count = 0
+    kind: Kind = "model"
+    default: NameOrNone = ""
+    candidates: Candidates = ()
+    mirror: MirrorFields | None = None
+
+
+class ExperimentStopRequested(Event):
+    """A user does not want this split of traffic any more."""
+
+    experiment: Name
+    generation: Count = 0
+
+
+class ExperimentRouteApplied(Event):
+    """The router has applied the experiment's routes of this revision."""
+
+    experiment: Name
+    route_revision: Count
+
+
+class ExperimentRouteFailed(Event):
+    """The router could not apply the experiment's routes of this revision."""
+
+    experiment: Name
+    route_revision: Count
+    reason: Text = ""
+
+
+class ResponderConnected(Event):
+    """A responder came."""
+
+    role: Role
+    responder: Name
+
+
+class ResponderDisconnected(Event):
+    """A responder is lost."""
+
+    role: Role
+    responder: Name
+
+
+class PipelineReported(Event):
+    """A responder answers the request of this sequence."""
+
+    role: Role
+    responder: Name
+    pipeline: Name
+    version: Positive
+    sequence: Count
+    success: bool
+    reason: Text = ""
+
+
+class ClockTicked(Event):
+    """Time has passed."""
+
+
+HIGH_LANE: Final = frozenset(
+    {
+        "ServerDeclared",
+        "ServerRemoved",
+        "ServerReplicaConnected",
+        "ServerReplicaDisconnected",
+        "ServerReplicaDraining",
+        "PolicyChanged",
+    }
+)
+
+EVENT_TYPES: Final[Mapping[str, type[Event]]] = MappingProxyType(
+    {
+        event.__name__: event
+        for event in (
+            *(ServerDeclared, ServerRemoved),
+            *(ServerReplicaConnected, ServerReplicaDisconnected, ServerReplicaDraining),
+            PolicyChanged,
+            *(ModelLoadRequested, ModelUnloadRequested),
+            *(ModelReplicaLoading, ModelReplicaUnloading, ModelReplicaLoaded, ModelReplicaUnloaded),
+            *(ModelReplicaLoadFailed, ModelReplicaUnloadFailed),
+            *(ModelRouteApplied, ModelRouteFailed),
+            ModelScaleRequested,
+            *(PipelineLoadRequested, PipelineUnloadRequested),
+            *(ExperimentStartRequested, ExperimentStopRequested),
+            *(ExperimentRouteApplied, ExperimentRouteFailed),
+            *(ResponderConnected, ResponderDisconnected),
+            PipelineReported,
+            ClockTicked,
+        )
+    }
+)
+
+_VALIDATORS: Final = {name: event.__pydantic_validator__.validate_python for name, event in EVENT_TYPES.items()}
+
+
+def parse_event(type_name: str, at_ms: int, data: Mapping[str, Any]) -> Event:
+    """Check and build one event. Raises InvalidEvent for everything the border refuses.
+
+    `available_memory` None on ServerReplicaConnected means all of `memory` (the null of its binary form); the JSON
+    form has no such null, see `parse_json_event`.
+    """
+    validate = _VALIDATORS.get(type_name)
+    if validate is None:
+        raise InvalidEvent(f"unknown event type {type_name!r}")
+    if "at_ms" in data:
+        raise InvalidEvent("at_ms: not a field of the data")
+    try:
+        event: Event = validate({**data, "at_ms": at_ms})
+    except ValidationError as error:
+        raise InvalidEvent(_explanation(error)) from error
+    return event
+
+
+def parse_json_event(type_name: str, at_ms: int, data: Any) -> Event:
+    """Check and build one event from plain JSON, where only `mirror` may be null. Raises InvalidEvent."""
+    if not isinstance(data, dict):
+        raise InvalidEvent("data: not an object")
+    if data.get("available_memory", 0) is None:
+        raise InvalidEvent("available_memory: null is no integer")
+    return parse_event(type_name, at_ms, data)
+
+
+def _explanation(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'data'}: {first['msg']}"

@@ -1,0 +1,145 @@
+"""What counts as a failure, how long it is remembered, and when it is tried again."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from processor.cluster.draft import Draft
+from processor.cluster.entities import Experiment, Failure, Model, Pipeline
+from processor.cluster.lifecycle import (
+    AVAILABLE,
+    FAILED,
+    LOAD_FAILED,
+    SCALED_DOWN,
+    SCHEDULE_FAILED,
+    TERMINATE_FAILED,
+    TERMINATED,
+    UNLOAD_FAILED,
+)
+
+ROUTE_FAILED: Final = "route_failed"
+UNLOAD: Final = "unload_failed"
+LOAD: Final = "load_failed"
+ENGINE: Final = "engine_failed"
+GATEWAY: Final = "gateway_failed"
+TERMINATE: Final = "terminate_failed"
+
+
+class Cause(Struct, frozen=True, gc=False):
+    """What is wrong with a thing now."""
+
+    code: str
+    message: str
+
+
+def model_cause(model: Model) -> Cause | None:
+    """Return what is wrong with a model, None if nothing is."""
+    latest = model.versions[-1]
+    if latest.status == SCHEDULE_FAILED and latest.placement_failure is not None:
+        details = latest.placement_failure.details
+        return Cause(latest.placement_failure.code, "; ".join([f"{entry.server}: {entry.code}" for entry in details]))
+    if latest.status == FAILED:
+        failed = any(replica.state == LOAD_FAILED for replica in latest.replicas)
+        return Cause(LOAD if failed else ROUTE_FAILED, latest.reason)
+    stuck = [
+        (replica.since_ms, version.version, replica.index, replica.reason)
+        for version in model.versions
+        for replica in version.replicas
+        if replica.state == UNLOAD_FAILED
+    ]
+    return Cause(UNLOAD, max(stuck)[3]) if stuck else None
+
+
+def pipeline_cause(pipeline: Pipeline) -> Cause | None:
+    """Return what is wrong with a pipeline, None if nothing is."""
+    latest = pipeline.versions[-1]
+    if latest.engine.state == FAILED:
+        return Cause(ENGINE, latest.engine.reason)
+    if latest.gateway.state == FAILED:
+        return Cause(GATEWAY, latest.gateway.reason)
+    for version in pipeline.versions:
+        for axis in (version.engine, version.gateway):
+            if axis.state == TERMINATE_FAILED:
+                return Cause(TERMINATE, axis.reason)
+    return None
+
+
+def experiment_cause(experiment: Experiment) -> Cause | None:
+    """Return what is wrong with an experiment, None if nothing is."""
+    return Cause(ROUTE_FAILED, experiment.reason) if experiment.status == FAILED else None
+
+
+def _model_is_well(model: Model, code: str) -> bool:
+    applied = code != ROUTE_FAILED or model.route_applied_revision == model.route_revision
+    return applied and model.versions[-1].status in {AVAILABLE, SCALED_DOWN, TERMINATED}
+
+
+def _pipeline_is_well(pipeline: Pipeline, _: str) -> bool:
+    return pipeline.versions[-1].status in {"Ready", "ModelsUnavailable", TERMINATED}
+
+
+def _experiment_is_well(experiment: Experiment, _: str) -> bool:
+    return experiment.status in {"Active", "Stopped"}
+
+
+CAUSES: Final[Mapping[str, Callable[[Any], Cause | None]]] = MappingProxyType(
+    {"model": model_cause, "pipeline": pipeline_cause, "experiment": experiment_cause}
+)
+WELL: Final[Mapping[str, Callable[[Any, str], bool]]] = MappingProxyType(
+    {"model": _model_is_well, "pipeline": _pipeline_is_well, "experiment": _experiment_is_well}
+)
+
+
+def settle_failure(draft: Draft, kind: str, name: str, entity: Any) -> None:
+    """Record, change or end the failure of one touched thing (None: it is gone), and when it is tried again."""
+    key = f"{kind}/{name}"
+    entry = draft.failure(key)
+    cause = None if entity is None else CAUSES[kind](entity)
+    reported = cause or _route_report(draft, kind, name, entity)
+    if reported is not None:
+        entry = _recorded(draft, kind, name, entry, reported)
+    elif entry is not None and (entity is None or WELL[kind](entity, entry.code)):
+        entry = None
+    if entry is not draft.failure(key):
+        draft.failures[key] = entry
+    stands = entry is not None and entry.attempts < draft.policy.retry_limit and cause_stands(entity, entry, cause)
+    draft.note_retry(key, entry.next_retry_ms if entry is not None and stands else None)
+
+
+def cause_stands(entity: Any, entry: Failure, cause: Cause | None) -> bool:
+    """Tell whether there is still something to try again: what is wrong, or routes that are not applied yet."""
+    if cause is not None:
+        return True
+    return entry.code == ROUTE_FAILED and bool(entity.route_applied_revision != entity.route_revision)
+
+
+def forget_failure(draft: Draft, kind: str, name: str) -> None:
+    """Drop the failure of a thing because a user's request starts anew."""
+    key = f"{kind}/{name}"
+    if draft.failure(key) is not None:
+        draft.failures[key] = None
+
+
+def retry_time(failure: Failure, entity: Any, retry_limit: int) -> int | None:
+    """Return when a failure is tried again, None if it is not."""
+    if entity is None or failure.attempts >= retry_limit:
+        return None
+    return failure.next_retry_ms if cause_stands(entity, failure, CAUSES[failure.kind](entity)) else None
+
+
+def _route_report(draft: Draft, kind: str, name: str, entity: Any) -> Cause | None:
+    if entity is None or kind != "model" or draft.route_failure is None or draft.route_failure[0] != name:
+        return None
+    return Cause(ROUTE_FAILED, draft.route_failure[1])
+
+
+def _recorded(draft: Draft, kind: str, name: str, entry: Failure | None, cause: Cause) -> Failure:
+    if entry is None:
+        due = draft.at_ms + draft.policy.retry_interval_ms
+        return Failure(kind, name, cause.code, cause.message, draft.at_ms, 0, due)
+    if (entry.code, entry.message) == (cause.code, cause.message):
+        return entry
+    return replace(entry, code=cause.code, message=cause.message)

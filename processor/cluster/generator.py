@@ -1,0 +1,140 @@
+"""The pure function from a state and an event to the next state, and the order of the steps inside one event."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from processor.cluster import events
+from processor.cluster.agenda import earliest
+from processor.cluster.draft import Draft, find
+from processor.cluster.failures import settle_failure
+from processor.cluster.indexes import finished_ms
+from processor.cluster.lifecycle import LOAD_FAILED
+from processor.cluster.model_settlement import settle_model
+from processor.cluster.placement import place, place_if_better
+from processor.cluster.reducers import models, policy, reports, servers
+from processor.cluster.rejection import Rejected
+from processor.cluster.scaling import ask_for_fewer
+from processor.cluster.state import State
+
+RULES: Final[Mapping[type[events.Event], Callable[[Draft, Any], Rejected | None]]] = MappingProxyType(
+    {
+        events.ServerDeclared: servers.server_declared,
+        events.ServerRemoved: servers.server_removed,
+        events.ServerReplicaConnected: servers.server_replica_connected,
+        events.ServerReplicaDisconnected: servers.server_replica_disconnected,
+        events.ServerReplicaDraining: servers.server_replica_draining,
+        events.PolicyChanged: policy.policy_changed,
+        events.ModelLoadRequested: models.model_load_requested,
+        events.ModelUnloadRequested: models.model_unload_requested,
+        events.ModelScaleRequested: models.model_scale_requested,
+        events.ModelReplicaLoading: reports.replica_reported,
+        events.ModelReplicaLoaded: reports.replica_reported,
+        events.ModelReplicaLoadFailed: reports.replica_reported,
+        events.ModelReplicaUnloading: reports.replica_reported,
+        events.ModelReplicaUnloaded: reports.replica_reported,
+        events.ModelReplicaUnloadFailed: reports.replica_reported,
+        events.ModelRouteApplied: models.model_route_applied,
+        events.ModelRouteFailed: models.model_route_failed,
+    }
+)
+
+
+def apply(state: State, event: events.Event) -> State | Rejected:
+    """Reduce one event; the very same state comes back when nothing changed."""
+    rule = RULES.get(type(event))
+    if rule is None:
+        return Rejected("unsupported_event", f"no rule for {type(event).__name__}")
+    draft = Draft(state, event.at_ms)
+    rejected = rule(draft, event)
+    if rejected is not None:
+        return rejected
+    return settle(draft)
+
+
+def settle(draft: Draft) -> State:
+    """Place, retry and derive after the event's own rule, in the order that the rules prescribe."""
+    for name in draft.to_place:
+        place(draft, name)
+    if draft.capacity_grown:
+        _retry(draft)
+    for name in sorted(draft.models):
+        settle_model(draft, name)
+    draft.sync()
+    _settle_servers(draft)
+    for name in sorted(draft.models):
+        settle_failure(draft, "model", name, draft.models[name])
+        draft.note_tombstone(f"model/{name}", finished_ms("model", draft.models[name]))
+    return draft.commit()
+
+
+def due_ms(state: State) -> int | None:
+    """Return the earliest time at which ClockTicked would do something: a retry, or forgetting what was deleted."""
+    deleted = earliest(state.indexes.tombstones)
+    times = [earliest(state.indexes.retries), None if deleted is None else deleted + state.policy.tombstone_ttl_ms]
+    return min([time for time in times if time is not None], default=None)
+
+
+def _retry(draft: Draft) -> None:
+    draft.sync()
+    for _, name in sorted([(_waiting_since(draft, name), name) for name in draft.waiting]):
+        model = draft.model(name)
+        if model is None:
+            continue
+        latest = model.versions[-1]
+        failed = [replica for replica in latest.replicas if replica.state == LOAD_FAILED]
+        if not failed:
+            place_if_better(draft, model, latest)
+        elif draft.replica_connected and _attempts(draft, name) < draft.policy.retry_limit:
+            rest = tuple([replica for replica in latest.replicas if replica.state != LOAD_FAILED])
+            if place_if_better(draft, model, replace(latest, replicas=rest)):
+                _count_attempt(draft, name)
+        elif latest.placement_failure is not None:
+            place_if_better(draft, model, latest)
+
+
+def _waiting_since(draft: Draft, name: str) -> int:
+    failure = draft.failure(f"model/{name}")
+    if failure is not None:
+        return failure.since_ms
+    model = draft.model(name)
+    return model.versions[-1].status_since_ms if model is not None else draft.at_ms
+
+
+def _attempts(draft: Draft, name: str) -> int:
+    failure = draft.failure(f"model/{name}")
+    return failure.attempts if failure is not None else 0
+
+
+def _count_attempt(draft: Draft, name: str) -> None:
+    key = f"model/{name}"
+    failure = draft.failure(key)
+    if failure is not None:
+        draft.failures[key] = replace(failure, attempts=failure.attempts + 1)
+
+
+def _settle_servers(draft: Draft) -> None:
+    for server_name, index in sorted(draft.drain_checks):
+        _settle_drained(draft, server_name, index)
+    for name in sorted(draft.servers.keys() | draft.emptied):
+        server = draft.server(name)
+        if server is None:
+            continue
+        if not server.declared and not server.replicas:
+            draft.remove_server(name)
+        elif name in draft.emptied:
+            ask_for_fewer(draft, server)
+
+
+def _settle_drained(draft: Draft, server_name: str, index: int) -> None:
+    server = draft.server(server_name)
+    record = find(server.replicas, index) if server is not None else None
+    if server is None or record is None:
+        return
+    usage = draft.usage.get(server_name)
+    load = usage.get(index) if usage is not None else None
+    drained = record.draining and (load is None or load.blocking == 0)
+    if drained != record.drained:
+        draft.put_server_replica(server, replace(record, drained=drained))

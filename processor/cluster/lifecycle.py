@@ -1,0 +1,169 @@
+"""The lifecycle tables: what states there are, which event leads from one to another, and how a status follows.
+
+A rule about states that does not stand here does not exist; the diagrams of the documentation are drawn from it.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from msgspec import Struct
+
+from processor.cluster.entities import Deployment, Replica, Version
+
+LOAD_REQUESTED: Final = "LoadRequested"
+LOADING: Final = "Loading"
+LOADED: Final = "Loaded"
+AVAILABLE: Final = "Available"
+LOADED_UNAVAILABLE: Final = "LoadedUnavailable"
+DRAINING: Final = "Draining"
+LOAD_FAILED: Final = "LoadFailed"
+UNROUTE_REQUESTED: Final = "UnrouteRequested"
+UNLOAD_REQUESTED: Final = "UnloadRequested"
+UNLOADING: Final = "Unloading"
+UNLOADED: Final = "Unloaded"
+UNLOAD_FAILED: Final = "UnloadFailed"
+
+REPLICA_STATES: Final = (
+    LOAD_REQUESTED,
+    LOADING,
+    LOADED,
+    AVAILABLE,
+    LOADED_UNAVAILABLE,
+    DRAINING,
+    LOAD_FAILED,
+    UNROUTE_REQUESTED,
+    UNLOAD_REQUESTED,
+    UNLOADING,
+    UNLOADED,
+    UNLOAD_FAILED,
+)
+
+ON_THE_WAY: Final = frozenset({LOAD_REQUESTED, LOADING})
+LIVE: Final = frozenset({LOADED, AVAILABLE, LOADED_UNAVAILABLE})
+HELD: Final = ON_THE_WAY | LIVE
+SERVING: Final = frozenset({AVAILABLE, DRAINING})
+LEAVING: Final = frozenset({UNROUTE_REQUESTED, UNLOAD_REQUESTED, UNLOADING})
+GONE: Final = frozenset({LOAD_FAILED, UNLOADED})
+OCCUPYING: Final = HELD | LEAVING | {DRAINING}
+READOPTED: Final = HELD | {DRAINING, LOAD_FAILED}
+
+
+class ReportRule(Struct, frozen=True, gc=False):
+    """What a report does to the entry that it names; what stands in neither set is unexpected.
+
+    `measured`: it carries the server replica's available memory. `frees`: capacity may have grown.
+    """
+
+    sources: frozenset[str]
+    target: str
+    repeats: frozenset[str]
+    measured: bool = False
+    frees: bool = False
+
+
+REPORTS: Final[Mapping[str, ReportRule]] = MappingProxyType(
+    {
+        "ModelReplicaLoading": ReportRule(frozenset({LOAD_REQUESTED}), LOADING, frozenset({LOADING})),
+        "ModelReplicaLoaded": ReportRule(ON_THE_WAY, LOADED, LIVE | {DRAINING}, measured=True),
+        "ModelReplicaLoadFailed": ReportRule(ON_THE_WAY, LOAD_FAILED, frozenset({LOAD_FAILED}), frees=True),
+        "ModelReplicaUnloading": ReportRule(frozenset({UNLOAD_REQUESTED}), UNLOADING, frozenset({UNLOADING})),
+        "ModelReplicaUnloaded": ReportRule(
+            frozenset({UNLOAD_REQUESTED, UNLOADING}), UNLOADED, frozenset({UNLOADED}), measured=True, frees=True
+        ),
+        "ModelReplicaUnloadFailed": ReportRule(
+            frozenset({UNLOAD_REQUESTED, UNLOADING}), UNLOAD_FAILED, frozenset({UNLOAD_FAILED})
+        ),
+    }
+)
+
+RETIREMENT: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        **dict.fromkeys(HELD | {DRAINING}, (UNROUTE_REQUESTED, UNLOAD_REQUESTED)),
+        LOAD_FAILED: (UNLOADED, UNLOADED),
+    }
+)
+"""State of an entry that is not wanted any more → its next state if the announced routes hold it, and if they do not.
+
+A state that is missing stays.
+"""
+
+DRAIN: Final[Mapping[str, str]] = MappingProxyType(
+    {**dict.fromkeys(LIVE, DRAINING), **dict.fromkeys(ON_THE_WAY, UNLOAD_REQUESTED)}
+)
+"""State of an entry on a server replica that begins to drain → its next state; a state that is missing stays."""
+
+
+class Tally(Struct, frozen=True, gc=False):
+    """How many entries of a version are in which part of their life."""
+
+    available: int
+    loading: int
+    load_failed: int
+    loaded_unavailable: int
+    leaving: int
+    unload_failed: int
+    draining: int
+
+    @property
+    def failed(self) -> int:
+        """Entries that should serve and cannot."""
+        return self.load_failed + self.loaded_unavailable
+
+
+def tally(replicas: tuple[Replica, ...]) -> Tally:
+    """Count the entries of a version."""
+    counts = dict.fromkeys(REPLICA_STATES, 0)
+    for replica in replicas:
+        counts[replica.state] += 1
+    return Tally(
+        counts[AVAILABLE],
+        counts[LOAD_REQUESTED] + counts[LOADING] + counts[LOADED],
+        counts[LOAD_FAILED],
+        counts[LOADED_UNAVAILABLE],
+        counts[UNROUTE_REQUESTED] + counts[UNLOAD_REQUESTED] + counts[UNLOADING],
+        counts[UNLOAD_FAILED],
+        counts[DRAINING],
+    )
+
+
+def reaches(deployment: Deployment, available: int) -> bool:
+    """Tell whether so many available replicas are enough for the version to count as rolled out."""
+    return available >= deployment.replicas or 0 < deployment.min_replicas <= available
+
+
+SCHEDULE_FAILED: Final = "ScheduleFailed"
+FAILED: Final = "Failed"
+SCALED_DOWN: Final = "ScaledDown"
+PROGRESSING: Final = "Progressing"
+TERMINATE_FAILED: Final = "TerminateFailed"
+TERMINATING: Final = "Terminating"
+TERMINATED: Final = "Terminated"
+
+type_of_rule = Callable[[Version, Tally], bool]
+
+LIVE_STATUS: Final[tuple[tuple[str, type_of_rule], ...]] = (
+    (SCHEDULE_FAILED, lambda version, _: version.placement_failure is not None),
+    (FAILED, lambda _, counts: counts.load_failed + counts.loaded_unavailable > 0),
+    (SCALED_DOWN, lambda version, counts: version.deployment.replicas == 0 == counts.available),
+    (AVAILABLE, lambda version, counts: reaches(version.deployment, counts.available)),
+    (PROGRESSING, lambda _, __: True),
+)
+"""The status of a version that is the latest or the fallback: the first rule that holds."""
+
+RETIRING_STATUS: Final[tuple[tuple[str, type_of_rule], ...]] = (
+    (TERMINATE_FAILED, lambda _, counts: counts.unload_failed > 0),
+    (
+        TERMINATING,
+        lambda _, counts: (
+            counts.leaving + counts.available + counts.loading + counts.draining + counts.loaded_unavailable > 0
+        ),
+    ),
+    (TERMINATED, lambda _, __: True),
+)
+"""The status of a version that retires: the first rule that holds."""
+
+FAULTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {FAILED: frozenset({LOAD_FAILED, LOADED_UNAVAILABLE}), TERMINATE_FAILED: frozenset({UNLOAD_FAILED})}
+)
+"""Status → the states of the entries whose newest gives the version its reason."""

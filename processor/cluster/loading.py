@@ -1,0 +1,131 @@
+"""A state from its entities alone: tables first, then everything derived, for all of it at once."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from immutables import Map
+
+from processor.cluster.agenda import Agenda, agenda_of
+from processor.cluster.entities import Experiment, Failure, Model, Pipeline, Policy, Responder
+from processor.cluster.failures import retry_time
+from processor.cluster.indexes import (
+    default_of,
+    demand_of,
+    finished_ms,
+    frozen_nested,
+    models_of,
+    parts_of,
+    usage_deltas,
+    waits,
+)
+from processor.cluster.rollout import fallback, is_serving, routes
+from processor.cluster.state import KINDS, UNTOUCHED, Indexes, Standing, State, Usage
+
+Tables = Mapping[str, Mapping[str, Any]]
+
+
+def load_state(entities: Iterable[tuple[str, Any]]) -> State:
+    """Build a state from entities keyed `<kind>/<name>`. Raises KeyError for an unknown kind."""
+    tables: dict[str, dict[str, Any]] = {kind: {} for kind in ("policy", *[kind for kind, _, _ in KINDS])}
+    for key, entity in entities:
+        kind, _, name = key.partition("/")
+        tables[kind][name] = entity
+    policy = tables["policy"].get("cluster", Policy())
+    return State(
+        policy=policy,
+        before=UNTOUCHED,
+        origin=object(),
+        indexes=indexes_of(policy, tables),
+        **{table: Map(tables[kind]) for kind, table, _ in KINDS},
+    )
+
+
+def indexes_of(policy: Policy, tables: Tables) -> Indexes:
+    """Derive every index from the tables (kind → name → entity)."""
+    models: Mapping[str, Model] = tables["model"]
+    pipelines: Mapping[str, Pipeline] = tables["pipeline"]
+    experiments: Mapping[str, Experiment] = tables["experiment"]
+    return Indexes(
+        tuple(sorted(tables["server"])),
+        _usage(models),
+        _demand(models),
+        Map({name: True for name, model in models.items() if waits(model)}),
+        Map({name: standing_of(model) for name, model in models.items()}),
+        _links((name, models_of(pipeline)) for name, pipeline in pipelines.items()),
+        _links((name, parts_of(experiment)) for name, experiment in experiments.items()),
+        _links((name, default_of(experiment)) for name, experiment in experiments.items()),
+        _responders(tables["responder"].values()),
+        _retries(policy, tables),
+        _tombstones(tables),
+    )
+
+
+def standing_of(model: Model) -> Standing:
+    """Return what others see of a model."""
+    second = fallback(model)
+    return Standing(routes(model, second), is_serving(model, second))
+
+
+def _usage(models: Mapping[str, Model]) -> Any:
+    sums: dict[str, dict[int, list[int]]] = {}
+    counts: dict[str, dict[int, dict[str, int]]] = {}
+    for name, model in models.items():
+        for (server, index), delta in usage_deltas(None, model).items():
+            total = sums.setdefault(server, {}).setdefault(index, [0, 0, 0])
+            for place in range(3):
+                total[place] += delta[place]
+            counts.setdefault(server, {}).setdefault(index, {})[name] = delta[3]
+    return frozen_nested(
+        {
+            server: {
+                index: Usage(total[0], total[1], total[2], Map(counts[server][index]))
+                for index, total in replicas.items()
+            }
+            for server, replicas in sums.items()
+        }
+    )
+
+
+def _demand(models: Mapping[str, Model]) -> Any:
+    counts: dict[str, dict[int, int]] = {}
+    for model in models.values():
+        demand = demand_of(model)
+        if demand is not None:
+            row = counts.setdefault(demand[0], {})
+            row[demand[1]] = row.get(demand[1], 0) + 1
+    return frozen_nested(counts)
+
+
+def _links(pairs: Iterable[tuple[str, set[Any]]]) -> Any:
+    links: dict[Any, dict[str, bool]] = {}
+    for name, keys in pairs:
+        for key in keys:
+            links.setdefault(key, {})[name] = True
+    return frozen_nested(links)
+
+
+def _responders(responders: Iterable[Responder]) -> Any:
+    roles: dict[str, list[str]] = {}
+    for responder in responders:
+        roles.setdefault(responder.role, []).append(responder.responder)
+    return Map({role: tuple(sorted(names)) for role, names in roles.items()})
+
+
+def _retries(policy: Policy, tables: Tables) -> Agenda:
+    times = {}
+    failures: Mapping[str, Failure] = tables["failure"]
+    for key, failure in failures.items():
+        time = retry_time(failure, tables[failure.kind].get(failure.name), policy.retry_limit)
+        if time is not None:
+            times[key] = time
+    return agenda_of(times)
+
+
+def _tombstones(tables: Tables) -> Agenda:
+    times = {}
+    for kind in ("model", "pipeline", "experiment"):
+        for name, entity in tables[kind].items():
+            time = finished_ms(kind, entity)
+            if time is not None:
+                times[f"{kind}/{name}"] = time
+    return agenda_of(times)

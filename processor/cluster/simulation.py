@@ -1,0 +1,83 @@
+"""Events as lines of JSON in, one JSON document out: the state generator without anything around it."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, TypedDict
+
+from processor.cluster.changes import diff
+from processor.cluster.document import change_to_json, to_document
+from processor.cluster.events import Event, InvalidEvent, parse_json_event
+from processor.cluster.machine import ClusterMachine
+from processor.cluster.rejection import Rejected
+from processor.cluster.state import State
+
+
+class Simulation(TypedDict):
+    """The state at the end, the changes of each batch, and the rejections by the index of their event."""
+
+    state: dict[str, Any]
+    changes: list[dict[str, Any]]
+    rejected: list[dict[str, Any]]
+
+
+class Line(TypedDict):
+    """One line: its event, or why there is none."""
+
+    type: str
+    event: Event | Rejected
+
+
+def simulate(lines: Iterable[str], *, state: State | None = None, batch_events: int = 1) -> Simulation:
+    """Reduce one event a line in batches of so many; blank lines do not count, lines that are no event are rejected."""
+    machine = ClusterMachine()
+    after = state if state is not None else machine.empty()
+    changes: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
+    parsed = [parse_line(line) for line in lines if line.strip()]
+    for number, start in enumerate(range(0, len(parsed), batch_events)):
+        before = machine.begin(after)
+        after, refusals = _reduced(machine, before, parsed[start : start + batch_events])
+        rejected.extend({"index": start + place, **refusal} for place, refusal in refusals)
+        changes.extend({"batch": number, **change_to_json(change)} for change in diff(before, after))
+    return {"state": to_document(after), "changes": changes, "rejected": rejected}
+
+
+def parse_line(line: str) -> Line:
+    """Read one line. What is no event is a rejection with code `invalid_event`; its type is "" if it has none."""
+    try:
+        envelope = json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        return {"type": "", "event": Rejected("invalid_event", f"no JSON: {error}")}
+    name = envelope.get("type") if isinstance(envelope, dict) else None
+    if not isinstance(name, str):
+        return {"type": "", "event": Rejected("invalid_event", "no object with a type")}
+    try:
+        return {"type": name, "event": _event(envelope)}
+    except InvalidEvent as error:
+        return {"type": name, "event": Rejected("invalid_event", str(error))}
+
+
+def _event(envelope: dict[str, Any]) -> Event:
+    unknown = envelope.keys() - {"id", "type", "at_ms", "data"}
+    missing = {"at_ms", "data"} - envelope.keys()
+    if unknown or missing:
+        raise InvalidEvent(f"fields that are unknown: {sorted(unknown)}, missing: {sorted(missing)}")
+    return parse_json_event(envelope["type"], envelope["at_ms"], envelope["data"])
+
+
+def _reduced(
+    machine: ClusterMachine, before: State, batch: list[Line]
+) -> tuple[State, list[tuple[int, dict[str, str]]]]:
+    state, refusals = before, []
+    for place, line in enumerate(batch):
+        event = line["event"]
+        outcome = event if isinstance(event, Rejected) else machine.apply(state, event)
+        if isinstance(outcome, Rejected):
+            refusals.append((place, {"type": line["type"], "code": outcome.code, "message": outcome.message}))
+        else:
+            state = outcome
+    return state, refusals
+
+
+def _refuse_constant(name: str) -> Iterator[Any]:
+    raise ValueError(f"{name} is no JSON")

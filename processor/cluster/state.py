@@ -1,0 +1,112 @@
+"""The whole cluster state: persistent tables of entities, what was touched since a point, and the derived indexes."""
+
+from typing import Any, Final
+
+from immutables import Map
+from msgspec import Struct
+
+from processor.cluster.agenda import Agenda
+from processor.cluster.entities import Experiment, Failure, Model, Pipeline, Policy, Responder, Route, Server
+
+KINDS: Final[tuple[tuple[str, str, type], ...]] = (
+    ("server", "servers", Server),
+    ("responder", "responders", Responder),
+    ("model", "models", Model),
+    ("pipeline", "pipelines", Pipeline),
+    ("experiment", "experiments", Experiment),
+    ("failure", "failures", Failure),
+)
+"""Kind, the table that holds it, and its struct, in the order in which changes are told, after the policy."""
+
+
+class Usage(Struct, frozen=True, gc=False):
+    """What the entries on one server replica amount to.
+
+    `reserved`: bytes that versions being loaded will need. `occupied`: entries that are held, draining or leaving.
+    `blocking`: models for whose sake it may not be called drained. `models`: model → how many entries it has there.
+    """
+
+    reserved: int
+    occupied: int
+    blocking: int
+    models: "Map[str, int]"
+
+
+class Standing(Struct, frozen=True, gc=False):
+    """What others see of a model: its routes as announced and whether it is serving."""
+
+    routes: tuple[Route, ...]
+    serving: bool
+
+
+class Indexes(Struct, frozen=True, gc=False):
+    """What is derived from the tables; never stored, always equal to its recomputation.
+
+    `server_names` ascending · `usage` server → index → Usage · `demand` server → wanted replicas → models whose latest
+    version is bound there · `waiting` models that may be placed better · `standings` model → Standing ·
+    `pipelines_by_model` model → pipelines · `experiments_by_candidate` (kind, name) → experiments ·
+    `defaults` (kind, default) → running experiments · `responders` role → names ascending ·
+    `retries` when a failure is tried again · `tombstones` what is deleted and finished, by its `deleted_ms`.
+    """
+
+    server_names: tuple[str, ...] = ()
+    usage: "Map[str, Map[int, Usage]]" = Map()
+    demand: "Map[str, Map[int, int]]" = Map()
+    waiting: "Map[str, bool]" = Map()
+    standings: "Map[str, Standing]" = Map()
+    pipelines_by_model: "Map[str, Map[str, bool]]" = Map()
+    experiments_by_candidate: "Map[tuple[str, str], Map[str, bool]]" = Map()
+    defaults: "Map[tuple[str, str], Map[str, bool]]" = Map()
+    responders: "Map[str, tuple[str, ...]]" = Map()
+    retries: Agenda = Agenda()
+    tombstones: Agenda = Agenda()
+
+
+class Tables(Struct, frozen=True, gc=False):
+    """One value a kind: the entities by name, or what stood there before the first touch (None: nothing)."""
+
+    servers: "Map[str, Any]" = Map()
+    responders: "Map[str, Any]" = Map()
+    models: "Map[str, Any]" = Map()
+    pipelines: "Map[str, Any]" = Map()
+    experiments: "Map[str, Any]" = Map()
+    failures: "Map[str, Any]" = Map()
+
+
+UNTOUCHED: Final = Tables()
+
+
+class State(Struct, frozen=True, gc=False, eq=False):
+    """A cluster state. Two states are equal if their entities are; nothing else counts.
+
+    `before` holds what was touched since the point that `origin` identifies: states of one origin differ at most in
+    what one of them has touched.
+    """
+
+    policy: Policy
+    servers: "Map[str, Server]"
+    responders: "Map[str, Responder]"
+    models: "Map[str, Model]"
+    pipelines: "Map[str, Pipeline]"
+    experiments: "Map[str, Experiment]"
+    failures: "Map[str, Failure]"
+    before: Tables
+    origin: object
+    indexes: Indexes
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, State):
+            return NotImplemented
+        return self.policy == other.policy and all(
+            getattr(self, table) == getattr(other, table) for _, table, _ in KINDS
+        )
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def empty_state() -> State:
+    """Return the state before any event."""
+    return State(Policy(), Map(), Map(), Map(), Map(), Map(), Map(), UNTOUCHED, object(), Indexes())
