@@ -1,6 +1,6 @@
 """What a shard is doing, for probes and status: written by its loop, read from any thread."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -31,6 +31,8 @@ class Board:
 
     def __init__(self, shard: int) -> None:
         self.health = Health(shard=shard)
+        self.state: Any = None
+        """The committed state of the shard, while it is owned here; immutable, so any thread may look at it."""
 
     def put(self, **changes: object) -> None:
         """Replace fields."""

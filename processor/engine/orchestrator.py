@@ -86,14 +86,15 @@ class Orchestrator:
     @property
     def idle(self) -> bool:
         """Nothing is under way, held back or carried."""
-        return self._sent is None and not self._stale and not self._tip.carried.ranges and not self._breaker.open
+        pending = self._sent is not None or self._stale or self._tip.carried.ranges or self._preparer.has_rest
+        return not (pending or self._breaker.open)
 
     def wait(self) -> None:
         """Wait for the next record for a moment; not while a commit is under way."""
-        if self._sent is None and not self._breaker.open:
+        if self._breaker.open:
+            self._parts.clock.sleep(self._parts.limits.peek_interval_ms / 1000)
+        elif self._sent is None and not self._preparer.has_rest:
             self._intake.wait(self._parts.limits.idle_wait_ms)
-        elif self._breaker.open:
-            self._parts.clock.sleep(self._parts.limits.idle_wait_ms / 1000)
 
     def settle(self) -> StepReport | None:
         """Wait for the commit under way, if any, and make its outcome known; refused: the next step reloads."""
@@ -327,6 +328,7 @@ class Orchestrator:
             self._head, self._revision = head, answer.revision
 
     def _show(self) -> None:
+        self._board.state = self._state
         self._board.put(
             phase="owner",
             reason=f"breaker open: {self._breaker.reason()}" if self._breaker.open else "",

@@ -33,6 +33,11 @@ class Preparer:
         self._intake = intake
         self._rest: Batch | None = None
 
+    @property
+    def has_rest(self) -> bool:
+        """The rest of a cut batch waits to be the next."""
+        return self._rest is not None
+
     def forget(self) -> None:
         """Drop the rest of a cut batch: the lanes are rewound."""
         self._rest = None

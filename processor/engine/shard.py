@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from processor.engine.errors import OwnershipLost, Retry, ShardRefused
+from processor.engine.errors import InvalidRequest, OwnershipLost, Retry, ShardRefused
 from processor.engine.health import Board
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.parts import Parts
@@ -12,7 +12,7 @@ from processor.engine.takeover import take_over
 
 
 class ShardRunner:
-    """Runs until `stopping` says so. Every operating error ends in a pause, a new campaign or a refusal with its reason."""
+    """Runs until `stopping` says so. Every operating error ends in a pause, a new campaign or a refusal."""
 
     def __init__(self, parts: Parts, *, stopping: Callable[[], bool], once: bool = False) -> None:
         self._parts = parts
@@ -59,9 +59,10 @@ class ShardRunner:
         except OwnershipLost as lost:
             parts.log("ownership_lost", shard=parts.identity.shard, epoch=epoch, reason=str(lost))
             self.board.put(phase="standby", reason="")
-        except ShardRefused as refused:
+        except (ShardRefused, InvalidRequest) as refused:
             self._refuse(epoch, refused)
         finally:
+            self.board.state = None
             publisher.close()
             self._release(epoch, clean=clean)
         if self.board.health.phase == "refused":
@@ -90,8 +91,9 @@ class ShardRunner:
             self._check_lease()
             try:
                 announcer.announce()
-                if publisher.full:
-                    self._pause(Retry("the output is behind: too many commits wait to be published"))
+                reason = self._held_up(publisher)
+                if reason:
+                    self._pause(Retry(reason))
                     continue
                 report = orchestrator.step()
             except Retry as error:
@@ -102,6 +104,11 @@ class ShardRunner:
                 if self._once and orchestrator.idle and not publisher.waiting[0]:
                     self._done = True
                 orchestrator.wait()
+
+    def _held_up(self, publisher: Publisher) -> str:
+        if publisher.full:
+            return "the output is behind: too many commits wait to be published"
+        return self._parts.pressure()
 
     def _hand_over(self, orchestrator: Orchestrator, publisher: Publisher) -> bool:
         """Finish what is under way and publish it; what cannot be published stays in the outbox for the next owner."""
@@ -119,7 +126,7 @@ class ShardRunner:
         except Retry as error:
             self._parts.log("release_failed", shard=self._parts.identity.shard, reason=str(error))
 
-    def _refuse(self, epoch: int, refused: ShardRefused) -> None:
+    def _refuse(self, epoch: int, refused: ShardRefused | InvalidRequest) -> None:
         self._parts.log("shard_refused", shard=self._parts.identity.shard, epoch=epoch, reason=str(refused))
         self.board.put(phase="refused", reason=str(refused))
         self._done = self._once
