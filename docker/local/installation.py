@@ -46,8 +46,8 @@ Say = Callable[[str], None]
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
-    """Return where installed servers are kept: PROCESSOR_SERVICES_CACHE, else the user's cache folder."""
-    chosen = environment.get("PROCESSOR_SERVICES_CACHE")
+    """Return where installed servers are kept: PROCESSOR_TEST_SERVICES_CACHE, else the user's cache folder."""
+    chosen = environment.get("PROCESSOR_TEST_SERVICES_CACHE")
     if chosen:
         return Path(chosen).resolve()
     caches = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
