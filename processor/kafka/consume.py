@@ -1,0 +1,125 @@
+"""Follow the announcements of shards: decoded, each once, in order, gaps named."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from time import monotonic
+from typing import Any, Literal
+
+import msgspec
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from processor.engine.errors import ShardRefused, SourceUnavailable
+from processor.engine.values import Record
+from processor.kafka.connection import LOGGER, KafkaConnection, Property, cause_of, words_of
+from processor.kafka.records import record_of
+from processor.kafka.source import HOLES
+
+WATERMARKS_TIMEOUT_S = 10.0
+# A transaction's end does not wake a waiting fetch, so a long wait would only delay what is committed meanwhile.
+TUNED: dict[str, Property] = {"fetch.wait.max.ms": 10, "fetch.queue.backoff.ms": 1, "isolation.level": "read_committed"}
+REQUIRED: dict[str, Property] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "check.crcs": True,
+}
+
+From = Literal["beginning", "end"] | Mapping[int, int]
+"""Where to begin: what is still there, what comes from now on, or partition → next offset."""
+
+
+class Received(msgspec.Struct, frozen=True):
+    """One announcement; `missing` counts the announcements between the last one seen and this one (normally 0)."""
+
+    record: Record
+    value: Any
+    number: int
+    missing: int = 0
+
+
+class AnnouncementReader:
+    """Reads `partitions` of the changes topic; `decode` turns a record into what `Received.value` holds.
+
+    It drops repeats (a number at or below the partition's last), so with `isolation.level=read_uncommitted` in the
+    connection's properties, too, each number comes once. `numbers` are the last numbers seen, where that is known.
+    """
+
+    def __init__(  # noqa: PLR0913 - what to read, how, and from where
+        self,
+        connection: KafkaConnection,
+        topic: str,
+        partitions: Sequence[int],
+        decode: Callable[[Record], Any],
+        from_: From = "beginning",
+        *,
+        numbers: Mapping[int, int] | None = None,
+        group_id: str = "processor-consume",
+    ) -> None:
+        self._topic = topic
+        self._decode = decode
+        self.numbers = dict(numbers or {})
+        self._consumer = Consumer(connection.properties(TUNED, {**REQUIRED, "group.id": group_id}), logger=LOGGER)
+        self.positions = {partition: self._start(partition, from_) for partition in partitions}
+        self._consumer.assign([TopicPartition(topic, *place) for place in self.positions.items()])
+
+    def poll(self, timeout_s: float) -> Received | None:
+        """Return the next announcement, None when none came in time.
+
+        Raises SourceUnavailable, ShardRefused (records were removed before they were read, a foreign record).
+        """
+        deadline_s = monotonic() + timeout_s
+        while (message := self._consumer.poll(max(0.0, deadline_s - monotonic()))) is not None:
+            if message.error() is not None:
+                raise _failure_of(message)
+            record = record_of(message)
+            self.positions[record.partition] = record.offset + 1
+            received = self._received(record)
+            if received is not None:
+                return received
+        return None
+
+    def __iter__(self) -> Iterator[Received]:
+        """Yield announcements for ever."""
+        while True:
+            received = self.poll(1.0)
+            if received is not None:
+                yield received
+
+    def close(self) -> None:
+        """Leave; safe to call twice."""
+        self._consumer.close()
+
+    def _received(self, record: Record) -> Received | None:
+        number = _number(record)
+        last = self.numbers.get(record.partition)
+        if last is not None and number <= last:
+            return None
+        self.numbers[record.partition] = number
+        return Received(record, self._decode(record), number, missing=0 if last is None else number - last - 1)
+
+    def _start(self, partition: int, from_: From) -> int:
+        if not isinstance(from_, str):
+            return from_[partition]
+        place = TopicPartition(self._topic, partition)
+        try:
+            low, high = self._consumer.get_watermark_offsets(place, timeout=WATERMARKS_TIMEOUT_S)
+        except KafkaException as failure:
+            raise SourceUnavailable(f"{self._topic}[{partition}]: no watermarks: {cause_of(failure)}") from failure
+        return int(low if from_ == "beginning" else high)
+
+
+def _number(record: Record) -> int:
+    value = dict(record.headers).get("processor-number")
+    if value is None or not value.isdigit():
+        raise ShardRefused(
+            f"{record.topic}[{record.partition}]: the record at offset {record.offset} is no announcement: "
+            f"header processor-number is {value!r}"
+        )
+    return int(value)
+
+
+def _failure_of(message: Message) -> Exception:
+    error = message.error()
+    place = f"{message.topic()}[{message.partition()}]"
+    if error.code() in HOLES:
+        return ShardRefused(f"{place}: offset {message.offset()} cannot be read any more: {words_of(error)}")
+    return SourceUnavailable(f"{place}: {words_of(error)}")

@@ -1,0 +1,129 @@
+"""Send events to the processor: encoded, addressed to the cluster's partition of the right topic, acknowledged."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from confluent_kafka import KafkaError, Message, Producer
+
+from processor.engine.errors import InvalidRequest, SinkUnavailable
+from processor.engine.values import Headers
+from processor.kafka.connection import LOGGER, KafkaConnection, Property, words_of
+
+FLUSH_TIMEOUT_S = 30.0
+TUNED: dict[str, Property] = {"compression.type": "lz4", "linger.ms": 5}
+REQUIRED: dict[str, Property] = {"enable.idempotence": True, "acks": "all"}
+
+Encode = Callable[[str, Mapping[str, Any]], tuple[bytes, Headers]]
+"""From an event type and its data to the record's value and headers; raises when the data are not valid."""
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """Where an event was written."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class EventProducer:
+    """Sends events of one cluster: `partition` is its partition, `key` its name; `topic_of` an event type.
+
+    Close it, or use it in a `with` statement, which flushes. Safe from any thread.
+    """
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        encode: Encode,
+        topic_of: Callable[[str], str],
+        *,
+        partition: int,
+        key: bytes,
+    ) -> None:
+        self._encode = encode
+        self._topic_of = topic_of
+        self._partition = partition
+        self._key = key
+        self._producer = Producer(connection.properties(TUNED, REQUIRED), logger=LOGGER)
+        self._sent: list[Future[Delivery]] = []
+
+    def send(
+        self, event_type: str, data: Mapping[str, Any], *, at_ms: int | None = None, event_id: str | None = None
+    ) -> Future[Delivery]:
+        """Send one event.
+
+        `at_ms` is its time (None: now), `event_id` its id (None: made of topic, partition and offset).
+        The delivery is known after `flush` (or some later `send`). Raises what `encode` raises, InvalidRequest
+        (a time before the epoch's first millisecond), SinkUnavailable (the queue stays full).
+        """
+        value, headers = self._encode(event_type, data)
+        if event_id is not None:
+            headers = (*headers, ("ce_id", event_id.encode()))
+        return self.send_encoded(self._topic_of(event_type), value, headers, at_ms=at_ms)
+
+    def send_encoded(
+        self, topic: str, value: bytes | None, headers: Headers = (), *, at_ms: int | None = None
+    ) -> Future[Delivery]:
+        """Send a record that is encoded already, a dead letter's original for example."""
+        if at_ms is not None and at_ms <= 0:
+            raise InvalidRequest(f"at_ms is {at_ms}: a record's time is after the epoch")
+        delivery: Future[Delivery] = Future()
+        self._produce(
+            topic=topic,
+            partition=self._partition,
+            key=self._key,
+            value=value,
+            headers=list(headers),
+            timestamp=at_ms or 0,
+            on_delivery=partial(_settle, delivery),
+        )
+        self._sent.append(delivery)
+        self._producer.poll(0)
+        return delivery
+
+    def flush(self, timeout_s: float = FLUSH_TIMEOUT_S) -> list[Delivery]:
+        """Wait for everything sent since the last flush; return where it was written, in the order it was sent.
+
+        Raises SinkUnavailable when something was not acknowledged: each future tells its own fate.
+        """
+        sent, self._sent = self._sent, []
+        waiting = self._producer.flush(timeout_s)
+        if waiting:
+            self._sent = sent + self._sent
+            raise SinkUnavailable(f"{waiting} events were not acknowledged within {timeout_s} s")
+        return [delivery.result(0) for delivery in sent]
+
+    def close(self) -> None:
+        """Leave; what was not flushed is lost."""
+        self._producer.purge(blocking=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.flush()
+        self.close()
+
+    def _produce(self, **arguments: Any) -> None:
+        try:
+            self._producer.produce(**arguments)
+        except BufferError:
+            self._producer.flush(FLUSH_TIMEOUT_S)
+            try:
+                self._producer.produce(**arguments)
+            except BufferError as failure:
+                raise SinkUnavailable("the queue of unacknowledged events is full") from failure
+
+
+def _settle(delivery: "Future[Delivery]", error: KafkaError | None, message: Message) -> None:
+    if error is None:
+        delivery.set_result(Delivery(message.topic(), message.partition(), message.offset()))
+    else:
+        delivery.set_exception(SinkUnavailable(f"an event was not written: {words_of(error)}"))

@@ -1,0 +1,137 @@
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+
+from processor.engine.errors import ShardRefused
+from processor.engine.values import Record
+from processor.kafka.connection import KafkaConnection
+from processor.kafka.consume import AnnouncementReader, Received
+from processor.memory.broker import NewRecord
+from tests.contracts.broker_world import KafkaWorld, eventually
+from tests.services import Kafka
+
+
+@pytest.fixture
+def world(kafka: Kafka, namespace: str) -> Iterator[KafkaWorld]:
+    world = KafkaWorld(kafka.bootstrap, namespace)
+    yield world
+    world.close()
+
+
+def announcements(world: KafkaWorld, numbers: list[int], partition: int = 0) -> list[NewRecord]:
+    return [
+        NewRecord(world.topics.changes, partition, b"key", f"value {n}".encode(), (("processor-number", b"%d" % n),))
+        for n in numbers
+    ]
+
+
+def value(record: Record) -> str:
+    return (record.value or b"").decode()
+
+
+def received(reader: AnnouncementReader, count: int) -> list[Received]:
+    found: list[Received] = []
+
+    def poll() -> int:
+        item = reader.poll(0.1)
+        if item is not None:
+            found.append(item)
+        return len(found)
+
+    eventually(poll, lambda length: length == count)
+    return found
+
+
+def numbers(items: list[Received]) -> list[tuple[int, int]]:
+    return [(item.number, item.missing) for item in items]
+
+
+def test_announcements_come_decoded_from_the_beginning(world: KafkaWorld) -> None:
+    world.append(announcements(world, [0, 1, 2]))
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value)
+
+    items = received(reader, 3)
+
+    assert numbers(items) == [(0, 0), (1, 0), (2, 0)]
+    assert [item.value for item in items] == ["value 0", "value 1", "value 2"]
+    assert reader.positions == {0: 3}
+    assert reader.poll(0.1) is None
+    reader.close()
+    reader.close()
+
+
+def test_repeats_are_dropped_and_gaps_are_named(world: KafkaWorld) -> None:
+    world.append(announcements(world, [4, 5, 5, 4, 6, 9, 8, 10]))
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value)
+
+    assert numbers(received(reader, 5)) == [(4, 0), (5, 0), (6, 0), (9, 2), (10, 0)]
+    assert reader.numbers == {0: 10}
+    reader.close()
+
+
+def test_reading_from_the_end_sees_what_comes_from_now_on(world: KafkaWorld) -> None:
+    world.append(announcements(world, [0, 1]))
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value, "end")
+    world.append(announcements(world, [2]))
+
+    assert numbers(received(reader, 1)) == [(2, 0)]
+    reader.close()
+
+
+def test_reading_goes_on_from_positions_and_numbers_kept(world: KafkaWorld) -> None:
+    world.append(announcements(world, [0, 1, 2, 4]))
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value, {0: 2}, numbers={0: 2})
+
+    assert numbers(received(reader, 1)) == [(4, 1)]
+    reader.close()
+
+
+def test_each_partition_counts_for_itself(world: KafkaWorld) -> None:
+    world.append([*announcements(world, [7, 8]), *announcements(world, [0, 1], partition=1)])
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0, 1], value)
+
+    assert sorted(numbers(received(reader, 4))) == [(0, 0), (1, 0), (7, 0), (8, 0)]
+    assert reader.numbers == {0: 8, 1: 1}
+    reader.close()
+
+
+@pytest.mark.parametrize(("isolation", "expected"), [("read_committed", [0, 1]), ("read_uncommitted", [0, 1, 2])])
+def test_what_was_aborted_comes_only_to_who_reads_uncommitted(
+    world: KafkaWorld, isolation: str, expected: list[int]
+) -> None:
+    world.begin("one", announcements(world, [0, 1])).commit()
+    world.begin("one", announcements(world, [1, 2])).abort()
+    connection = KafkaConnection(world.connection.bootstrap_servers, {"isolation.level": isolation})
+    reader = AnnouncementReader(connection, world.topics.changes, [0], value)
+
+    assert [item.number for item in received(reader, len(expected))] == expected
+    assert reader.poll(0.2) is None
+    reader.close()
+
+
+def test_iterating_yields_one_after_the_other(world: KafkaWorld) -> None:
+    world.append(announcements(world, [0, 1, 2]))
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value)
+
+    assert [item.number for item in islice(reader, 3)] == [0, 1, 2]
+    reader.close()
+
+
+def test_what_retention_removed_before_it_was_read_is_told(world: KafkaWorld) -> None:
+    world.append(announcements(world, [0, 1, 2]))
+    world.empty(world.topics.changes)
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value, {0: 1})
+
+    with pytest.raises(ShardRefused, match="cannot be read any more"):
+        received(reader, 1)
+    reader.close()
+
+
+def test_a_foreign_record_is_told(world: KafkaWorld) -> None:
+    world.append([NewRecord(world.topics.changes, 0, None, b"hello")])
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value)
+
+    with pytest.raises(ShardRefused, match="no announcement"):
+        received(reader, 1)
+    reader.close()
