@@ -1,0 +1,1 @@
+"""Avro at the rim: framings, the catalogue of schemas, strict readers and canonical writers made from the schemas."""

@@ -1,0 +1,31 @@
+"""What the generated readers leave to others: values of another schema version, and words for what was refused."""
+
+import io
+from typing import Any
+
+import fastavro
+from fastavro.read import SchemaResolutionError
+
+from processor.avro.guard import check
+from processor.avro.schema import Schema
+from processor.avro.wire import Malformed
+
+
+def resolve(body: bytes, writer: Schema, reader: Schema) -> Any:
+    """Return a body of `writer` that a reader has accepted as data of `reader`.
+
+    Fields that it lacks get their defaults, others are dropped. Raises Malformed when the two do not match.
+    """
+    try:
+        return fastavro.schemaless_reader(io.BytesIO(body), writer.parsed, reader.parsed)
+    except (SchemaResolutionError, ValueError) as error:  # ValueError: bytes that became text and are no UTF-8
+        raise Malformed(f"{writer.name} as written cannot be read as it is now: {error}") from error
+
+
+def explain(writer: Schema, value: bytes, start: int, refusal: Exception) -> str:
+    """Return why a reader of `writer` refused the value: the field and the byte where the bytes are at fault."""
+    try:
+        check(writer, value, start)
+    except Malformed as malformed:
+        return str(malformed)
+    return str(refusal)
