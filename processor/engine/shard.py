@@ -14,13 +14,13 @@ from processor.engine.takeover import take_over
 class ShardRunner:
     """Runs until `stopping` says so. Every operating error ends in a pause, a new campaign or a refusal."""
 
-    def __init__(self, parts: Parts, *, stopping: Callable[[], bool], once: bool = False) -> None:
+    def __init__(self, parts: Parts, *, board: Board, stopping: Callable[[], bool], once: bool = False) -> None:
         self._parts = parts
         self._stopping = stopping
         self._once = once
         self._done = False
         self._pause_ms = parts.limits.retry_pause_ms
-        self.board = Board(parts.identity.shard)
+        self.board = board
 
     def run(self) -> None:
         """Own the shard whenever nobody else does; return when stopping, with the shard handed over."""

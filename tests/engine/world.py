@@ -7,6 +7,7 @@ import msgspec
 
 from examples.device_twins.machine import Device, DeviceTwins, InvalidEvent, parse_event
 from processor.engine.compose import Identity
+from processor.engine.health import Board
 from processor.engine.limits import Limits
 from processor.engine.machine import Change
 from processor.engine.parts import Parts
@@ -156,7 +157,7 @@ class World:
         return msgspec.structs.replace(made, **changes)
 
     def runner(self, parts: Parts | None = None, *, stopping: Callable[[], bool] = lambda: False) -> ShardRunner:
-        return ShardRunner(parts or self.parts(), stopping=stopping, once=True)
+        return ShardRunner(parts or self.parts(), board=Board(0), stopping=stopping, once=True)
 
     def run(self, parts: Parts | None = None) -> ShardRunner:
         """Process all that waits, hand over, and return the runner."""
