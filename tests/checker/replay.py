@@ -1,0 +1,228 @@
+"""I3 and I4: fold the inputs again in the recorded order and compare outcomes, digests, announcements and the store.
+
+The state machine and the event decoder are the project's; entities and announcements are written by fastavro.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from processor.engine.machine import Change, StateMachine
+from processor.engine.ports import EventDecoder
+from processor.engine.values import Accepted, Cause, Invalid, Record
+from tests.checker.artefacts import Artefacts, Published, place_of
+from tests.checker.single_object import PREFIX_BYTES, Schemas
+
+MODULUS = 1 << 128
+MESSAGE_BYTES_MAX = 1024
+OPERATIONS = {"create": "c", "update": "u", "delete": "d"}
+Expected = tuple[str, str, Mapping[str, Any]]
+"""Key, full record name and data of an announcement."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the run is compared with; `types` is kind → entity struct, `namespace` that of the state schemas' parent."""
+
+    machine: StateMachine[Any, Any]
+    decoder: EventDecoder
+    schemas: Schemas
+    types: Mapping[str, type]
+    namespace: str = "processor"
+
+    def stored(self, key: str, entity: Any) -> bytes:
+        """Return the value that the store should have."""
+        return self.schemas.encode(f"{self.namespace}.state.{_record_name(key)}", _plain(entity))
+
+    def entity(self, key: str, data: Any) -> Any:
+        """Return the entity of decoded Avro."""
+        return msgspec.convert(data, self.types[key.partition("/")[0]])
+
+
+class Replay:
+    """Folds commit by commit; `findings` says what differed, sentence by sentence."""
+
+    def __init__(self, artefacts: Artefacts, reference: Reference) -> None:
+        self.findings: list[str] = []
+        self._artefacts = artefacts
+        self._reference = reference
+        self._state = reference.machine.empty()
+        self._values = {key: reference.stored(key, entity) for key, entity in reference.machine.entities(self._state)}
+        self._defaults = dict(self._values)
+        self._digest = sum(map(_digest, self._values.items())) % MODULUS
+        self._number = 0
+        self._records = {place_of(record): record for record in artefacts.inputs}
+        self._announced: dict[int, list[Published]] = {}
+        for published in artefacts.changes:
+            self._announced.setdefault(published.seq, []).append(published)
+
+    def run(self) -> list[str]:
+        """Fold all commits, then compare what came out of them with the store; return the findings."""
+        for commit in self._artefacts.commits:
+            self._commit(commit.value)
+        for seq in sorted(self._announced.keys() - {commit.value["seq"] for commit in self._artefacts.commits}):
+            self.findings.append(f"there are announcements of commit {seq}, which is not in the commit log")
+        self.findings += _in_store(self._values, self._defaults, self._artefacts.store.entities)
+        if self._artefacts.store.head["announcements"] != self._number:
+            self._find("head", f"the next number is {self._artefacts.store.head['announcements']}, not {self._number}")
+        return self.findings
+
+    def _commit(self, commit: Mapping[str, Any]) -> None:
+        before = self._reference.machine.begin(self._state)
+        self._expect(commit, "previous_digest", self._digest.to_bytes(16, "big"))
+        self._expect(commit, "first_number", self._number)
+        if commit["kind"] in {"repair", "rebuild"}:
+            rejected: list[Expected] = []
+            self._state = self._mended(before, commit["seq"])
+        else:
+            rejected = self._fold(before, commit)
+        changes = self._reference.machine.diff(before, self._state)
+        expected = [self._announcement(change) for change in changes] + rejected
+        self._remember(changes)
+        self._compare(commit, expected)
+        self._expect(commit, "digest", self._digest.to_bytes(16, "big"))
+        self._expect(commit, "changed", len(changes))
+        self._expect(commit, "rejected", len(rejected))
+        self._expect(commit, "announcements", len(expected))
+        self._number += commit["announcements"]
+
+    def _fold(self, before: Any, commit: Mapping[str, Any]) -> list[Expected]:
+        """Reduce the commit's records; return what its rejections should be announced as."""
+        records = list(_consumed(commit, self._records))
+        claimed = [run["outcome"] for run in commit["outcomes"] for _ in range(run["count"])]
+        if len(claimed) != len(records):
+            self._find(commit["seq"], f"{len(claimed)} outcomes for {len(records)} records")
+        self._expect(commit, "dead_lettered", claimed.count("dead_lettered"))
+        self._state, rejected = before, []
+        for record, outcome in zip(records, claimed, strict=False):
+            if outcome == "dead_lettered":
+                continue
+            found, rejection = self._reduce(record)
+            if found != outcome:
+                self._find(commit["seq"], f"{place_of(record)} is {outcome} there, {found} here")
+            rejected += rejection
+        return rejected
+
+    def _reduce(self, record: Record) -> tuple[str, list[Expected]]:
+        decoded = self._reference.decoder.decode(record)
+        if isinstance(decoded, Invalid):
+            return "rejected", [_rejection(decoded.cause, "invalid_event", decoded.message)]
+        if not isinstance(decoded, Accepted):
+            return "dead_lettered", []
+        result = self._reference.machine.apply(self._state, decoded.event)
+        if isinstance(result, self._reference.machine.rejection):
+            refused: Any = result
+            return "rejected", [_rejection(decoded.cause, refused.code, refused.message)]
+        outcome = "unchanged" if result is self._state else "applied"
+        self._state = result
+        return outcome, []
+
+    def _mended(self, before: Any, seq: int) -> Any:
+        """Return the state after a commit without ranges, whose announcements say what it became."""
+        entities = dict(self._reference.machine.entities(before))
+        for published in self._announced.get(seq, []):
+            key = (published.record.key or b"").decode()
+            entities.pop(key, None)
+            if published.value["after"] is not None:
+                entities[key] = self._reference.entity(key, published.value["after"])
+        return self._reference.machine.load(entities.items())
+
+    def _remember(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            if change.key in self._values:
+                self._digest -= _digest((change.key, self._values.pop(change.key)))
+            if change.after is not None:
+                value = self._values[change.key] = self._reference.stored(change.key, change.after)
+                self._digest += _digest((change.key, value))
+        self._digest %= MODULUS
+
+    def _announcement(self, change: Change) -> Expected:
+        name = f"{self._reference.namespace}.changes.{_record_name(change.key)}Changed"
+        data = {
+            "op": OPERATIONS[change.op],
+            "before": _plain(change.before),
+            "after": _plain(change.after),
+            "transitions": [_without_nulls(_plain(transition)) for transition in change.transitions],
+        }
+        return change.key, name, data
+
+    def _compare(self, commit: Mapping[str, Any], expected: list[Expected]) -> None:
+        announced = self._announced.get(commit["seq"], [])
+        if commit["kind"] == "repair" and all(published.value.get("before") is None for published in announced):
+            expected = [_adopted(item) for item in expected]
+        if len(announced) != len(expected):
+            self._find(commit["seq"], f"{len(announced)} announcements instead of {len(expected)}")
+        for published, (key, name, data) in zip(announced, expected, strict=False):
+            if ((published.record.key or b"").decode(), published.type) != (key, name):
+                self._find(commit["seq"], f"{published.record.key!r}, {published.type} instead of {key}, {name}")
+                continue
+            for part, wanted in data.items():
+                found = published.value[part]
+                found = [_without_nulls(item) for item in found] if part == "transitions" else found
+                if found != wanted:
+                    self._find(commit["seq"], f"{key}: {part} is {found!r} instead of {wanted!r}")
+
+    def _expect(self, commit: Mapping[str, Any], part: str, wanted: Any) -> None:
+        if commit[part] != wanted:
+            self._find(commit["seq"], f"{part} is {commit[part]!r} instead of {wanted!r}")
+
+    def _find(self, seq: int | str, what: str) -> None:
+        self.findings.append(f"commit {seq}: {what}" if isinstance(seq, int) else f"{seq}: {what}")
+
+
+def _consumed(commit: Mapping[str, Any], records: Mapping[tuple[str, int, int], Record]) -> Iterator[Record]:
+    for part in commit["ranges"]:
+        for offset in range(part["from"], part["to"]):
+            record = records.get((part["topic"], part["partition"], offset))
+            if record is not None:
+                yield record
+
+
+def _in_store(values: Mapping[str, bytes], defaults: Mapping[str, bytes], stored: Mapping[str, bytes]) -> Iterator[str]:
+    """The store's entities are the fold's, byte for byte; a default that never changed may be missing."""
+    for key in sorted(values.keys() | stored.keys()):
+        if key in stored and key in values and stored[key] == values[key]:
+            continue
+        if key not in stored and values[key] == defaults.get(key):
+            continue
+        yield f"the store has {stored.get(key)!r} at {key}, the fold {values.get(key)!r}"
+
+
+def _digest(item: tuple[str, bytes]) -> int:
+    key, value = item
+    return int.from_bytes(blake2b(key.encode() + b"\0" + value[PREFIX_BYTES:], digest_size=16).digest(), "big")
+
+
+def _rejection(cause: Cause, code: str, message: str) -> Expected:
+    data = {
+        "event_id": cause.event_id,
+        "event_type": cause.event_type,
+        "code": code,
+        "message": message.encode()[:MESSAGE_BYTES_MAX].decode(errors="ignore"),
+        "topic": cause.topic,
+        "partition": cause.partition,
+        "offset": cause.offset,
+    }
+    return f"rejected/{cause.event_id}", "processor.changes.EventRejected", data
+
+
+def _adopted(expected: Expected) -> Expected:
+    """Return what an adoption announces: the entity as it is, without a state before and without transitions."""
+    key, name, data = expected
+    return key, name, {**data, "op": "u", "before": None, "transitions": []}
+
+
+def _record_name(key: str) -> str:
+    return key.partition("/")[0].capitalize()
+
+
+def _plain(value: Any) -> Any:
+    """Return dicts and lists, as fastavro reads them."""
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def _without_nulls(transition: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in transition.items() if value is not None}
