@@ -34,6 +34,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Time without commits after which a transaction of its own trims and materialises."""
     peek_interval_ms: int = 500
     """How often an idle owner looks whether head and owner are still its own."""
+    tell_interval_ms: int = 1000
+    """How often the positions are told to the broker, for lag tools."""
     idle_wait_ms: int = 3
     """How long an idle loop waits on the high lane before it looks at the normal one."""
     standby_interval_ms: int = 200

@@ -54,6 +54,7 @@ class Orchestrator:
         self._conflicts = 0
         self._sent: Sent | None = None
         self._stale: tuple[Candidate, ...] = ()
+        self._told_seq, self._told_s = -1, 0.0
         self._quiet_since_s = self._seen_s = parts.clock.monotonic_s()
         self._head, self._revision = taken.head, taken.revision
         self._state, self._images = taken.restored.state, taken.restored.images
@@ -81,6 +82,7 @@ class Orchestrator:
             self._keep_house()
         if not self._may_speculate():
             report = self.settle() or report
+        self._tell_positions()
         return report
 
     @property
@@ -308,12 +310,19 @@ class Orchestrator:
         if not self._stale and (now_s - self._quiet_since_s) * 1000 >= limits.tidy_after_ms:
             self._tidy()
 
+    def _tell_positions(self) -> None:
+        """Let lag tools know, now and then, how far the shard is; nothing reads it back."""
+        now_s = self._parts.clock.monotonic_s()
+        if self._head.seq != self._told_seq and (now_s - self._told_s) * 1000 >= self._parts.limits.tell_interval_ms:
+            self._told_s, self._told_seq = now_s, self._head.seq
+            self._parts.source.commit_group_offsets(self._head.positions)
+
     def _look(self) -> None:
         seen = self._parts.store.peek()
         if seen.owner_epoch != self._epoch or seen.head_revision != self._revision:
             self._refused(seen, None)
         self._seen_s = self._parts.clock.monotonic_s()
-        self._board.put(seen_s=self._seen_s)
+        self._board.put(seen_s=self._seen_s, outbox_commits=self._publisher.waiting[0])
 
     def _tidy(self) -> None:
         announced_seq = max(self._head.announced_seq, self._publisher.acknowledged_seq)
