@@ -9,12 +9,14 @@ from msgspec.structs import replace
 from processor.cluster import events
 from processor.cluster.agenda import earliest
 from processor.cluster.draft import Draft, find
+from processor.cluster.experiment_settlement import settle_experiment
 from processor.cluster.failures import settle_failure
 from processor.cluster.indexes import finished_ms
 from processor.cluster.lifecycle import LOAD_FAILED
 from processor.cluster.model_settlement import settle_model
+from processor.cluster.pipeline_settlement import settle_pipeline
 from processor.cluster.placement import place, place_if_better
-from processor.cluster.reducers import models, policy, reports, servers
+from processor.cluster.reducers import clock, experiments, models, pipelines, policy, reports, responders, servers
 from processor.cluster.rejection import Rejected
 from processor.cluster.scaling import ask_for_fewer
 from processor.cluster.state import State
@@ -38,17 +40,24 @@ RULES: Final[Mapping[type[events.Event], Callable[[Draft, Any], Rejected | None]
         events.ModelReplicaUnloadFailed: reports.replica_reported,
         events.ModelRouteApplied: models.model_route_applied,
         events.ModelRouteFailed: models.model_route_failed,
+        events.PipelineLoadRequested: pipelines.pipeline_load_requested,
+        events.PipelineUnloadRequested: pipelines.pipeline_unload_requested,
+        events.PipelineReported: pipelines.pipeline_reported,
+        events.ResponderConnected: responders.responder_connected,
+        events.ResponderDisconnected: responders.responder_disconnected,
+        events.ExperimentStartRequested: experiments.experiment_start_requested,
+        events.ExperimentStopRequested: experiments.experiment_stop_requested,
+        events.ExperimentRouteApplied: experiments.experiment_route_applied,
+        events.ExperimentRouteFailed: experiments.experiment_route_failed,
+        events.ClockTicked: clock.clock_ticked,
     }
 )
 
 
 def apply(state: State, event: events.Event) -> State | Rejected:
     """Reduce one event; the very same state comes back when nothing changed."""
-    rule = RULES.get(type(event))
-    if rule is None:
-        return Rejected("unsupported_event", f"no rule for {type(event).__name__}")
     draft = Draft(state, event.at_ms)
-    rejected = rule(draft, event)
+    rejected = RULES[type(event)](draft, event)
     if rejected is not None:
         return rejected
     return settle(draft)
@@ -60,13 +69,16 @@ def settle(draft: Draft) -> State:
         place(draft, name)
     if draft.capacity_grown:
         _retry(draft)
-    for name in sorted(draft.models):
-        settle_model(draft, name)
+    turned = [("model", name) for name in sorted(draft.models) if settle_model(draft, name)]
     draft.sync()
     _settle_servers(draft)
-    for name in sorted(draft.models):
-        settle_failure(draft, "model", name, draft.models[name])
-        draft.note_tombstone(f"model/{name}", finished_ms("model", draft.models[name]))
+    turned += [("pipeline", name) for name in _touched_pipelines(draft, turned) if settle_pipeline(draft, name)]
+    for name in _touched_experiments(draft, turned):
+        settle_experiment(draft, name)
+    for kind, overlay in (("model", draft.models), ("pipeline", draft.pipelines), ("experiment", draft.experiments)):
+        for name, entity in sorted(overlay.items()):
+            settle_failure(draft, kind, name, entity)
+            draft.note_tombstone(f"{kind}/{name}", finished_ms(kind, entity))
     return draft.commit()
 
 
@@ -113,6 +125,22 @@ def _count_attempt(draft: Draft, name: str) -> None:
     failure = draft.failure(key)
     if failure is not None:
         draft.failures[key] = replace(failure, attempts=failure.attempts + 1)
+
+
+def _touched_pipelines(draft: Draft, turned: list[tuple[str, str]]) -> list[str]:
+    """Return the pipelines that the event touched, and those with a model whose serving has turned."""
+    names = set(draft.pipelines)
+    for _, model in turned:
+        names.update(draft.state.indexes.pipelines_by_model.get(model, ()))
+    return sorted(names)
+
+
+def _touched_experiments(draft: Draft, turned: list[tuple[str, str]]) -> list[str]:
+    """Return the experiments that the event touched, and those with a candidate whose serving has turned."""
+    names = set(draft.experiments)
+    for candidate in turned:
+        names.update(draft.state.indexes.experiments_by_candidate.get(candidate, ()))
+    return sorted(names)
 
 
 def _settle_servers(draft: Draft) -> None:

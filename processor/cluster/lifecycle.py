@@ -167,3 +167,53 @@ FAULTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {FAILED: frozenset({LOAD_FAILED, LOADED_UNAVAILABLE}), TERMINATE_FAILED: frozenset({UNLOAD_FAILED})}
 )
 """Status → the states of the entries whose newest gives the version its reason."""
+
+CREATE: Final = "create"
+REBALANCE: Final = "rebalance"
+DELETE: Final = "delete"
+
+AXIS_CREATE: Final = "Create"
+CREATING: Final = "Creating"
+READY: Final = "Ready"
+REBALANCING: Final = "Rebalancing"
+
+PENDING: Final = "pending"
+SUCCEEDED: Final = "succeeded"
+ANSWER_FAILED: Final = "failed"
+NO_RESPONDERS: Final = "no_responders"
+
+UP: Final = frozenset({READY, REBALANCING})
+ENDING: Final = frozenset({TERMINATING, TERMINATED, TERMINATE_FAILED})
+
+AXIS_ASKED: Final[Mapping[str, str]] = MappingProxyType({CREATE: CREATING, REBALANCE: REBALANCING, DELETE: TERMINATING})
+"""Operation → the state of an axis whose responders have been asked for it."""
+
+AXIS_ALONE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {CREATE: (AXIS_CREATE, NO_RESPONDERS), REBALANCE: (AXIS_CREATE, NO_RESPONDERS), DELETE: (TERMINATED, "")}
+)
+"""Operation → state and reason of an axis that has no responder to ask."""
+
+AXIS_JOINED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys((AXIS_CREATE, CREATING, FAILED), CREATE),
+        **dict.fromkeys((READY, REBALANCING), REBALANCE),
+        **dict.fromkeys((TERMINATING, TERMINATE_FAILED), DELETE),
+    }
+)
+"""State of an axis → what its responders are asked for when one more connects; a state that is missing: nothing."""
+
+AXIS_DESERTED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys((AXIS_CREATE, CREATING, READY, REBALANCING, FAILED), CREATE),
+        **dict.fromkeys(ENDING, DELETE),
+    }
+)
+"""State of an axis whose last responder leaves → the operation that is then without responders."""
+
+AXIS_COMBINED: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
+    {
+        **dict.fromkeys((CREATING, REBALANCING, READY), (SUCCEEDED, READY, FAILED)),
+        TERMINATING: (ANSWER_FAILED, TERMINATE_FAILED, TERMINATED),
+    }
+)
+"""State of an axis that none keeps waiting → the answer that decides, the next state if there is one, and if not."""

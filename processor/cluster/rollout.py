@@ -1,5 +1,7 @@
 """What follows from a model alone: which version serves while another comes, the routes, who retires."""
 
+from msgspec.structs import replace
+
 from processor.cluster.entities import Model, Replica, Route, Version
 from processor.cluster.lifecycle import AVAILABLE, DRAINING, HELD, LIVE, LOADED, RETIREMENT, SERVING, reaches
 
@@ -76,6 +78,20 @@ def released(replica: Replica, announced: tuple[int, ...], at_ms: int) -> Replic
     if targets is None:
         return replica
     return Replica(replica.index, targets[0] if replica.index in announced else targets[1], "", at_ms)
+
+
+def with_states(model: Model, sources: frozenset[str], target: str, at_ms: int) -> Model:
+    """Return the model with every entry of these states in the target state; the same object if there is none."""
+    if not any(replica.state in sources for version in model.versions for replica in version.replicas):
+        return model
+    versions = []
+    for version in model.versions:
+        replicas = [
+            Replica(replica.index, target, "", at_ms) if replica.state in sources else replica
+            for replica in version.replicas
+        ]
+        versions.append(replace(version, replicas=tuple(replicas)))
+    return replace(model, versions=tuple(versions))
 
 
 def newly_loaded(version: Version, before: Version | None) -> bool:

@@ -25,7 +25,8 @@ from processor.cluster.lifecycle import (
 )
 from processor.cluster.placement import place
 from processor.cluster.rejection import Rejected
-from processor.cluster.rollout import held, routed
+from processor.cluster.rollout import held, routed, with_states
+from processor.cluster.route_reports import route_refusal
 
 UNLOADABLE = frozenset({UNLOAD_FAILED})
 
@@ -91,8 +92,10 @@ def model_scale_requested(draft: Draft, event: ModelScaleRequested) -> Rejected 
 def model_route_applied(draft: Draft, event: ModelRouteApplied) -> Rejected | None:
     """Take traffic as flowing as announced: what is routed is available, what is not any more may be unloaded."""
     model = draft.model(event.model)
-    if model is None or (rejected := _route_refusal(model, event.route_revision)):
-        return rejected if model is not None else Rejected("unknown_target", f"there is no model {event.model}")
+    if model is None:
+        return Rejected("unknown_target", f"there is no model {event.model}")
+    if rejected := route_refusal(model.route_revision, event.route_revision):
+        return rejected
     if event.route_revision == model.route_applied_revision:
         return None
     routes = draft.announced(model.name)
@@ -108,8 +111,10 @@ def model_route_applied(draft: Draft, event: ModelRouteApplied) -> Rejected | No
 def model_route_failed(draft: Draft, event: ModelRouteFailed) -> Rejected | None:
     """Make unavailable what was to be routed anew; the router goes on with what it had."""
     model = draft.model(event.model)
-    if model is None or (rejected := _route_refusal(model, event.route_revision)):
-        return rejected if model is not None else Rejected("unknown_target", f"there is no model {event.model}")
+    if model is None:
+        return Rejected("unknown_target", f"there is no model {event.model}")
+    if rejected := route_refusal(model.route_revision, event.route_revision):
+        return rejected
     if event.route_revision == model.route_applied_revision:
         return None
     routes = draft.announced(model.name)
@@ -128,20 +133,6 @@ def model_route_failed(draft: Draft, event: ModelRouteFailed) -> Rejected | None
     draft.put_model(replace(model, versions=tuple(versions)))
     draft.route_failure = (model.name, event.reason)
     return None
-
-
-def with_states(model: Model, sources: frozenset[str], target: str, at_ms: int) -> Model:
-    """Return the model with every entry of these states in the target state; the same object if there is none."""
-    if not any(replica.state in sources for version in model.versions for replica in version.replicas):
-        return model
-    versions = []
-    for version in model.versions:
-        replicas = [
-            Replica(replica.index, target, "", at_ms) if replica.state in sources else replica
-            for replica in version.replicas
-        ]
-        versions.append(replace(version, replicas=tuple(replicas)))
-    return replace(model, versions=tuple(versions))
 
 
 def _definition(event: ModelLoadRequested) -> tuple[ModelSpec, Deployment]:
@@ -212,14 +203,6 @@ def _down_refusal(draft: Draft, latest: Version) -> Rejected | None:
         return Rejected("at_limit", f"{latest.deployment.replicas} replicas are the least")
     if draft.at_ms - latest.status_since_ms < draft.policy.scale_down_stabilisation_ms:
         return Rejected("too_soon", f"the model has been {latest.status} only since {latest.status_since_ms}")
-    return None
-
-
-def _route_refusal(model: Model, revision: int) -> Rejected | None:
-    if revision < model.route_revision:
-        return Rejected("stale_report", f"the routes are at revision {model.route_revision}")
-    if revision > model.route_revision:
-        return Rejected("unexpected_report", f"the routes are only at revision {model.route_revision}")
     return None
 
 

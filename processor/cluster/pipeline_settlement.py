@@ -1,0 +1,119 @@
+"""The step that makes everything derived of a touched pipeline true again."""
+
+from msgspec.structs import replace
+
+from processor.cluster.axes import start
+from processor.cluster.draft import Draft
+from processor.cluster.entities import Axis, Pipeline, PipelineVersion
+from processor.cluster.lifecycle import (
+    AXIS_CREATE,
+    CREATING,
+    DELETE,
+    ENDING,
+    FAILED,
+    READY,
+    TERMINATE_FAILED,
+    TERMINATED,
+    TERMINATING,
+    UP,
+)
+
+ENGINE_ROLE = "dataflow_engine"
+GATEWAY_ROLE = "pipeline_gateway"
+MODELS_UNAVAILABLE = "ModelsUnavailable"
+
+
+def settle_pipeline(draft: Draft, name: str) -> bool:
+    """Settle one pipeline. Return whether its serving changed."""
+    served = pipeline_serves(draft.state.pipelines.get(name))
+    pipeline = draft.pipeline(name)
+    if pipeline is None:
+        return served
+    versions = _without_finished(_succeeded(draft, pipeline.versions))
+    latest = versions[-1]
+    settled = tuple([_settled(draft, version, pipeline, latest=version is latest) for version in versions])
+    draft.pipelines[name] = replace(pipeline, versions=settled)
+    return pipeline_serves(draft.pipelines[name]) != served
+
+
+def pipeline_serves(pipeline: Pipeline | None) -> bool:
+    """Tell whether some version of the pipeline is ready."""
+    return pipeline is not None and any(version.status == READY for version in pipeline.versions)
+
+
+def ended(draft: Draft, version: PipelineVersion) -> PipelineVersion:
+    """Have every axis of the version that is not ending yet deleted, engine first."""
+    return replace(
+        version,
+        engine=_ended(draft, version.engine, ENGINE_ROLE),
+        gateway=_ended(draft, version.gateway, GATEWAY_ROLE),
+    )
+
+
+def responders_of(draft: Draft, role: str) -> tuple[str, ...]:
+    """Return the connected responders of a role, by name."""
+    names: tuple[str, ...] = draft.role_responders.get(role, ())
+    return names
+
+
+def _ended(draft: Draft, axis: Axis, role: str) -> Axis:
+    return axis if axis.state in ENDING else start(axis, DELETE, responders_of(draft, role))
+
+
+def _succeeded(draft: Draft, versions: tuple[PipelineVersion, ...]) -> tuple[PipelineVersion, ...]:
+    """Have what is older than a version that is whole end: it is not needed any more."""
+    whole = [place for place, version in enumerate(versions) if _is_up(version)]
+    if not whole:
+        return versions
+    older = [ended(draft, version) for version in versions[: whole[-1]]]
+    return (*older, *versions[whole[-1] :])
+
+
+def _without_finished(versions: tuple[PipelineVersion, ...]) -> tuple[PipelineVersion, ...]:
+    left = [version for version in versions[:-1] if not _is_terminated(version)]
+    return (*left, versions[-1])
+
+
+def _is_up(version: PipelineVersion) -> bool:
+    return version.engine.state in UP and version.gateway.state in UP
+
+
+def _is_terminated(version: PipelineVersion) -> bool:
+    return version.engine.state == TERMINATED == version.gateway.state
+
+
+def _settled(draft: Draft, version: PipelineVersion, pipeline: Pipeline, *, latest: bool) -> PipelineVersion:
+    ready = all(_model_serves(draft, step.name) for step in version.steps)
+    axes = (version.engine, version.gateway)
+    ending = pipeline.deleted or (not latest and any(axis.state in ENDING for axis in axes))
+    status = _ending_status(axes) if ending else _live_status(version, models_ready=ready)
+    since_ms = version.status_since_ms if status == version.status else draft.at_ms
+    derived = (ready, status, _reason(axes, status), since_ms)
+    if derived == (version.models_ready, version.status, version.reason, version.status_since_ms):
+        return version
+    return replace(version, models_ready=ready, status=status, reason=derived[2], status_since_ms=since_ms)
+
+
+def _model_serves(draft: Draft, name: str) -> bool:
+    standing = draft.standing(name)
+    return standing is not None and standing.serving
+
+
+def _ending_status(axes: tuple[Axis, Axis]) -> str:
+    states = {axis.state for axis in axes}
+    if TERMINATE_FAILED in states:
+        return TERMINATE_FAILED
+    return TERMINATED if states == {TERMINATED} else TERMINATING
+
+
+def _live_status(version: PipelineVersion, *, models_ready: bool) -> str:
+    if FAILED in {version.engine.state, version.gateway.state}:
+        return FAILED
+    if not _is_up(version):
+        return CREATING
+    return READY if models_ready else MODELS_UNAVAILABLE
+
+
+def _reason(axes: tuple[Axis, Axis], status: str) -> str:
+    wanted = {FAILED: FAILED, TERMINATE_FAILED: TERMINATE_FAILED, CREATING: AXIS_CREATE}.get(status)
+    return next((axis.reason for axis in axes if axis.state == wanted), "")

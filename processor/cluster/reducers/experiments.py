@@ -1,0 +1,134 @@
+"""The rules of experiments: what users ask of them and what the router says about their routes."""
+
+from msgspec.structs import replace
+
+from processor.cluster.draft import NOTHING, Draft
+from processor.cluster.entities import Candidate, Experiment, Mirror
+from processor.cluster.events import (
+    ExperimentRouteApplied,
+    ExperimentRouteFailed,
+    ExperimentStartRequested,
+    ExperimentStopRequested,
+)
+from processor.cluster.failures import forget_failure
+from processor.cluster.generations import repeats, stale
+from processor.cluster.lifecycle import FAILED
+from processor.cluster.rejection import Rejected
+from processor.cluster.route_reports import route_refusal
+
+Definition = tuple[str, str, tuple[Candidate, ...], Mirror | None]
+
+
+def experiment_start_requested(draft: Draft, event: ExperimentStartRequested) -> Rejected | None:
+    """Take a split of traffic over; a different one replaces what was there and waits for its own routes."""
+    if rejected := _refusal(draft, event):
+        return rejected
+    experiment = draft.experiment(event.experiment)
+    running = experiment is not None and not experiment.deleted
+    if experiment is not None and running:
+        if rejected := stale(experiment.generation, event.generation):
+            return rejected
+        if repeats(experiment.generation, event.generation):
+            return None
+    forget_failure(draft, "experiment", event.experiment)
+    definition = _definition(event)
+    if experiment is not None and running and definition == _defined(experiment):
+        draft.experiments[event.experiment] = replace(experiment, generation=event.generation)
+    else:
+        draft.experiments[event.experiment] = _replaced(experiment, event, definition)
+        draft.experiments_replaced.add(event.experiment)
+    return None
+
+
+def experiment_stop_requested(draft: Draft, event: ExperimentStopRequested) -> Rejected | None:
+    """Withdraw the routes of an experiment."""
+    experiment = draft.experiment(event.experiment)
+    if experiment is None:
+        return Rejected("unknown_target", f"there is no experiment {event.experiment}")
+    if experiment.deleted:
+        return None
+    if rejected := stale(experiment.generation, event.generation):
+        return rejected
+    forget_failure(draft, "experiment", event.experiment)
+    draft.experiments[event.experiment] = replace(
+        experiment, generation=event.generation, deleted=True, deleted_ms=event.at_ms
+    )
+    return None
+
+
+def experiment_route_applied(draft: Draft, event: ExperimentRouteApplied) -> Rejected | None:
+    """Take the split as it was wanted at this revision as being in force."""
+    experiment = draft.experiment(event.experiment)
+    if experiment is None:
+        return Rejected("unknown_target", f"there is no experiment {event.experiment}")
+    if rejected := route_refusal(experiment.route_revision, event.route_revision):
+        return rejected
+    if event.route_revision != experiment.route_applied_revision:
+        draft.experiments[event.experiment] = replace(
+            experiment,
+            route_applied_revision=event.route_revision,
+            active=experiment.routes_wanted,
+            status="",
+            reason="",
+        )
+    return None
+
+
+def experiment_route_failed(draft: Draft, event: ExperimentRouteFailed) -> Rejected | None:
+    """Take the split as not being in force."""
+    experiment = draft.experiment(event.experiment)
+    if experiment is None:
+        return Rejected("unknown_target", f"there is no experiment {event.experiment}")
+    if rejected := route_refusal(experiment.route_revision, event.route_revision):
+        return rejected
+    if event.route_revision != experiment.route_applied_revision:
+        draft.experiments[event.experiment] = replace(experiment, active=False, status=FAILED, reason=event.reason)
+    return None
+
+
+def _refusal(draft: Draft, event: ExperimentStartRequested) -> Rejected | None:
+    candidates = [candidate.name for candidate in event.candidates]
+    names = [*candidates, event.mirror.name] if event.mirror is not None else candidates
+    if not names:
+        return Rejected("no_candidates", "an experiment has a candidate or a mirror")
+    if len(set(names)) < len(names):
+        return Rejected("duplicate_candidate", "a name is there twice")
+    if event.default and event.default not in candidates:
+        return Rejected("default_not_candidate", f"{event.default} is no candidate")
+    holders = draft.state.indexes.defaults.get((event.kind, event.default), NOTHING) if event.default else NOTHING
+    if any(name != event.experiment for name in sorted(holders)):
+        return Rejected("baseline_taken", f"{event.default} is the default of {min(holders)}")
+    return None
+
+
+def _definition(event: ExperimentStartRequested) -> Definition:
+    mirror = Mirror(event.mirror.name, event.mirror.percent) if event.mirror is not None else None
+    candidates = tuple([Candidate(candidate.name, candidate.weight) for candidate in event.candidates])
+    return event.kind, event.default, candidates, mirror
+
+
+def _defined(experiment: Experiment) -> Definition:
+    return experiment.kind, experiment.default, experiment.candidates, experiment.mirror
+
+
+def _replaced(old: Experiment | None, event: ExperimentStartRequested, definition: Definition) -> Experiment:
+    kind, default, candidates, mirror = definition
+    return Experiment(
+        name=event.experiment,
+        generation=event.generation,
+        deleted=False,
+        deleted_ms=None,
+        kind=kind,
+        default=default,
+        candidates=candidates,
+        mirror=mirror,
+        candidates_ready=False,
+        mirror_ready=False,
+        routes_wanted=old.routes_wanted if old is not None else False,
+        active=False,
+        route_revision=old.route_revision if old is not None else 0,
+        route_applied_revision=old.route_applied_revision if old is not None else 0,
+        status="",
+        reason="",
+        status_since_ms=event.at_ms,
+    )

@@ -1,0 +1,52 @@
+"""The rules of responders that come and go."""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from processor.cluster.axes import deserted, start
+from processor.cluster.draft import Draft
+from processor.cluster.entities import Axis, Responder
+from processor.cluster.events import ResponderConnected, ResponderDisconnected
+from processor.cluster.lifecycle import AXIS_JOINED
+from processor.cluster.pipeline_settlement import ENGINE_ROLE, responders_of
+
+
+def responder_connected(draft: Draft, event: ResponderConnected) -> None:
+    """Ask all responders of the role anew for what every pipeline is at."""
+    names = responders_of(draft, event.role)
+    if event.responder in names:
+        return
+    present = tuple(sorted((*names, event.responder)))
+    draft.responders[f"{event.role}/{event.responder}"] = Responder(event.role, event.responder, event.at_ms)
+    draft.role_responders = draft.role_responders.set(event.role, present)
+
+    def joined(axis: Axis) -> Axis:
+        operation = AXIS_JOINED.get(axis.state)
+        return axis if operation is None else start(axis, operation, present)
+
+    _for_each_axis(draft, event.role, joined)
+
+
+def responder_disconnected(draft: Draft, event: ResponderDisconnected) -> None:
+    """Go on with the answers of those who are left."""
+    names = responders_of(draft, event.role)
+    if event.responder not in names:
+        return
+    rest = tuple([name for name in names if name != event.responder])
+    draft.responders[f"{event.role}/{event.responder}"] = None
+    draft.role_responders = (
+        draft.role_responders.set(event.role, rest) if rest else draft.role_responders.delete(event.role)
+    )
+    _for_each_axis(draft, event.role, lambda axis: deserted(axis, event.responder, rest))
+
+
+def _for_each_axis(draft: Draft, role: str, change: Callable[[Axis], Axis]) -> None:
+    field = "engine" if role == ENGINE_ROLE else "gateway"
+    for name in sorted(draft.state.pipelines):
+        pipeline = draft.state.pipelines[name]
+        versions = tuple(
+            [replace(version, **{field: change(getattr(version, field))}) for version in pipeline.versions]
+        )
+        if versions != pipeline.versions:
+            draft.pipelines[name] = replace(pipeline, versions=versions)
