@@ -10,8 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from processor.engine.errors import SinkUnclear
 from processor.engine.values import OutputRecord, Role, Tail
 from processor.kafka.connection import LOGGER, KafkaConnection, ShardTopics, cause_of, words_of
-from processor.kafka.output import Output
-from processor.kafka.sink import SinkTimeouts
+from processor.kafka.output import Output, SinkTimeouts
 
 
 class IdempotentSink:
@@ -24,7 +23,7 @@ class IdempotentSink:
         writer: str,
         timeouts: SinkTimeouts = SinkTimeouts(),  # noqa: B008 - frozen
     ) -> None:
-        self._output = Output(connection, topics, writer)
+        self._output = Output(connection, topics, writer, timeouts)
         self._timeouts = timeouts
         self._producer: Producer | None = None
         self._failures: list[str] = []
@@ -60,7 +59,7 @@ class IdempotentSink:
 
     def tails(self) -> dict[Role, Tail]:
         """Read the last data record of each output partition. Raises SinkUnavailable, ShardRefused."""
-        return self._output.tails(self._timeouts.tails_s)
+        return self._output.tails()
 
     def close(self) -> None:
         """Throw the producer away; safe to call twice."""

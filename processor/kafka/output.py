@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource
 
@@ -12,7 +13,8 @@ from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardT
 from processor.kafka.records import produce_arguments
 from processor.kafka.tail import TailReader
 
-DESCRIBE_TIMEOUT_S = 10.0
+# librdkafka ends a request at its timeout; its answer needs a moment to arrive.
+ANSWER_MARGIN_S = 1.0
 # Room for what the producer and the broker put around a record.
 RECORD_OVERHEAD_BYTES = 4_096
 # The topics are to decide, so the producer's own limit is above every sensible one of theirs.
@@ -28,14 +30,24 @@ TUNED: dict[str, Property] = {
 }
 
 
+class SinkTimeouts(msgspec.Struct, frozen=True):
+    """How long each part may take; `transaction_s` is when the broker itself ends a transaction left open."""
+
+    open_s: float = 30.0
+    request_s: float = 10.0
+    transaction_s: float = 30.0
+    tails_s: float = 30.0
+
+
 class Output:
     """The output side of a shard; whatever writes to it holds one."""
 
-    def __init__(self, connection: KafkaConnection, topics: ShardTopics, writer: str) -> None:
+    def __init__(self, connection: KafkaConnection, topics: ShardTopics, writer: str, timeouts: SinkTimeouts) -> None:
         self.connection = connection
         self._topics = topics.outputs
         self._partition = topics.output_partition
         self._writer = writer
+        self._timeouts = timeouts
         self._topic_bytes_max: int | None = None
         self._tail_reader: TailReader | None = None
 
@@ -60,12 +72,12 @@ class Output:
         """Return the keyword arguments of `produce` for this record."""
         return produce_arguments(record, self._topics[record.role], self._partition)
 
-    def tails(self, timeout_s: float) -> dict[Role, Tail]:
+    def tails(self) -> dict[Role, Tail]:
         """Return the last data record of each partition. Raises SinkUnavailable, ShardRefused."""
         if self._tail_reader is None:
             places = {role: (topic, self._partition) for role, topic in self._topics.items()}
             self._tail_reader = TailReader(self.connection, f"{self._writer}-tails", places)
-        return self._tail_reader.read(timeout_s)
+        return self._tail_reader.read(self._timeouts.tails_s)
 
     def close(self) -> None:
         """Leave; safe to call twice."""
@@ -77,7 +89,10 @@ class Output:
         client = AdminClient(self.connection.properties({}, {}), logger=LOGGER)
         resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in self._topics.values()]
         try:
-            answers = client.describe_configs(resources, request_timeout=DESCRIBE_TIMEOUT_S).values()
-            return [int(answer.result(DESCRIBE_TIMEOUT_S)["max.message.bytes"].value) for answer in answers]
+            answers = client.describe_configs(resources, request_timeout=self._timeouts.open_s).values()
+            return [
+                int(answer.result(self._timeouts.open_s + ANSWER_MARGIN_S)["max.message.bytes"].value)
+                for answer in answers
+            ]
         except (KafkaException, TimeoutError) as failure:
             raise SinkUnavailable(f"the output topics' limits cannot be read: {cause_of(failure)}") from failure

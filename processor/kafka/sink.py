@@ -7,24 +7,14 @@ as a SystemError without its cause. So no callbacks, no flush, and both kinds ar
 import time
 from collections.abc import Sequence
 
-import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from processor.engine.errors import SinkUnavailable, SinkUnclear
 from processor.engine.values import OutputRecord, Role, Tail
 from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, cause_of
-from processor.kafka.output import Output
+from processor.kafka.output import Output, SinkTimeouts
 
 QUEUE_FULL_POLL_S = 0.01
-
-
-class SinkTimeouts(msgspec.Struct, frozen=True):
-    """How long each part may take; `transaction_s` is when the broker itself ends a transaction left open."""
-
-    open_s: float = 30.0
-    request_s: float = 10.0
-    transaction_s: float = 30.0
-    tails_s: float = 30.0
 
 
 class KafkaSink:
@@ -37,7 +27,7 @@ class KafkaSink:
         transactional_id: str,
         timeouts: SinkTimeouts = SinkTimeouts(),  # noqa: B008 - frozen
     ) -> None:
-        self._output = Output(connection, topics, transactional_id)
+        self._output = Output(connection, topics, transactional_id, timeouts)
         self._transactional_id = transactional_id
         self._timeouts = timeouts
         self._producer: Producer | None = None
@@ -70,7 +60,7 @@ class KafkaSink:
 
     def tails(self) -> dict[Role, Tail]:
         """Read the last data record of each output partition. Raises SinkUnavailable, ShardRefused."""
-        return self._output.tails(self._timeouts.tails_s)
+        return self._output.tails()
 
     def close(self) -> None:
         """Throw the producer away; safe to call twice."""

@@ -1,10 +1,12 @@
 """The world around a Source or Sink, in memory and on a real broker, behind one interface for the contract suites."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic
 from typing import Protocol, TypeVar
 
 import msgspec
+import pytest
 from confluent_kafka import (
     Consumer,
     ConsumerGroupTopicPartitions,
@@ -17,8 +19,9 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from processor.engine.ports import Sink, Source
 from processor.engine.values import HIGH, NORMAL, OUTPUT_ROLES, Headers, OutputRecord, Record, Role
 from processor.kafka.connection import KafkaConnection, Property, ShardTopics, cause_of
+from processor.kafka.output import SinkTimeouts
 from processor.kafka.records import record_of
-from processor.kafka.sink import KafkaSink, SinkTimeouts
+from processor.kafka.sink import KafkaSink
 from processor.kafka.source import KafkaSource
 from processor.memory.broker import FencedError, MemoryBroker, NewRecord
 from processor.memory.sink import MemorySink
@@ -249,6 +252,17 @@ class KafkaWorld:
             TopicPartition(name, partition): OffsetSpec.earliest() for name in names for partition in range(PARTITIONS)
         }
         return all(future.exception(WAIT_S) is None for future in self._admin.list_offsets(places).values())
+
+
+@contextmanager
+def open_world(request: pytest.FixtureRequest, namespace: str) -> Iterator[World]:
+    """Give the world that the parameter of a fixture names."""
+    if request.param == "memory":
+        yield MemoryWorld(namespace)
+        return
+    world = KafkaWorld(request.getfixturevalue("kafka").bootstrap, namespace)
+    yield world
+    world.close()
 
 
 def _produce(producer: Producer, item: NewRecord) -> None:

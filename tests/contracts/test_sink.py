@@ -6,9 +6,15 @@ from processor.engine.errors import ShardRefused, SinkUnclear
 from processor.engine.ports import Sink
 from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, OutputRecord, Record, Tail
 from processor.memory.broker import FencedError, NewRecord
-from tests.contracts.broker_world import World, addressed, eventually, records_of
+from tests.contracts.broker_world import World, addressed, eventually, open_world, records_of
 
 EMPTY = {CHANGES: Tail(seq=None), COMMITS: Tail(seq=None), DEAD_LETTERS: Tail(seq=None)}
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.services)])
+def world(request: pytest.FixtureRequest, namespace: str) -> Iterator[World]:
+    with open_world(request, namespace) as opened:
+        yield opened
 
 
 @pytest.fixture

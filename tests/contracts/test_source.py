@@ -8,9 +8,15 @@ from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.engine.ports import Source
 from processor.engine.values import HIGH, NORMAL, LaneName, PartitionFacts, Record
 from processor.memory.broker import NewRecord
-from tests.contracts.broker_world import World, eventually, inputs
+from tests.contracts.broker_world import World, eventually, inputs, open_world
 
 LONG_WAIT_MS = 30_000
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.services)])
+def world(request: pytest.FixtureRequest, namespace: str) -> Iterator[World]:
+    with open_world(request, namespace) as opened:
+        yield opened
 
 
 @pytest.fixture
