@@ -122,9 +122,11 @@ def _train(jars: Path, folder: Path, say: Callable[[str], None]) -> None:
         [installation.tool("java"), "-cp", class_path, *storage_tool, "--config", f"{folder}/server.properties"], folder
     )
     shutil.copytree(folder / "data", folder / "formatted")
-    node.start(command(arguments, folder))
-    node.wait_until(lambda: is_ready(ports["client"]), timeout_s=START_TIMEOUT_S, say=say)
-    node.stop(kill=False, timeout_s=STOP_TIMEOUT_S)
+    try:
+        node.start(command(arguments, folder))
+        node.wait_until(lambda: is_ready(ports["client"]), timeout_s=START_TIMEOUT_S, say=say)
+    finally:
+        node.stop(kill=False, timeout_s=STOP_TIMEOUT_S)
     shutil.rmtree(folder / "data")
     # Another JVM than the one that made the archive ignores it.
     sharing = [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto"] if archive.exists() else []

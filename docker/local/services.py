@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
                 return down(chosen, directory, kill=options.kill)
             case "install":
                 for service in chosen:
-                    service.install(installation.cache_folder(os.environ))
+                    install(service)
                 return 0
             case "status":
                 return status(chosen, directory)
@@ -99,19 +99,22 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def up(chosen: Sequence[Service], directory: Path, options: argparse.Namespace) -> int:
-    """Start what does not run yet, all at once, then wait for each."""
-    started = []
-    for service in chosen:
-        process = _process(service, directory)
-        if process.pid() is None:
-            port = getattr(options, f"{service.name}_port")
-            _start(service, process, port, getattr(options, f"{service.name}_option"))
-        started.append((service, process))
-    for service, process in started:
+    """Install what is missing, start what does not run yet, then wait for each."""
+    processes = [(service, _process(service, directory)) for service in chosen]
+    stopped = [(service, process, install(service)) for service, process in processes if process.pid() is None]
+    for service, process, installed in stopped:
+        port, extra = getattr(options, f"{service.name}_port"), getattr(options, f"{service.name}_option")
+        _start(service, process, installed, port, extra)
+    for service, process in processes:
         port = process.ports()["client"]
         process.wait_until(partial(service.is_ready, port), timeout_s=service.start_timeout_s, say=say)
         say(f"{service.name}: answers on 127.0.0.1:{port} (pid {process.pid()})")
     return 0
+
+
+def install(service: Service) -> Path:
+    """Put the service into the cache, unless it is there; return what its `begin` wants to know of it."""
+    return service.install(installation.cache_folder(os.environ))
 
 
 def down(chosen: Sequence[Service], directory: Path, *, kill: bool) -> int:
@@ -147,8 +150,7 @@ def _process(service: Service, directory: Path) -> ServerProcess:
     return ServerProcess(service.name, directory / service.name)
 
 
-def _start(service: Service, process: ServerProcess, port: int, options: list[str]) -> None:
-    installed = service.install(installation.cache_folder(os.environ))
+def _start(service: Service, process: ServerProcess, installed: Path, port: int, options: list[str]) -> None:
     process.folder.mkdir(parents=True, exist_ok=True)
     known = process.ports()
     client = port or known.get("client") or free_port()
