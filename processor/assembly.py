@@ -327,6 +327,8 @@ class Service:
             middleware=self._middleware,
             start=settings.start,
             cluster_key=cluster.encode() if len(settings.clusters) > 1 else None,
+            speculate=True,
+            announce_in_background=True,
             pressure=self._backend.pressure,
             log=self._log,
         )

@@ -17,7 +17,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     `start` (earliest or latest) matters at the first start only. `cluster_key`: with more than one partition, the
     only key that records may have; None: the key is not looked at. `speculate`: reduce the next batch while a
-    commit is under way. `pressure` says why commits should pause (a store almost full), empty: they need not.
+    commit is under way. `announce_in_background`: publish from a thread of its own.
+    `pressure` says why commits should pause (a store almost full), empty: they need not.
     `log` receives (event name, fields) for people.
     """
 
@@ -35,5 +36,6 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     start: str = "earliest"
     cluster_key: bytes | None = None
     speculate: bool = False
+    announce_in_background: bool = False
     pressure: Callable[[], str] = lambda: ""
     log: Callable[..., None] = lambda _event, **_fields: None

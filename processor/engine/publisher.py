@@ -101,6 +101,11 @@ class Publisher:
             if not self._queue:
                 self._offered.wait(timeout_s)
 
+    def wake(self) -> None:
+        """End a `wait` before its time."""
+        with self._offered:
+            self._offered.notify_all()
+
     def pump(self) -> bool:
         """Publish one group of waiting commits; False when nothing waits.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from processor.engine.announcing import Announcer, BackgroundAnnouncer, InlineAnnouncer
 from processor.engine.errors import InvalidRequest, OwnershipLost, Retry, ShardRefused
 from processor.engine.health import Board
 from processor.engine.orchestrator import Orchestrator
@@ -50,18 +51,23 @@ class ShardRunner:
     def _own(self, epoch: int) -> None:
         parts = self._parts
         publisher = Publisher(parts.sink, parts.ownership, identity=parts.identity, limits=parts.limits)
+        announcer: Announcer = (BackgroundAnnouncer if parts.announce_in_background else InlineAnnouncer)(
+            parts, publisher
+        )
         clean = False
         try:
             orchestrator = self._taken_over(epoch, publisher)
             if orchestrator is not None:
-                self._loop(orchestrator, publisher)
-                clean = self._hand_over(orchestrator, publisher)
+                announcer.start()
+                self._loop(orchestrator, publisher, announcer)
+                clean = self._hand_over(orchestrator, publisher, announcer)
         except OwnershipLost as lost:
             parts.log("ownership_lost", shard=parts.identity.shard, epoch=epoch, reason=str(lost))
             self.board.put(phase="standby", reason="")
         except (ShardRefused, InvalidRequest) as refused:
             self._refuse(epoch, refused)
         finally:
+            announcer.stop()
             self.board.state = None
             publisher.close()
             self._release(epoch, clean=clean)
@@ -85,8 +91,7 @@ class ShardRunner:
             return Orchestrator(parts, taken, epoch=epoch, publisher=publisher, board=self.board)
         return None
 
-    def _loop(self, orchestrator: Orchestrator, publisher: Publisher) -> None:
-        announcer = Announcer(self._parts, publisher, self.board)
+    def _loop(self, orchestrator: Orchestrator, publisher: Publisher, announcer: Announcer) -> None:
         while not self._ended():
             self._check_lease()
             try:
@@ -110,10 +115,11 @@ class ShardRunner:
             return "the output is behind: too many commits wait to be published"
         return self._parts.pressure()
 
-    def _hand_over(self, orchestrator: Orchestrator, publisher: Publisher) -> bool:
+    def _hand_over(self, orchestrator: Orchestrator, publisher: Publisher, announcer: Announcer) -> bool:
         """Finish what is under way and publish it; what cannot be published stays in the outbox for the next owner."""
         try:
             orchestrator.settle()
+            announcer.stop()
             while publisher.pump():
                 pass
         except Retry as error:
@@ -166,29 +172,3 @@ class ShardRunner:
         self._pause_ms = self._parts.limits.retry_pause_ms
         self.board.put(reason="")
         self._parts.log("resumed", shard=self._parts.identity.shard)
-
-
-class Announcer:
-    """Publishes from the loop's own thread; while the output is away it waits ever longer and commits go on."""
-
-    def __init__(self, parts: Parts, publisher: Publisher, board: Board) -> None:
-        self._parts = parts
-        self._publisher = publisher
-        self._board = board
-        self._not_before_s = 0.0
-        self._pause_ms = parts.limits.retry_pause_ms
-
-    def announce(self) -> None:
-        """Publish what waits, one group. Raises OwnershipLost, ShardRefused."""
-        clock, limits = self._parts.clock, self._parts.limits
-        if clock.monotonic_s() < self._not_before_s:
-            return
-        try:
-            self._publisher.pump()
-        except Retry as error:
-            if self._pause_ms == limits.retry_pause_ms:
-                self._parts.log("output_away", shard=self._parts.identity.shard, reason=str(error))
-            self._not_before_s = clock.monotonic_s() + self._pause_ms / 1000
-            self._pause_ms = min(2 * self._pause_ms, limits.retry_pause_max_ms)
-            return
-        self._pause_ms = limits.retry_pause_ms

@@ -18,9 +18,13 @@ def report(world: World, count: int, *, start: int = 0, reading: int = 1) -> Non
         world.submit("DeviceReported", device=f"d{number}", reading=reading)
 
 
+@pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize("speculate", [False, True])
-def test_events_become_state_commits_and_numbered_announcements(speculate: bool) -> None:  # noqa: FBT001 - parametrised
-    world = World(speculate=speculate, batch_events_max=10)
+def test_events_become_state_commits_and_numbered_announcements(
+    speculate: bool,  # noqa: FBT001 - parametrised
+    background: bool,  # noqa: FBT001 - as above
+) -> None:
+    world = World(speculate=speculate, background=background, batch_events_max=10)
     report(world, 35)
     world.submit("DeviceReported", high=True, device="first", reading=7)
     world.run()

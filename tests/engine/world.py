@@ -119,7 +119,9 @@ class EventCodec:
 class World:
     """One broker, one store, and as many processors as a test makes."""
 
-    def __init__(self, *, capacity: Capacity | None = None, speculate: bool = False, **limits: Any) -> None:
+    def __init__(
+        self, *, capacity: Capacity | None = None, speculate: bool = False, background: bool = False, **limits: Any
+    ) -> None:
         self.clock = ManualClock()
         self.broker = MemoryBroker(self.clock.now_ms)
         for topic in ("high", "normal", *TOPICS.values()):
@@ -128,6 +130,7 @@ class World:
         self.capacity = capacity or Capacity(entities_max=100, bytes_max=1 << 20)
         self.limits = Limits(**limits)
         self.speculate = speculate
+        self.background = background
         self.reports: list[StepReport] = []
         self.log: list[tuple[str, dict[str, Any]]] = []
 
@@ -152,6 +155,7 @@ class World:
             limits=self.limits,
             middleware=(self.reports.append,),
             speculate=self.speculate,
+            announce_in_background=self.background,
             log=lambda event, **fields: self.log.append((event, fields)),
         )
         return msgspec.structs.replace(made, **changes)

@@ -1,0 +1,124 @@
+"""When the publisher is pumped: between two steps of the loop, or from a thread of its own."""
+
+import threading
+from typing import Protocol
+
+from processor.engine.errors import Retry
+from processor.engine.parts import Parts
+from processor.engine.publisher import Publisher
+
+IDLE_WAIT_S = 0.5
+
+
+class Announcer(Protocol):
+    """Keeps the publisher going. While the output is away it waits ever longer, and commits go on."""
+
+    def start(self) -> None:
+        """Begin, once the shard is taken over."""
+        ...
+
+    def announce(self) -> None:
+        """Publish what waits, or tell how publishing fares. Raises OwnershipLost, ShardRefused."""
+        ...
+
+    def stop(self) -> None:
+        """Publish nothing more; safe to call twice, and without a start."""
+        ...
+
+
+class InlineAnnouncer:
+    """Publishes one group at each call, from the caller's thread."""
+
+    def __init__(self, parts: Parts, publisher: Publisher) -> None:
+        self._parts = parts
+        self._publisher = publisher
+        self._not_before_s = 0.0
+        self._patience = _Patience(parts)
+
+    def start(self) -> None:
+        """Nothing is to be begun."""
+
+    def announce(self) -> None:
+        """Publish one group of what waits. Raises OwnershipLost, ShardRefused."""
+        clock = self._parts.clock
+        if clock.monotonic_s() < self._not_before_s:
+            return
+        try:
+            self._publisher.pump()
+        except Retry as error:
+            self._not_before_s = clock.monotonic_s() + self._patience.longer(error)
+        else:
+            self._patience.renewed()
+
+    def stop(self) -> None:
+        """Nothing is to be ended."""
+
+
+class BackgroundAnnouncer:
+    """Publishes from a thread, so that the output's latency overlaps with the next steps.
+
+    Between two transactions it leaves a gap: it groups more commits, and a transaction begun at the heels of
+    another may be told to wait much longer by the broker.
+    """
+
+    def __init__(self, parts: Parts, publisher: Publisher) -> None:
+        self._parts = parts
+        self._publisher = publisher
+        self._patience = _Patience(parts)
+        self._stopped = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=f"publisher-{parts.identity.shard}", daemon=True)
+
+    def start(self) -> None:
+        """Begin the thread."""
+        self._thread.start()
+
+    def announce(self) -> None:
+        """Raise what ended the thread, if anything did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """End the thread after the transaction under way."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._publisher.wake()
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self._publisher.wait(IDLE_WAIT_S)
+                if not self._stopped.is_set():
+                    self._stopped.wait(self._pump())
+        except BaseException as error:  # noqa: BLE001 - handed to the loop, which raises it where it is seen
+            self._failure = error
+
+    def _pump(self) -> float:
+        """Publish one group; return how long to pause, in seconds."""
+        try:
+            published = self._publisher.pump()
+        except Retry as error:
+            return self._patience.longer(error)
+        self._patience.renewed()
+        return self._parts.limits.publish_gap_ms / 1000 if published else 0.0
+
+
+class _Patience:
+    """How long to wait while the output is away: doubled each time, told once."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._pause_ms = parts.limits.retry_pause_ms
+
+    def longer(self, error: Retry) -> float:
+        """Return the pause in seconds."""
+        limits, pause_ms = self._parts.limits, self._pause_ms
+        if pause_ms == limits.retry_pause_ms:
+            self._parts.log("output_away", shard=self._parts.identity.shard, reason=str(error))
+        self._pause_ms = min(2 * pause_ms, limits.retry_pause_max_ms)
+        return pause_ms / 1000
+
+    def renewed(self) -> None:
+        """Start short again."""
+        self._pause_ms = self._parts.limits.retry_pause_ms
