@@ -1,0 +1,32 @@
+"""`run`: the service."""
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from processor.cli.options import ConfigFile, settings_of
+
+
+def register(app: App) -> None:
+    """Add this group's commands."""
+    app.command(run)
+
+
+def run(
+    *,
+    embedded: Annotated[
+        bool, Parameter(negative="", help="Broker and store in this process: nothing is kept.")
+    ] = False,
+    http: Annotated[str | None, Parameter(help="HOST:PORT for probes, metrics and the API.")] = None,
+    once: Annotated[bool, Parameter(negative="", help="Process what is there, hand over and end.")] = False,
+    config: ConfigFile = None,
+) -> int:
+    """Own shards, process events and announce the changes until asked to stop."""
+    from processor.logs import set_up
+    from processor.running import Running, stopped_by_signals
+
+    settings = settings_of(config, http__address=http).settings
+    set_up(settings.log.format, settings.log.level)
+    running = Running(settings, embedded=embedded, once=once)
+    with stopped_by_signals(running.stop):
+        return running.run()

@@ -1,0 +1,153 @@
+"""The service as a process runs it: shards, metrics and the HTTP server, until a signal asks it to stop."""
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from types import FrameType
+from typing import Any
+
+from processor.assembly import Backend, Domain, EmbeddedBackend, ServerBackend, Service, TopicNames, cluster_domain
+from processor.avro.catalogue import Catalogue
+from processor.clock import SystemClock
+from processor.cluster.document import to_document
+from processor.cluster.events import EVENT_TYPES
+from processor.engine.reports import Middleware, StepReport
+from processor.kinds import SECTIONS
+from processor.logs import log_function
+from processor.service.api import Views, answer
+from processor.service.metrics import Metrics, Readings
+from processor.service.server import HttpServer
+from processor.settings import Settings
+from processor.topics import load_topics
+
+
+def topic_names(settings: Settings) -> TopicNames:
+    """Return role → name of all five topics. Raises InvalidRequest."""
+    topics = load_topics(settings.topics_file)
+    return {role: topic.name for role, topic in topics.by_role.items()}
+
+
+class Running:
+    """One service with all that surrounds it; `run` ends when `stop` is set."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        embedded: bool = False,
+        once: bool = False,
+        middleware: tuple[Middleware, ...] = (),
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.settings = settings
+        self.stop = stop or threading.Event()
+        self.topics = topic_names(settings)
+        self.clock = SystemClock(self.stop)
+        self.catalogue = Catalogue.load(settings.schemas_dir)
+        self.domain: Domain = cluster_domain(settings, self.catalogue)
+        self.backend: Backend = (
+            EmbeddedBackend(settings, self.topics) if embedded else ServerBackend(settings, self.topics, self.clock)
+        )
+        self.metrics = self._metrics()
+        self.service = Service(
+            settings,
+            self.backend,
+            self.domain,
+            stop=self.stop,
+            middleware=(self.metrics.observe, log_step, *middleware),
+            log=log_function(),
+            once=once,
+        )
+
+    def run(self) -> int:
+        """Process until stopped; 1 when a shard had to be refused and nothing else was left to do."""
+        log = log_function()
+        address = self.settings.http.address
+        server = HttpServer(address, lambda target: answer(self.views(), target)) if address else None
+        if server is not None:
+            log("http_listening", url=server.url)
+        try:
+            self.service.run()
+        finally:
+            if server is not None:
+                server.close()
+        return 0
+
+    def views(self) -> Views:
+        """Return where the HTTP API gets its answers from."""
+        return Views(
+            app=self.settings.app,
+            instance=self.settings.instance,
+            clusters=self.settings.clusters,
+            health=self._health,
+            document=self._document,
+            metrics=self.metrics.exposition,
+            now_s=self.clock.monotonic_s,
+            now_ms=self.clock.now_ms,
+        )
+
+    def _health(self) -> tuple[Any, ...]:
+        return tuple(board.health for board in self.service.boards)
+
+    def _document(self, shard: int) -> Mapping[str, Any] | None:
+        boards = self.service.boards
+        state = boards[shard].state if shard < len(boards) else None
+        return None if state is None else to_document(state)
+
+    def _metrics(self) -> Metrics:
+        sizes = self.backend.database_bytes if isinstance(self.backend, ServerBackend) else lambda: None
+        return Metrics(
+            lanes={self.topics["high"]: "high", self.topics["normal"]: "normal"},
+            known_types=frozenset(EVENT_TYPES),
+            version=version("processor"),
+            readings=Readings(health=self._health, entities=self._entities, etcd_bytes=sizes),
+        )
+
+    def _entities(self) -> dict[str, int]:
+        counts = dict.fromkeys(SECTIONS, 0)
+        for board in self.service.boards:
+            state = board.state
+            if state is not None:
+                for kind, section in SECTIONS.items():
+                    counts[kind] += 1 if kind == "policy" else len(getattr(state, section))
+        return counts
+
+
+def log_step(report: StepReport) -> None:
+    """Log one commit, at level debug; what was put aside, at warning."""
+    import structlog
+
+    logger = structlog.get_logger()
+    logger.debug(
+        "committed",
+        shard=report.shard,
+        seq=report.seq,
+        kind=report.kind,
+        events=len(report.events),
+        changes=len(report.changes),
+        high=report.high,
+        guard=report.guard,
+    )
+    for event in report.events:
+        if event.outcome == "dead_lettered":
+            cause = event.cause
+            place = f"{cause.topic}[{cause.partition}]@{cause.offset}"
+            logger.warning("dead_letter", shard=report.shard, record=place, code=event.code, reason=event.message)
+
+
+@contextmanager
+def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Set `stop` on SIGTERM and SIGINT while the body runs."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
