@@ -15,6 +15,7 @@ from processor.avro.framing import (
     Unframed,
     no_registry,
     read_framing,
+    read_single_object,
     single_object_prefix,
 )
 from processor.avro.guard import VALUE_BYTES_MAX
@@ -41,21 +42,24 @@ class _Plan(msgspec.Struct, frozen=True):
 class AvroEventDecoder:
     """Implements EventDecoder for the current records of one namespace.
 
-    `parse` and `invalid` come from the state machine. Plain data holds no nulls: null is absent.
+    `parse` and `invalid` come from the state machine. Plain data from Avro holds no nulls: null is absent.
+    `parse_json` takes the place of `parse` for JSON, whose nulls stay.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part handed in, those with a default by keyword
         self,
         catalogue: Catalogue,
         parse: Parse,
         invalid: type[Exception],
         *,
+        parse_json: Parse | None = None,
         namespace: str = "processor.events",
         value_bytes_max: int = VALUE_BYTES_MAX,
         resolve_id: ResolveId = no_registry,
     ) -> None:
         self._catalogue = catalogue
         self._parse = parse
+        self._parse_json = parse_json or parse
         self._invalid = invalid
         self._namespace = namespace
         self._value_bytes_max = value_bytes_max
@@ -67,14 +71,14 @@ class AvroEventDecoder:
         """Decode and validate one record; whatever its bytes are, an answer comes back."""
         headers: Headers = dict(record.headers)
         try:
-            event_type, data = self._read(record, headers)
+            event_type, data, parse = self._read(record, headers)
         except _Refused as refused:
             return self._undecodable(record, headers, refused)
         cause = cause_of(record, headers, event_type)
         if type(data) is not dict:
             return Invalid(cause, "the data is no JSON object")
         try:
-            event = self._parse(event_type, record.timestamp_ms, data)
+            event = parse(event_type, record.timestamp_ms, data)
         except self._invalid as error:
             return Invalid(cause, cut_text(str(error), MESSAGE_BYTES_MAX))
         return Accepted(cause, event)
@@ -84,8 +88,8 @@ class AvroEventDecoder:
         headers: Headers = dict(record.headers)
         return Undecodable(cause_of(record, headers, self._guessed_type(record, headers)), "", "")
 
-    def _read(self, record: Record, headers: Headers) -> tuple[str, Any]:
-        """Return record name and plain data. Raises _Refused."""
+    def _read(self, record: Record, headers: Headers) -> tuple[str, Any, Parse]:
+        """Return record name, plain data and what checks them. Raises _Refused."""
         value = record.value
         if value is None:
             raise _Refused("undecodable", "the value is null")
@@ -99,7 +103,7 @@ class AvroEventDecoder:
         if plan is None or SCHEMA_ID_HEADER in headers:
             plan, start = self._plan(value, headers)
         try:
-            return plan.event_type, plan.read(value, start)
+            return plan.event_type, plan.read(value, start), self._parse
         except REFUSALS as error:
             reason = explain(plan.writer, value, start, error)
             raise _Refused("undecodable", reason, error, event_type=plan.event_type) from error
@@ -127,13 +131,13 @@ class AvroEventDecoder:
     def _framing(self, value: bytes, headers: Headers) -> tuple[Schema, int]:
         return read_framing(value, headers.get(SCHEMA_ID_HEADER), self._catalogue, self._resolve_id)
 
-    def _read_json(self, value: bytes, headers: Headers) -> tuple[str, Any]:
+    def _read_json(self, value: bytes, headers: Headers) -> tuple[str, Any, Parse]:
         event_type = stated_type(headers, self._namespace)
         if event_type not in self._events:
             reason = f"ce_type {event_type!r} is no event" if event_type else "JSON without ce_type"
             raise _Refused("unknown_type", reason)
         try:
-            return event_type, read_json(value)
+            return event_type, read_json(value), self._parse_json
         except Malformed as malformed:
             raise _Refused("undecodable", str(malformed), malformed) from malformed
 
@@ -145,13 +149,12 @@ class AvroEventDecoder:
 
     def _guessed_type(self, record: Record, headers: Headers) -> str:
         stated = stated_type(headers, self._namespace)
-        if stated or record.value is None or is_json(headers):
+        if stated or record.value is None:
             return stated or UNKNOWN_TYPE
         try:
-            schema, _ = self._framing(record.value, headers)
+            return read_single_object(record.value, self._catalogue).short_name
         except Unframed:
             return UNKNOWN_TYPE
-        return schema.short_name
 
 
 class _Refused(Exception):
