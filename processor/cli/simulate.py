@@ -16,7 +16,9 @@ def register(app: App) -> None:
 
 
 def simulate(
-    events: Annotated[Path, Parameter(help="One event a line as JSON: type, at_ms, data; `-` is stdin.")],
+    events: Annotated[
+        Path, Parameter(allow_leading_hyphen=True, help="One event a line as JSON: type, at_ms, data; `-` is stdin.")
+    ],
     *,
     state: Annotated[Path | None, Parameter(help="State to begin with: the `state` of an earlier run.")] = None,
     batch: Annotated[int, Parameter(help="Events in one batch.")] = 1,
@@ -44,12 +46,15 @@ def _text(path: Path) -> str:
 
 
 def _state(path: Path | None) -> Any:
+    """Read the state of an earlier run: the `state` object, or the whole document around it."""
     import json
+
+    from processor.cluster.document import InvalidState, from_document
 
     if path is None:
         return None
     try:
         document = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise invalid(f"{path} is no JSON: {error}") from error
-    return document.get("state", document) if isinstance(document, dict) else document
+        return from_document(document.get("state", document) if isinstance(document, dict) else document)
+    except (json.JSONDecodeError, InvalidState) as error:
+        raise invalid(f"{path} is no state: {error}") from error

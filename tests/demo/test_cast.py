@@ -1,0 +1,131 @@
+"""The play against the real state machine, in virtual time: what is announced is heard, what is said is reduced."""
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from processor.cluster.document import to_document
+from processor.cluster.events import InvalidEvent, parse_json_event
+from processor.cluster.machine import ClusterMachine
+from processor.cluster.rejection import Rejected
+from processor.demo.cast import Cast
+from processor.demo.notices import Event, Line, Notice
+
+STEP_MS = 20
+START_MS = 1_000_000
+
+
+class _Play:
+    """A closed loop without broker and store; counts what happens."""
+
+    def __init__(self, seed: int) -> None:
+        self.machine = ClusterMachine()
+        self.state = self.machine.empty()
+        self.random = Random(seed)
+        self.now_ms = START_MS
+        self.transitions: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
+        self.cast, lines = Cast.enter(self.now_ms)
+        self._reduce(lines)
+
+    def run(self, duration_ms: int) -> None:
+        end_ms = self.now_ms + duration_ms
+        while self.now_ms < end_ms:
+            self.now_ms += STEP_MS
+            self.cast, lines = self.cast.act(self.now_ms, self.random)
+            self._reduce(lines)
+            due_ms = self.machine.due_ms(self.state)
+            if due_ms is not None and due_ms <= self.now_ms:
+                self._reduce([Event("ClockTicked", {})])
+
+    def _reduce(self, lines: list[Line]) -> None:
+        waiting = list(lines)
+        while waiting:
+            before = self.machine.begin(self.state)
+            self.state = before
+            for line in waiting:
+                self._apply(line)
+            waiting = self._announce(before)
+
+    def _apply(self, line: Line) -> None:
+        if not isinstance(line, Event):
+            return
+        try:
+            event = parse_json_event(line.type, self.now_ms, dict(line.data))
+        except InvalidEvent:
+            self.rejected["invalid_event"] += 1
+            return
+        after = self.machine.apply(self.state, event)
+        if isinstance(after, Rejected):
+            self.rejected[after.code] += 1
+        else:
+            self.state = after
+
+    def _announce(self, before: Any) -> list[Line]:
+        lines: list[Line] = []
+        for change in self.machine.diff(before, self.state):
+            after = None if change.after is None else msgspec.to_builtins(change.after)
+            facts = [msgspec.to_builtins(transition) for transition in change.transitions]
+            self.transitions.update(one["type"] for one in facts)
+            transitions = tuple({name: value for name, value in one.items() if value is not None} for one in facts)
+            notice = Notice(change.kind, change.name, after, transitions)
+            self.cast, said = self.cast.hear(notice, self.now_ms, self.random)
+            lines += said
+        return lines
+
+
+@pytest.fixture(scope="module")
+def play() -> _Play:
+    play = _Play(seed=1)
+    play.run(60_000)
+    return play
+
+
+def test_a_minute_of_it_shows_what_a_cluster_does(play: _Play) -> None:
+    seen = set(play.transitions)
+    assert {
+        "ReplicaLoadRequested",
+        "ReplicaUnloadRequested",
+        "ModelRoutesChanged",
+        "ModelAvailable",
+        "ModelFailed",
+        "ModelScheduleFailed",
+        "ModelTerminated",
+        "ServerReplicaDrained",
+        "ServerScaleRequested",
+        "PipelineReady",
+        "ExperimentActive",
+        "FailureAdded",
+        "FailureRemoved",
+        "ModelRemoved",
+        "PolicyChanged",
+    } <= seen
+
+
+def test_bad_input_is_seen_and_stays_an_exception(play: _Play) -> None:
+    assert {"invalid_event", "stale_generation"} <= set(play.rejected)
+    assert "unknown_target" not in play.rejected or play.rejected["unknown_target"] < 20
+    assert play.rejected.total() < 60
+
+
+def test_what_serves_at_the_end_was_asked_for(play: _Play) -> None:
+    models = to_document(play.state)["models"]
+    wanted = set(play.cast.operator.loaded)
+    assert wanted == {name for name, model in models.items() if not model["deleted"]}
+
+
+def test_agents_hold_no_more_than_they_have(play: _Play) -> None:
+    for agent in play.cast.fleet.agents.values():
+        assert sum(agent.loaded.values()) <= agent.memory
+
+
+def test_the_same_seed_gives_the_same_state() -> None:
+    states = []
+    for _ in range(2):
+        play = _Play(seed=7)
+        play.run(10_000)
+        states.append(to_document(play.state))
+    assert states[0] == states[1]
