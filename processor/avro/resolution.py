@@ -1,7 +1,7 @@
 """What the generated readers leave to others: values of another schema version, and words for what was refused."""
 
 import io
-from typing import Any
+from typing import Any, Final
 
 import fastavro
 from fastavro.read import SchemaResolutionError
@@ -9,6 +9,9 @@ from fastavro.read import SchemaResolutionError
 from processor.avro.guard import check
 from processor.avro.schema import Schema
 from processor.avro.wire import Malformed
+
+EXPLAINED_BYTES_MAX: Final = 16 * 1024
+"""Words cost microseconds a byte: nobody shall buy seconds of them with one large value."""
 
 
 def resolve(body: bytes, writer: Schema, reader: Schema) -> Any:
@@ -23,7 +26,9 @@ def resolve(body: bytes, writer: Schema, reader: Schema) -> Any:
 
 
 def explain(writer: Schema, value: bytes, start: int, refusal: Exception) -> str:
-    """Return why a reader of `writer` refused the value: the field and the byte where the bytes are at fault."""
+    """Return why a reader of `writer` refused the value: the field and the byte, or the reader's own word for large ones."""
+    if len(value) > EXPLAINED_BYTES_MAX:
+        return f"{writer.name}: {refusal}"
     try:
         check(writer, value, start)
     except Malformed as malformed:

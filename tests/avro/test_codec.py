@@ -24,16 +24,13 @@ from tests.avro.shop import (
 
 SOURCE = ChangeSource("north", 2, 7, 40, 3, 9, 1234, 98765, 1)
 SHELF = TopShelf("a/b", True, 3, Owner("ann", 5), (Item("s1", 2, ()),), ("x",), 0.5)  # noqa: FBT003 - its own order
+EMPTIED = msgspec.structs.replace(SHELF, items=(), owner=None)
+LONGS = st.integers(-(2**63), 2**63 - 1)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def plain(value: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(value))
-
-
-EMPTIED = msgspec.structs.replace(SHELF, items=(), owner=None)
-SOURCE_DATA = plain(SOURCE)
-LONGS = st.integers(-(2**63), 2**63 - 1)
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -95,7 +92,7 @@ def test_a_change_is_announced_with_the_stored_bytes(
                 {"type": "ItemMoved", "sku": "s1", "from": "x", "count": None},
                 {"type": "Counted", "sku": None, "from": None, "count": 4},
             ],
-            "source": SOURCE_DATA,
+            "source": plain(SOURCE),
             "ts_ms": 17,
         },
     )
@@ -130,7 +127,7 @@ def test_a_rejection_is_announced(world: World, event_id: str, offset: int, code
             "topic": "in",
             "partition": 2,
             "offset": offset,
-            "source": SOURCE_DATA,
+            "source": plain(SOURCE),
             "ts_ms": 17,
         },
     )
