@@ -242,11 +242,16 @@ class _Draft:
         """Write the oldest of the backlog; of what is large, one at least, so that the backlog shrinks."""
         followed: list[Image] = []
         room = self.room
+        hard_bytes_max = self._ground.limits.request_bytes_max - _GUARD_BYTES
         for image in self._ground.backlog.oldest(without=own):
-            size = self._size_bytes + len(image.key) + len(image.value or b"") + len(self._ground.keys.state)
-            ceiling = SOFT_BYTES_MAX if followed else self._ground.limits.request_bytes_max - _GUARD_BYTES
-            if len(followed) >= room or size > ceiling:
+            grown_bytes = self._size_bytes + _size_of(image, self._ground.keys)
+            ceiling_bytes = min(SOFT_BYTES_MAX, hard_bytes_max) if followed else hard_bytes_max
+            if len(followed) >= room or grown_bytes > ceiling_bytes:
                 break
             self.write((image,))
             followed.append(image)
         return tuple(followed)
+
+
+def _size_of(image: Image, keys: ShardKeys) -> int:
+    return len(keys.state) + len(image.key.encode()) + len(image.value or b"") + requests.OPERATION_OVERHEAD_BYTES
