@@ -1,0 +1,103 @@
+"""Accepting a foreign edit: what stands in the store becomes the state, and the commit log says so."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from processor.engine.compose import Draft, Stamp, compose
+from processor.engine.errors import OwnershipLost, ShardRefused
+from processor.engine.images import Encoded, EncodedChange
+from processor.engine.parts import Parts
+from processor.engine.recovery import Restored, check_versions, restore
+from processor.engine.values import Commit, Head, Refused, Snapshot
+
+
+class AdoptedChange(msgspec.Struct, frozen=True):
+    """An entity announced as it is: what stood there before is not known, so no transitions either."""
+
+    kind: str
+    name: str
+    after: Any
+    op: Literal["update"] = "update"
+    before: None = None
+    transitions: tuple[()] = ()
+
+    @property
+    def key(self) -> str:
+        """`<kind>/<name>`."""
+        return f"{self.kind}/{self.name}"
+
+
+class Adoption(msgspec.Struct, frozen=True):
+    """What adopting would do. `named` are the entities found edited; nothing is to be done when digests agree."""
+
+    head: Head
+    found_digest: str
+    named: tuple[str, ...]
+
+    @property
+    def needed(self) -> bool:
+        """The state does not have its head's digest."""
+        return self.found_digest != self.head.digest
+
+
+def plan_adoption(parts: Parts) -> Adoption:
+    """Read the shard and tell what stands there. Raises StoreUnavailable, ShardRefused (no state, newer build)."""
+    return _look(parts)[0]
+
+
+def adopt(parts: Parts) -> Adoption:
+    """Commit what stands in the store as a repair, under an epoch of its own; the next owner announces it.
+
+    Raises OwnershipLost (owned elsewhere), ShardRefused (nothing to adopt), OutcomeUnknown, StoreUnavailable.
+    """
+    epoch = parts.ownership.campaign()
+    if epoch is None:
+        raise OwnershipLost("the shard is owned: stop its processors first")
+    try:
+        adoption, snapshot, restored = _look(parts)
+        if not adoption.needed:
+            raise ShardRefused("the state has its head's digest: there is nothing to adopt")
+        answer = parts.store.send(_commit(parts, adoption, snapshot, restored, epoch=epoch)).result()
+        if isinstance(answer, Refused):
+            raise OwnershipLost("somebody else wrote the head meanwhile: look again")
+        return adoption
+    finally:
+        parts.ownership.release(epoch, clean=False)
+
+
+def _look(parts: Parts) -> tuple[Adoption, Snapshot, Restored]:
+    snapshot = parts.store.load()
+    head = snapshot.head
+    if head is None:
+        raise ShardRefused("the shard has no state yet")
+    check_versions(head, reducer_version=parts.machine.version)
+    restored = restore(snapshot, machine=parts.machine, encoder=parts.encoder)
+    named = parts.store.suspects(snapshot) if restored.digest != head.digest else ()
+    return Adoption(head, restored.digest, named), snapshot, restored
+
+
+def _commit(parts: Parts, adoption: Adoption, snapshot: Snapshot, restored: Restored, *, epoch: int) -> Commit:
+    entities = dict(parts.machine.entities(restored.state))
+    changes = restored.images.encode([_as_it_is(key, entities[key]) for key in adoption.named if key in entities])
+    adopted = tuple(EncodedChange(item.change, None, item.after) for item in changes.changes)
+    draft = Draft(
+        kind="repair",
+        after=restored.state,
+        encoded=Encoded(adopted, restored.images.digest, changes.bytes),
+        positions=adoption.head.positions,
+    )
+    stamp = Stamp(
+        head=adoption.head,
+        revision=snapshot.head_revision,
+        epoch=epoch,
+        now_ms=parts.clock.now_ms(),
+        commit_id=f"{epoch}-adopt",
+        announced_seq=adoption.head.announced_seq,
+    )
+    return compose(draft, stamp, identity=parts.identity, encoder=parts.encoder)
+
+
+def _as_it_is(key: str, entity: Any) -> AdoptedChange:
+    kind, _, name = key.partition("/")
+    return AdoptedChange(kind, name, entity)

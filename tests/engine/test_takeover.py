@@ -1,0 +1,131 @@
+import msgspec
+import pytest
+
+from examples.device_twins.machine import Device, DeviceTwins
+from processor.engine.adoption import adopt, plan_adoption
+from processor.engine.errors import OwnershipLost, ShardRefused
+from processor.engine.values import Image
+from processor.memory.store import MemoryStore
+from tests.engine.test_shard import edit, report
+from tests.engine.world import JsonCodec, World
+
+
+def refusals(world: World) -> list[str]:
+    return [str(fields["reason"]) for event, fields in world.log if event == "shard_refused"]
+
+
+def test_the_first_start_writes_seq_zero_with_the_positions_and_topic_ids() -> None:
+    world = World()
+    world.run()
+    head = MemoryStore(world.cluster, 0).load().head
+    assert head is not None
+    assert (head.seq, head.positions) == (0, {"high": {0: 0}, "normal": {0: 0}})
+    assert set(head.topics) == {"high", "normal", "changes", "commits", "dead-letters"}
+    assert world.commits() == []
+
+
+def test_a_first_start_at_latest_leaves_what_is_there_already() -> None:
+    world = World()
+    report(world, 3)
+    world.run(world.parts(start="latest"))
+    report(world, 2, start=3)
+    world.run()
+    assert sorted(world.devices()) == ["d3", "d4"]
+
+
+class Newer(DeviceTwins):
+    version = 2
+
+
+def test_a_newer_reducer_upgrades_the_state_with_a_commit_of_its_own() -> None:
+    world = World()
+    report(world, 3)
+    world.run()
+    parts = world.parts(machine=Newer())
+    world.run(msgspec.structs.replace(parts, identity=msgspec.structs.replace(parts.identity, reducer_version=2)))
+    last = world.commits()[-1]
+    assert (last.kind, last.ranges, last.reducer_version) == ("upgrade", (), 2)
+    assert last.digest == last.previous_digest
+
+
+def test_an_older_reducer_refuses_the_state_of_a_newer_one() -> None:
+    world = World()
+    report(world, 3)
+    parts = world.parts(machine=Newer())
+    world.run(msgspec.structs.replace(parts, identity=msgspec.structs.replace(parts.identity, reducer_version=2)))
+    world.run()
+    (reason,) = refusals(world)
+    assert "made by reducer version 2, this build has 1" in reason
+
+
+def test_input_records_gone_before_they_were_read_are_refused_with_the_size_of_the_hole() -> None:
+    world = World()
+    report(world, 3)
+    world.run()
+    report(world, 5, start=3)
+    world.broker.trim("normal", 0, 6)
+    world.run()
+    (reason,) = refusals(world)
+    assert "next offset is 3, the oldest kept is 6: 3 are gone" in reason
+
+
+def test_a_recreated_topic_is_refused() -> None:
+    world = World()
+    report(world, 3)
+    world.run()
+    world.broker.delete_topic("normal")
+    world.broker.create_topic("normal")
+    world.run()
+    (reason,) = refusals(world)
+    assert "topic normal was recreated" in reason
+
+
+def edited_world() -> World:
+    """Two commits; then an entity of the first is edited. What the last commit wrote cannot be told from an edit."""
+    world = World()
+    report(world, 3)
+    world.run()
+    report(world, 1, start=3)
+    world.run()
+    image = Image("device/d0", JsonCodec().encode("", Device("d0", 99, 1, 1)))
+    edit(world, image, with_head=False)
+    return world
+
+
+def test_adopting_names_the_edited_entity_and_changes_nothing_before_it_is_asked_to() -> None:
+    world = edited_world()
+    before = MemoryStore(world.cluster, 0).load()
+    plan = plan_adoption(world.parts("tool"))
+    assert plan.needed
+    assert plan.named == ("device/d0", "device/d3")
+    assert MemoryStore(world.cluster, 0).load() == before
+
+
+def test_an_adopted_edit_is_announced_by_the_next_owner_and_processing_goes_on() -> None:
+    world = edited_world()
+    adopt(world.parts("tool"))
+    report(world, 1, start=4)
+    world.run()
+    assert refusals(world) == []
+    assert [commit.kind for commit in world.commits()] == ["batch", "batch", "repair", "batch"]
+    assert world.numbers() == list(range(7))
+    adopted = msgspec.json.decode(world.output("changes")[4].value or b"")
+    assert adopted[:2] == ["update", None]
+    assert world.devices()["d0"] == 99
+
+
+def test_an_owned_shard_is_not_adopted() -> None:
+    world = edited_world()
+    owner = world.parts("owner")
+    assert owner.ownership.campaign() is not None
+    with pytest.raises(OwnershipLost, match="the shard is owned"):
+        adopt(world.parts("tool"))
+
+
+def test_a_sound_state_is_not_adopted() -> None:
+    world = World()
+    report(world, 3)
+    world.run()
+    assert not plan_adoption(world.parts("tool")).needed
+    with pytest.raises(ShardRefused, match="nothing to adopt"):
+        adopt(world.parts("tool"))
