@@ -47,20 +47,30 @@ HOLES = frozenset(
 class KafkaSource:
     """The port `Source` on Kafka. `group_id` only labels positions for lag tools."""
 
-    def __init__(self, connection: KafkaConnection, topics: ShardTopics, group_id: str) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topics: ShardTopics,
+        group_id: str,
+        *,
+        facts_timeout_s: float = FACTS_TIMEOUT_S,
+    ) -> None:
         self._topics = topics
-        self._topic_ids = TopicIds(connection)
+        self._topic_ids = TopicIds(connection, facts_timeout_s)
         properties = connection.properties(TUNED, {**REQUIRED, "group.id": group_id})
-        self._lanes = {lane: _Lane(properties) for lane in topics.inputs}
+        self._trouble = _Trouble()
+        self._lanes = {lane: _Lane(properties, facts_timeout_s, self._trouble) for lane in topics.inputs}
 
     @property
     def trouble(self) -> str:
-        """What librdkafka last said about its brokers since a record came, else empty; for readiness."""
-        return next((lane.trouble for lane in self._lanes.values() if lane.trouble), "")
+        """What librdkafka last said about its brokers, empty once they gave records or facts again; for readiness."""
+        return self._trouble.text
 
     def facts(self) -> TopicFacts:
         """Return topic ids and watermarks. Raises SourceUnavailable, also while a topic does not exist."""
-        return TopicFacts(topic_ids=self._topic_ids.read(self._topics.names), inputs=self._watermarks())
+        facts = TopicFacts(topic_ids=self._topic_ids.read(self._topics.names), inputs=self._watermarks())
+        self._trouble.text = ""
+        return facts
 
     def assign(self, positions: Positions) -> None:
         """Start reading at these offsets; whatever was prefetched before is dropped."""
@@ -94,12 +104,22 @@ class KafkaSource:
         return facts
 
 
+class _Trouble:
+    """What the lanes share: they talk to the same brokers."""
+
+    text = ""
+
+    def note(self, error: KafkaError) -> None:
+        self.text = words_of(error)
+
+
 class _Lane:
     """One consumer, and at most one message that `wait` has taken from it already."""
 
-    def __init__(self, properties: dict[str, Property]) -> None:
-        self.trouble = ""
-        self._consumer = Consumer({**properties, "error_cb": self._note}, logger=LOGGER)
+    def __init__(self, properties: dict[str, Property], facts_timeout_s: float, trouble: _Trouble) -> None:
+        self._trouble = trouble
+        self._facts_timeout_s = facts_timeout_s
+        self._consumer = Consumer({**properties, "error_cb": trouble.note}, logger=LOGGER)
         self._waited: Message | None = None
         self._failure: ProcessorError | None = None
         self._closed = False
@@ -126,7 +146,8 @@ class _Lane:
 
     def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
         try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=FACTS_TIMEOUT_S)
+            place = TopicPartition(topic, partition)
+            low, high = self._consumer.get_watermark_offsets(place, timeout=self._facts_timeout_s)
         except KafkaException as failure:
             raise SourceUnavailable(f"{topic}[{partition}]: no watermarks: {cause_of(failure)}") from failure
         return low, high
@@ -144,9 +165,6 @@ class _Lane:
             self._closed = True
             self._waited = None
             self._consumer.close()
-
-    def _note(self, error: KafkaError) -> None:
-        self.trouble = words_of(error)
 
     def _raise_failure(self) -> None:
         """Raise what stood behind the records handed out last; a refusal stays until the next assignment."""
@@ -166,7 +184,7 @@ class _Lane:
             elif self._failure is None or not isinstance(self._failure, ShardRefused):
                 self._failure = self._failure_of(message)
         if records:
-            self.trouble = ""
+            self._trouble.text = ""
         return records
 
     def _failure_of(self, message: Message) -> ProcessorError:

@@ -23,7 +23,7 @@ POLL_TIMEOUT_S = 0.1
 STABLE_POLL_INTERVAL_S = 0.01
 
 # The end of a partition is told with the answer of a fetch that found nothing more: it must not wait long for more.
-TUNED: dict[str, Property] = {"fetch.wait.max.ms": 10, "fetch.queue.backoff.ms": 1, "fetch.error.backoff.ms": 50}
+TUNED: dict[str, Property] = {"fetch.wait.max.ms": 1, "fetch.queue.backoff.ms": 1, "fetch.error.backoff.ms": 50}
 REQUIRED: dict[str, Property] = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,

@@ -11,13 +11,15 @@ from processor.kafka.connection import LOGGER, KafkaConnection, cause_of, code_o
 EMBEDDED_ID = "embedded"
 """The id of every topic of the embedded broker, which knows none."""
 
-DESCRIBE_TIMEOUT_S = 10.0
+# librdkafka ends a request at its timeout; its answer needs a moment to arrive.
+ANSWER_MARGIN_S = 1.0
 
 
 class TopicIds:
     """Reads topic ids; connects when first asked."""
 
-    def __init__(self, connection: KafkaConnection) -> None:
+    def __init__(self, connection: KafkaConnection, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
         self._connection = connection
         self._client: AdminClient | None = None
 
@@ -27,15 +29,15 @@ class TopicIds:
             return dict.fromkeys(names, EMBEDDED_ID)
         if self._client is None:
             self._client = AdminClient(self._connection.properties({}, {}), logger=LOGGER)
-        answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=DESCRIBE_TIMEOUT_S)
+        answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout_s)
         ids = {}
         for name, answer in answers.items():
             try:
-                ids[name] = str(answer.result(DESCRIBE_TIMEOUT_S).topic_id)
+                ids[name] = str(answer.result(self._timeout_s + ANSWER_MARGIN_S).topic_id)
             except KafkaException as failure:
                 raise SourceUnavailable(_sentence(name, failure)) from failure
             except TimeoutError as failure:
-                raise SourceUnavailable(f"{name}: no answer within {DESCRIBE_TIMEOUT_S} s") from failure
+                raise SourceUnavailable(f"{name}: no answer within {self._timeout_s} s") from failure
         return ids
 
 

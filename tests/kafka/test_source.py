@@ -1,0 +1,115 @@
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+
+from processor.engine.errors import ShardRefused, SourceUnavailable
+from processor.engine.values import NORMAL, Record
+from processor.kafka.connection import KafkaConnection, Property, ShardTopics
+from processor.kafka.source import KafkaSource
+from tests.contracts.broker_world import KafkaWorld, eventually, inputs
+from tests.local_servers import LocalServer
+from tests.services import Kafka
+
+NOWHERE = KafkaConnection("127.0.0.1:1")
+TOPICS = ShardTopics("high", "normal", "changes", "commits", "dead", (0,), 0)
+
+
+@pytest.fixture
+def world(kafka: Kafka, namespace: str) -> Iterator[KafkaWorld]:
+    world = KafkaWorld(kafka.bootstrap, namespace)
+    yield world
+    world.close()
+
+
+def taken(source: KafkaSource, count: int) -> list[Record]:
+    records: list[Record] = []
+
+    def take() -> int:
+        source.wait(1)
+        records.extend(source.take(NORMAL, count - len(records)))
+        return len(records)
+
+    eventually(take, lambda length: length == count)
+    return records
+
+
+def test_brokers_out_of_reach_are_told_for_readiness_and_take_goes_on_empty() -> None:
+    source = KafkaSource(NOWHERE, TOPICS, "group")
+    source.assign({"high": {0: 0}, "normal": {0: 0}})
+
+    def trouble() -> str:
+        source.wait(10)
+        assert source.take(NORMAL, 10) == []
+        return source.trouble
+
+    assert "refused" in eventually(trouble) or "_ALL_BROKERS_DOWN" in source.trouble
+    source.close()
+
+
+def test_facts_of_brokers_out_of_reach_make_the_source_unavailable() -> None:
+    source = KafkaSource(NOWHERE, TOPICS, "group", facts_timeout_s=0.5)
+
+    with pytest.raises(SourceUnavailable):
+        source.facts()
+    source.close()
+
+
+def test_records_before_a_hole_in_another_partition_are_not_lost(world: KafkaWorld) -> None:
+    world.append(inputs(world.topics.normal, range(10)))
+    topics = msgspec.structs.replace(world.topics, input_partitions=(0, 1))
+    source = KafkaSource(world.connection, topics, "group")
+    source.assign({world.topics.normal: {0: 0, 1: 99}})
+    seen: list[Record] = []
+
+    def refuses() -> bool:
+        try:
+            seen.extend(source.take(NORMAL, 100))
+        except ShardRefused as refusal:
+            return f"{world.topics.normal}[1]" in str(refusal) and "0 to 0" in str(refusal)
+        return False
+
+    assert eventually(refuses)
+    source.assign({world.topics.normal: {0: len(seen), 1: 0}})
+    seen.extend(taken(source, 10 - len(seen)))
+    assert [record.offset for record in seen] == list(range(10))
+    source.close()
+
+
+def test_properties_of_the_user_do_not_touch_what_correctness_rests_on(world: KafkaWorld) -> None:
+    extra: dict[str, Property] = {
+        "isolation.level": "read_uncommitted",
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 20,
+    }
+    source = KafkaSource(KafkaConnection(world.connection.bootstrap_servers, extra), world.topics, "group")
+    world.begin("one", inputs(world.topics.normal, [1, 2])).abort()
+    world.append(inputs(world.topics.normal, [3]))
+    source.assign({world.topics.normal: {0: 0}})
+
+    assert [record.value for record in taken(source, 1)] == [b"3"]
+    source.close()
+
+
+@pytest.mark.slow
+def test_a_broker_that_was_away_is_read_from_where_it_stopped(
+    own_kafka: Callable[..., LocalServer], namespace: str
+) -> None:
+    server = own_kafka()
+    world = KafkaWorld(server.address, namespace)
+    world.append(inputs(world.topics.normal, range(10)))
+    source = KafkaSource(world.connection, world.topics, "group", facts_timeout_s=1)
+    source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
+    first = taken(source, 10)
+
+    server.kill()
+    with pytest.raises(SourceUnavailable):
+        source.facts()
+    assert eventually(lambda: source.take(NORMAL, 10) == [] and source.trouble)
+    server.start()
+    world.append(inputs(world.topics.normal, range(10, 20)))
+
+    assert [int(record.value or b"") for record in first + taken(source, 10)] == list(range(20))
+    assert source.facts().inputs[world.topics.normal, 0].high == 20
+    assert source.trouble == ""
+    source.close()
