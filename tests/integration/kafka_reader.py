@@ -1,0 +1,120 @@
+"""A plain read_committed consumer: whole topics afterwards, or along the way."""
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from processor.engine.values import Record
+from tests.checker.artefacts import Place
+from tests.checker.single_object import Schemas
+
+POLL_S = 0.2
+ANSWER_TIMEOUT_S = 30.0
+FETCH_RECORDS_MAX = 1000
+
+
+def dump(bootstrap: str, topic: str) -> list[Record]:
+    """Return all committed records of partition 0, to the last stable offset."""
+    consumer = _consumer(bootstrap, [topic])
+    try:
+        _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=ANSWER_TIMEOUT_S)
+        records: list[Record] = []
+        ended = end == 0
+        while not ended:
+            for message in consumer.consume(FETCH_RECORDS_MAX, timeout=POLL_S):
+                error = message.error()
+                if error is None:
+                    records.append(_record(message))
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ended = True
+                else:
+                    raise KafkaException(error)
+        return records
+    finally:
+        consumer.close()
+
+
+class Follower:
+    """Reads the commits and changes of a shard as they come, in a thread of its own."""
+
+    def __init__(self, bootstrap: str, topics: dict[str, str], schemas: Schemas) -> None:
+        self.commits: list[dict[str, Any]] = []
+        self.changes: list[Record] = []
+        self._topics = topics
+        self._schemas = schemas
+        self._positions: dict[str, int] = {}
+        self._consumer = _consumer(bootstrap, [topics["commits"], topics["changes"]])
+        self._stopping = threading.Event()
+        self._failure: KafkaException | None = None
+        self._thread = threading.Thread(target=self._follow, name="follower")
+        self._thread.start()
+
+    def consumed(self, topic: str) -> int:
+        """Return the position of an input topic that the commit log has reached."""
+        if self._failure is not None:
+            raise self._failure
+        return self._positions.get(topic, 0)
+
+    def has_consumed(self, places: Iterable[Place]) -> bool:
+        """Tell whether the commit log has passed all of these."""
+        return all(self.consumed(topic) > offset for topic, _, offset in places)
+
+    @property
+    def epochs(self) -> list[int]:
+        """The distinct epochs seen so far, in order."""
+        return list(dict.fromkeys(commit["epoch"] for commit in self.commits))
+
+    def close(self) -> None:
+        """Stop; safe to call twice."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                for message in self._consumer.consume(FETCH_RECORDS_MAX, timeout=POLL_S):
+                    self._take(message)
+        finally:
+            self._consumer.close()
+
+    def _take(self, message: Any) -> None:
+        error = message.error()
+        if error is not None:
+            if error.code() != KafkaError._PARTITION_EOF:
+                self._failure = KafkaException(error)
+        elif message.topic() == self._topics["changes"]:
+            self.changes.append(_record(message))
+        else:
+            _, commit = self._schemas.decode(message.value())
+            self._positions.update({part["topic"]: part["to"] for part in commit["ranges"]})
+            self.commits.append(commit)
+
+
+def _consumer(bootstrap: str, topics: list[str]) -> Any:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "reader",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 10,
+        }
+    )
+    consumer.assign([TopicPartition(topic, 0, 0) for topic in topics])
+    return consumer
+
+
+def _record(message: Any) -> Record:
+    return Record(
+        topic=message.topic(),
+        partition=message.partition(),
+        offset=message.offset(),
+        timestamp_ms=message.timestamp()[1],
+        key=message.key(),
+        value=message.value(),
+        headers=tuple(message.headers() or ()),
+    )
