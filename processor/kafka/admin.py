@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 )
 
 from processor.engine.errors import InvalidRequest, SourceUnavailable
-from processor.kafka.connection import LOGGER, KafkaConnection, cause_of, code_of
+from processor.kafka.connection import KafkaConnection, cause_of, client, code_of
 
 TIMEOUT_S = 30.0
 # librdkafka ends a request at its timeout; its answer needs a moment to arrive.
@@ -111,7 +111,7 @@ class TopicsAdmin:
     def __init__(self, connection: KafkaConnection, *, timeout_s: float = TIMEOUT_S) -> None:
         if connection.embedded:
             raise InvalidRequest("embedded: topics appear at first use, there is nothing to administer")
-        self._client = AdminClient(connection.properties({}, {}), logger=LOGGER)
+        self._client = client(AdminClient, connection.properties({}, {}))
         self._timeout_s = timeout_s
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicDescription]:

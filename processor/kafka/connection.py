@@ -2,15 +2,21 @@
 
 import logging
 from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
-from processor.engine.values import HIGH, LaneName, Role
+from processor.engine.errors import InvalidRequest
+from processor.engine.values import LaneName, Role
 
 Property = str | int | float | bool
 
 LOGGER = logging.getLogger("processor.kafka")
+
+
+ClientType = TypeVar("ClientType", Consumer, Producer, AdminClient)
 
 
 class KafkaConnection(msgspec.Struct, frozen=True):
@@ -26,6 +32,14 @@ class KafkaConnection(msgspec.Struct, frozen=True):
     def properties(self, tuned: Mapping[str, Property], required: Mapping[str, Property]) -> dict[str, Property]:
         """Return client properties: `extra` may change what is tuned, never what correctness rests on."""
         return {**tuned, **self.extra, "bootstrap.servers": self.bootstrap_servers, **required}
+
+
+def client(kind: type[ClientType], properties: Mapping[str, Any]) -> ClientType:
+    """Return a client that logs through `logging`. Raises InvalidRequest when librdkafka does not take a property."""
+    try:
+        return kind(dict(properties), logger=LOGGER)
+    except KafkaException as failure:
+        raise InvalidRequest(f"a Kafka property is not accepted: {cause_of(failure)}") from failure
 
 
 class ShardTopics(msgspec.Struct, frozen=True):
@@ -53,10 +67,6 @@ class ShardTopics(msgspec.Struct, frozen=True):
     def outputs(self) -> dict[Role, str]:
         """The output topic of each role."""
         return {"changes": self.changes, "commits": self.commits, "dead-letters": self.dead_letters}
-
-    def lane_of(self, topic: str) -> LaneName:
-        """Return the lane of an input topic."""
-        return HIGH if topic == self.high else "normal"
 
 
 def cause_of(failure: BaseException) -> str:

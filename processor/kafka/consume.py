@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.engine.values import Record
-from processor.kafka.connection import LOGGER, KafkaConnection, Property, cause_of, words_of
+from processor.kafka.connection import KafkaConnection, Property, cause_of, client, words_of
 from processor.kafka.records import record_of
 from processor.kafka.source import HOLES
 
@@ -57,7 +57,9 @@ class AnnouncementReader:
         self._topic = topic
         self._decode = decode
         self.numbers = dict(numbers or {})
-        self._consumer = Consumer(connection.properties(TUNED, {**REQUIRED, "group.id": group_id}), logger=LOGGER)
+        # the embedded broker ends transactions with records that have no checksum
+        required = {**REQUIRED, "check.crcs": not connection.embedded, "group.id": group_id}
+        self._consumer = client(Consumer, connection.properties(TUNED, required))
         self.positions = {partition: self._start(partition, from_) for partition in partitions}
         self._consumer.assign([TopicPartition(topic, *place) for place in self.positions.items()])
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from confluent_kafka import Producer
 
-from processor.kafka.connection import LOGGER, KafkaConnection
+from processor.kafka.connection import KafkaConnection, client
 
 PARTITIONS = tuple(range(4))
 """The partitions of every topic; the embedded shard reads all of them and writes the first."""
@@ -22,7 +22,7 @@ class EmbeddedKafka:
     """One broker on a loopback port; it lives until it is closed, so close its clients first."""
 
     def __init__(self) -> None:
-        self._handle: Producer | None = Producer({"test.mock.num.brokers": 1}, logger=LOGGER)
+        self._handle: Producer | None = client(Producer, {"test.mock.num.brokers": 1})
         brokers = self._handle.list_topics(timeout=ANSWER_TIMEOUT_S).brokers.values()
         self.bootstrap_servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
 
@@ -32,9 +32,9 @@ class EmbeddedKafka:
 
     def use_topics(self, names: Sequence[str]) -> None:
         """Use topics for the first time, which makes them."""
-        client = Producer({"bootstrap.servers": self.bootstrap_servers}, logger=LOGGER)
+        user = client(Producer, {"bootstrap.servers": self.bootstrap_servers})
         for name in names:
-            client.list_topics(name, timeout=ANSWER_TIMEOUT_S)
+            user.list_topics(name, timeout=ANSWER_TIMEOUT_S)
 
     def close(self) -> None:
         """End the broker and forget its records; safe to call twice."""

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processor.engine.errors import SinkUnclear
 from processor.engine.values import OutputRecord, Role, Tail
-from processor.kafka.connection import LOGGER, KafkaConnection, ShardTopics, cause_of, words_of
+from processor.kafka.connection import KafkaConnection, ShardTopics, cause_of, client, words_of
 from processor.kafka.output import Output, SinkTimeouts
 
 
@@ -39,7 +39,7 @@ class IdempotentSink:
         # Without the guarantee a record that failed could be overtaken by those behind it.
         required = {"enable.idempotence": True, "enable.gapless.guarantee": True, "linger.ms": 0}
         self._failures = []
-        self._producer = Producer(self._output.producer_properties(required), logger=LOGGER)
+        self._producer = client(Producer, self._output.producer_properties(required))
 
     def publish(self, records: Sequence[OutputRecord]) -> None:
         """Publish all of them in this order and wait until they are acknowledged. Raises SinkUnclear."""

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 
 from processor.engine.errors import SinkUnavailable
 from processor.engine.values import OutputRecord, Role, Tail
-from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, cause_of
+from processor.kafka.connection import KafkaConnection, Property, ShardTopics, cause_of, client
 from processor.kafka.records import produce_arguments
 from processor.kafka.tail import TailReader
 
@@ -86,10 +86,10 @@ class Output:
             self._tail_reader = None
 
     def _limits(self) -> Iterable[int]:
-        client = AdminClient(self.connection.properties({}, {}), logger=LOGGER)
+        admin = client(AdminClient, self.connection.properties({}, {}))
         resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in self._topics.values()]
         try:
-            answers = client.describe_configs(resources, request_timeout=self._timeouts.open_s).values()
+            answers = admin.describe_configs(resources, request_timeout=self._timeouts.open_s).values()
             return [
                 int(answer.result(self._timeouts.open_s + ANSWER_MARGIN_S)["max.message.bytes"].value)
                 for answer in answers

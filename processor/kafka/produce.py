@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from processor.engine.errors import InvalidRequest, SinkUnavailable
 from processor.engine.values import Headers
-from processor.kafka.connection import LOGGER, KafkaConnection, Property, words_of
+from processor.kafka.connection import KafkaConnection, Property, client, words_of
 
 FLUSH_TIMEOUT_S = 30.0
 TUNED: dict[str, Property] = {"compression.type": "lz4", "linger.ms": 5}
@@ -48,7 +48,7 @@ class EventProducer:
         self._topic_of = topic_of
         self._partition = partition
         self._key = key
-        self._producer = Producer(connection.properties(TUNED, REQUIRED), logger=LOGGER)
+        self._producer = client(Producer, connection.properties(TUNED, REQUIRED))
         self._sent: list[Future[Delivery]] = []
 
     def send(

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from processor.engine.errors import SinkUnavailable, SinkUnclear
 from processor.engine.values import OutputRecord, Role, Tail
-from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, cause_of
+from processor.kafka.connection import KafkaConnection, Property, ShardTopics, cause_of, client
 from processor.kafka.output import Output, SinkTimeouts
 
 QUEUE_FULL_POLL_S = 0.01
@@ -40,7 +40,7 @@ class KafkaSink:
         """Make a new producer and fence every older one; what they left open is aborted. Raises SinkUnavailable."""
         self._discard()
         self._output.read_limits()
-        producer = Producer(self._output.producer_properties(self._required()), logger=LOGGER)
+        producer = client(Producer, self._output.producer_properties(self._required()))
         self._initialise(producer)
         self._producer = producer
 

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from processor.engine.errors import ProcessorError, ShardRefused, SourceUnavailable
 from processor.engine.values import HIGH, LaneName, PartitionFacts, Positions, Record, TopicFacts
-from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, cause_of, words_of
+from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, cause_of, client, words_of
 from processor.kafka.records import record_of
 from processor.kafka.topic_ids import TopicIds
 
@@ -119,7 +119,7 @@ class _Lane:
     def __init__(self, properties: dict[str, Property], facts_timeout_s: float, trouble: _Trouble) -> None:
         self._trouble = trouble
         self._facts_timeout_s = facts_timeout_s
-        self._consumer = Consumer({**properties, "error_cb": trouble.note}, logger=LOGGER)
+        self._consumer = client(Consumer, {**properties, "error_cb": trouble.note})
         self._waited: Message | None = None
         self._failure: ProcessorError | None = None
         self._closed = False

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from processor.engine.errors import ShardRefused, SinkUnavailable
 from processor.engine.published import tail_of
 from processor.engine.values import Record, Role, Tail
-from processor.kafka.connection import LOGGER, KafkaConnection, Property, cause_of, words_of
+from processor.kafka.connection import KafkaConnection, Property, cause_of, client, words_of
 from processor.kafka.records import record_of
 
 RECORDS_FIRST = 4
@@ -44,9 +44,9 @@ class TailReader:
     def __init__(self, connection: KafkaConnection, group_id: str, places: Mapping[Role, Place]) -> None:
         required: dict[str, Property] = {**REQUIRED, "group.id": group_id}
         committed: dict[str, Property] = {**required, "isolation.level": "read_committed", "enable.partition.eof": True}
-        self._committed = Consumer(connection.properties(TUNED, committed), logger=LOGGER)
+        self._committed = client(Consumer, connection.properties(TUNED, committed))
         uncommitted: dict[str, Property] = {**required, "isolation.level": "read_uncommitted"}
-        self._uncommitted = Consumer(connection.properties(TUNED, uncommitted), logger=LOGGER)
+        self._uncommitted = client(Consumer, connection.properties(TUNED, uncommitted))
         self._places = dict(places)
 
     def read(self, timeout_s: float) -> dict[Role, Tail]:

@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from processor.engine.errors import SourceUnavailable
-from processor.kafka.connection import LOGGER, KafkaConnection, cause_of, code_of
+from processor.kafka.connection import KafkaConnection, cause_of, client, code_of
 
 EMBEDDED_ID = "embedded"
 """The id of every topic of the embedded broker, which knows none."""
@@ -28,7 +28,7 @@ class TopicIds:
         if self._connection.embedded:
             return dict.fromkeys(names, EMBEDDED_ID)
         if self._client is None:
-            self._client = AdminClient(self._connection.properties({}, {}), logger=LOGGER)
+            self._client = client(AdminClient, self._connection.properties({}, {}))
         answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout_s)
         ids = {}
         for name, answer in answers.items():

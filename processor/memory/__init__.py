@@ -1,1 +1,1 @@
-"""The ports in memory: for tests, simulation and embedded mode. The contract suites hold them to what the real adapters do."""
+"""The ports in memory: for tests, simulation and embedded mode, held by the contract suites to what the real do."""
