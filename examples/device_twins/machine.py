@@ -150,7 +150,7 @@ class DeviceTwins:
     def due_ms(self, state: Twins) -> int | None:
         """Never: nothing here waits for time."""
         del state
-        return None  # noqa: RET501 - mypy wants the value, the port names it
+        return None
 
 
 def _untouched(devices: immutables.Map[str, Device]) -> Twins:
