@@ -1,6 +1,8 @@
 """The next state while one event is being reduced: what has changed so far, over the state before the event."""
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from operator import is_ as _is
 from typing import Any, TypeVar
 
 from immutables import Map
@@ -20,6 +22,7 @@ from processor.cluster.entities import (
     Version,
 )
 from processor.cluster.indexes import (
+    NO_PLACES,
     PRESENT,
     apply_deltas,
     blockers,
@@ -43,38 +46,16 @@ class Draft:
 
     Overlays hold what was put, None for what was removed. The rules of the event also leave word here for the steps
     that come after them: `to_place` models to place again, in this order · `capacity_grown` · `replica_connected` ·
-    `emptied` servers where an entry changed to Unloaded or LoadFailed · `route_failure` model → the router's reason ·
-    `pipelines_touched`, `experiments_replaced` names · `drain_checks` (server, index) whose `drained` may differ.
+    `emptied` servers where an entry changed to Unloaded or LoadFailed · `route_failure` model and the router's reason ·
+    `experiments_replaced` names · `drain_checks` (server, index) whose `drained` may differ.
     """
 
-    __slots__ = (
-        "at_ms",
-        "capacity_grown",
-        "demand",
-        "drain_checks",
-        "emptied",
-        "experiments",
-        "experiments_replaced",
-        "failures",
-        "indexed",
-        "models",
-        "pipelines",
-        "policy",
-        "replica_connected",
-        "responders",
-        "retries",
-        "role_responders",
-        "route_failure",
-        "server_names",
-        "servers",
-        "stale",
-        "standings",
-        "state",
-        "to_place",
-        "tombstones",
-        "usage",
-        "waiting",
-    )
+    capacity_grown = False
+    replica_connected = False
+    route_failure: tuple[str, str] | None = None
+    emptied: AbstractSet[str] = frozenset()
+    experiments_replaced: AbstractSet[str] = frozenset()
+    drain_checks: AbstractSet[tuple[str, int]] = frozenset()
 
     def __init__(self, state: State, at_ms: int) -> None:
         indexes = state.indexes
@@ -87,6 +68,7 @@ class Draft:
         self.experiments: dict[str, Experiment | None] = {}
         self.responders: dict[str, Responder | None] = {}
         self.failures: dict[str, Failure | None] = {}
+        self.standings: dict[str, Standing | None] = {}
         self.server_names = indexes.server_names
         self.usage = indexes.usage
         self.demand = indexes.demand
@@ -94,16 +76,10 @@ class Draft:
         self.role_responders = indexes.responders
         self.retries = indexes.retries
         self.tombstones = indexes.tombstones
-        self.standings: dict[str, Standing | None] = {}
+        self.room = state.room
         self.indexed: dict[str, Model | None] = {}
         self.stale: dict[str, None] = {}
         self.to_place: dict[str, None] = {}
-        self.capacity_grown = False
-        self.replica_connected = False
-        self.emptied: set[str] = set()
-        self.route_failure: tuple[str, str] | None = None
-        self.experiments_replaced: set[str] = set()
-        self.drain_checks: set[tuple[str, int]] = set()
 
     def server(self, name: str) -> Server | None:
         """Return the server as it is now."""
@@ -136,9 +112,13 @@ class Draft:
 
     def put_server(self, server: Server) -> None:
         """Add or replace a server."""
-        if self.server(server.name) is None:
-            self.server_names = tuple(sorted((*self.server_names, server.name)))
-        self.servers[server.name] = server
+        name = server.name
+        old = self.server(name)
+        if old is None:
+            self.server_names = tuple(sorted((*self.server_names, name)))
+        elif name in self.room and old.replicas is not server.replicas:
+            self.room = self.room.delete(name)
+        self.servers[name] = server
 
     def remove_server(self, name: str) -> None:
         """Take a server out."""
@@ -147,7 +127,19 @@ class Draft:
 
     def put_server_replica(self, server: Server, replica: ServerReplica) -> None:
         """Add or replace one replica of a server."""
-        self.put_server(replace(server, replicas=with_item(server.replicas, replica)))
+        self.put_server(
+            Server(
+                server.name,
+                server.declared,
+                server.generation,
+                server.expected_replicas,
+                server.min_replicas,
+                server.max_replicas,
+                server.shared,
+                server.requested_replicas,
+                _with_replica(server.replicas, replica),
+            )
+        )
 
     def put_model(self, model: Model) -> None:
         """Add or replace a model, and have it settled even if nothing of it differs."""
@@ -170,8 +162,15 @@ class Draft:
         usage = self.usage.get(server, NOTHING).get(index)
         return sorted(usage.models) if usage is not None else []
 
+    def learn_room(self, server: str, most_free: int) -> None:
+        """Remember that no replica of a server has more than so many bytes free, until that may have grown."""
+        if self.room.get(server) != most_free:
+            self.room = self.room.set(server, most_free)
+
     def sync(self) -> None:
         """Bring usage, demand and waiting up to what has been put."""
+        if not self.stale:
+            return
         for name in self.stale:
             old = self.indexed[name] if name in self.indexed else self.state.models.get(name)
             new = self.models[name]
@@ -180,39 +179,50 @@ class Draft:
                 self.indexed[name] = new
         self.stale.clear()
 
+    def note_retry(self, key: str, time: int | None) -> None:
+        """Have the failure `<kind>/<name>` tried again at this time, or not at all."""
+        self.retries = noted(self.retries, key, time)
+
+    def note_tombstone(self, key: str, time: int | None) -> None:
+        """Have what is deleted and finished, `<kind>/<name>`, remembered by the time of its deletion, or not at all."""
+        self.tombstones = noted(self.tombstones, key, time)
+
     def changes_something(self) -> bool:
         """Tell whether what has been put differs from the state before the event."""
-        return _merged(self.state, self._overlays())[2]
+        return self.commit() is not self.state
 
     def commit(self) -> State:
         """Return the next state; the very same as before if nothing differs."""
-        state = self.state
-        tables, before, changed = _merged(state, self._overlays())
-        if not changed and self.policy == state.policy:
-            return state
+        state, before = self.state, self.state.before
+        servers, servers_before = _folded(state.servers, before.servers, self.servers)
+        responders, responders_before = _folded(state.responders, before.responders, self.responders)
+        models, models_before = _folded(state.models, before.models, self.models)
+        pipelines, pipelines_before = _folded(state.pipelines, before.pipelines, self.pipelines)
+        experiments, experiments_before = _folded(state.experiments, before.experiments, self.experiments)
+        failures, failures_before = _folded(state.failures, before.failures, self.failures)
         policy = state.policy if self.policy == state.policy else self.policy
-        servers, responders, models, pipelines, experiments, failures = tables
-        return State(
-            policy,
-            servers,
-            responders,
-            models,
-            pipelines,
-            experiments,
-            failures,
-            before,
-            state.origin,
-            self._indexes(),
+        tables = (policy, servers, responders, models, pipelines, experiments, failures)
+        if all(map(_is, tables, state.tables())):
+            return state
+        touched = Tables(
+            servers_before,
+            responders_before,
+            models_before,
+            pipelines_before,
+            experiments_before,
+            failures_before,
         )
-
-    def _overlays(self) -> tuple[Mapping[str, Any], ...]:
-        return self.servers, self.responders, self.models, self.pipelines, self.experiments, self.failures
+        return State(*tables, touched, state.origin, self._indexes(), self.room)
 
     def _index_model(self, name: str, old: Model | None, new: Model | None) -> None:
-        self.usage = apply_deltas(self.usage, name, usage_deltas(old, new))
+        deltas = usage_deltas(old, new)
+        if deltas:
+            self.usage = apply_deltas(self.usage, name, deltas)
+            if self.room:
+                self._forget_room(deltas)
         freed, blocked = blockers(old), blockers(new)
-        if freed or blocked:
-            self.drain_checks |= freed ^ blocked
+        if freed is not NO_PLACES or blocked is not NO_PLACES:
+            self.drain_checks = self.drain_checks | (freed ^ blocked)
         before, after = demand_of(old), demand_of(new)
         if before != after:
             if before is not None:
@@ -222,6 +232,11 @@ class Draft:
         waits_now = waits(new)
         if waits_now != (name in self.waiting):
             self.waiting = self.waiting.set(name, PRESENT) if waits_now else self.waiting.delete(name)
+
+    def _forget_room(self, deltas: Mapping[tuple[str, int], list[int]]) -> None:
+        for (server, _), delta in deltas.items():
+            if delta[0] < 0 and server in self.room:
+                self.room = self.room.delete(server)
 
     def _indexes(self) -> Indexes:
         indexes = self.state.indexes
@@ -249,14 +264,6 @@ class Draft:
             self.tombstones,
         )
 
-    def note_retry(self, key: str, time: int | None) -> None:
-        """Have the failure `<kind>/<name>` tried again at this time, or not at all."""
-        self.retries = noted(self.retries, key, time)
-
-    def note_tombstone(self, key: str, time: int | None) -> None:
-        """Have what is deleted and finished, `<kind>/<name>`, remembered by the time of its deletion, or not at all."""
-        self.tombstones = noted(self.tombstones, key, time)
-
 
 def find(items: Iterable[Any], key: Any) -> Any:
     """Return the item whose first field is the key, None if there is none."""
@@ -266,29 +273,40 @@ def find(items: Iterable[Any], key: Any) -> Any:
     return None
 
 
-def with_item(items: tuple[T, ...], item: T) -> tuple[T, ...]:
-    """Return a sorted table with the item in its place, instead of the one with the same key if there is one."""
-    field = item.__struct_fields__[0]  # type: ignore[attr-defined]
-    key = getattr(item, field)
-    rest = [other for other in items if getattr(other, field) != key]
-    place = sum([getattr(other, field) < key for other in rest])
-    return (*rest[:place], item, *rest[place:])
+def find_version(model: Model | None, number: int) -> Version | None:
+    """Return the version of this number, None if there is none."""
+    if model is not None:
+        for version in model.versions:
+            if version.version == number:
+                return version
+    return None
 
 
-def _merged(state: State, overlays: tuple[Mapping[str, Any], ...]) -> tuple[list[Any], Tables, bool]:
-    tables: list[Any] = []
-    befores: list[Any] = []
-    changed = False
-    for field, overlay in zip(Tables.__struct_fields__, overlays, strict=True):
-        table, before = getattr(state, field), getattr(state.before, field)
-        for name, entity in overlay.items():
-            old = table.get(name)
-            if entity is old or entity == old:
-                continue
-            changed = True
+def find_index(items: Iterable[T], index: int) -> T | None:
+    """Return the server replica, or the entry, of this index, None if there is none."""
+    for item in items:
+        if item.index == index:  # type: ignore[attr-defined]
+            return item
+    return None
+
+
+def _with_replica(replicas: tuple[ServerReplica, ...], replica: ServerReplica) -> tuple[ServerReplica, ...]:
+    index = replica.index
+    place = 0
+    for other in replicas:
+        if other.index >= index:
+            break
+        place += 1
+    following = place + (place < len(replicas) and replicas[place].index == index)
+    return (*replicas[:place], replica, *replicas[following:])
+
+
+def _folded(table: Any, before: Any, overlay: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the table with the overlay in it, and what stood there before; the same table if nothing differs."""
+    for name, entity in overlay.items():
+        old = table.get(name)
+        if entity is not old and entity != old:
             if name not in before:
                 before = before.set(name, old)
             table = table.set(name, entity) if entity is not None else table.delete(name)
-        tables.append(table)
-        befores.append(before)
-    return tables, (Tables(*befores) if changed else state.before), changed
+    return table, before

@@ -44,13 +44,13 @@ def model_cause(model: Model) -> Cause | None:
     if latest.status == FAILED:
         failed = any(replica.state == LOAD_FAILED for replica in latest.replicas)
         return Cause(LOAD if failed else ROUTE_FAILED, latest.reason)
-    stuck = [
-        (replica.since_ms, version.version, replica.index, replica.reason)
-        for version in model.versions
-        for replica in version.replicas
-        if replica.state == UNLOAD_FAILED
-    ]
-    return Cause(UNLOAD, max(stuck)[3]) if stuck else None
+    stuck = None
+    for version in model.versions:
+        for replica in version.replicas:
+            if replica.state == UNLOAD_FAILED:
+                entry = (replica.since_ms, version.version, replica.index, replica.reason)
+                stuck = entry if stuck is None else max(stuck, entry)
+    return Cause(UNLOAD, stuck[3]) if stuck is not None else None
 
 
 def pipeline_cause(pipeline: Pipeline) -> Cause | None:
@@ -99,6 +99,8 @@ def settle_failure(draft: Draft, kind: str, name: str, entity: Any) -> None:
     entry = draft.failure(key)
     cause = None if entity is None else CAUSES[kind](entity)
     reported = cause or _route_report(draft, kind, name, entity)
+    if entry is None and reported is None and key not in draft.retries.times:
+        return
     if reported is not None:
         entry = _recorded(draft, kind, name, entry, reported)
     elif entry is not None and (entity is None or WELL[kind](entity, entry.code)):

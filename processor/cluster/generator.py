@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from processor.cluster import events
 from processor.cluster.agenda import earliest
-from processor.cluster.draft import Draft, find
+from processor.cluster.draft import Draft, find_index
 from processor.cluster.experiment_settlement import settle_experiment
 from processor.cluster.failures import settle_failure
 from processor.cluster.indexes import finished_ms
@@ -71,15 +71,24 @@ def settle(draft: Draft) -> State:
         _retry(draft)
     turned = [("model", name) for name in sorted(draft.models) if settle_model(draft, name)]
     draft.sync()
-    _settle_servers(draft)
-    turned += [("pipeline", name) for name in _touched_pipelines(draft, turned) if settle_pipeline(draft, name)]
-    for name in _touched_experiments(draft, turned):
-        settle_experiment(draft, name)
-    for kind, overlay in (("model", draft.models), ("pipeline", draft.pipelines), ("experiment", draft.experiments)):
-        for name, entity in sorted(overlay.items()):
-            settle_failure(draft, kind, name, entity)
-            draft.note_tombstone(f"{kind}/{name}", finished_ms(kind, entity))
+    if draft.servers or draft.drain_checks or draft.emptied:
+        _settle_servers(draft)
+    if draft.pipelines or turned:
+        turned += [("pipeline", name) for name in _touched_pipelines(draft, turned) if settle_pipeline(draft, name)]
+    if draft.experiments or turned:
+        for name in _touched_experiments(draft, turned):
+            settle_experiment(draft, name)
+    _settle_failures(draft)
     return draft.commit()
+
+
+def _settle_failures(draft: Draft) -> None:
+    for kind, overlay in (("model", draft.models), ("pipeline", draft.pipelines), ("experiment", draft.experiments)):
+        for name in sorted(overlay):
+            entity: Any = overlay[name]
+            settle_failure(draft, kind, name, entity)
+            if entity is None or entity.deleted or draft.tombstones.times:
+                draft.note_tombstone(f"{kind}/{name}", finished_ms(kind, entity))
 
 
 def due_ms(state: State) -> int | None:
@@ -146,19 +155,19 @@ def _touched_experiments(draft: Draft, turned: list[tuple[str, str]]) -> list[st
 def _settle_servers(draft: Draft) -> None:
     for server_name, index in sorted(draft.drain_checks):
         _settle_drained(draft, server_name, index)
-    for name in sorted(draft.servers.keys() | draft.emptied):
-        server = draft.server(name)
-        if server is None:
-            continue
-        if not server.declared and not server.replicas:
+    for name in sorted(draft.servers):
+        server = draft.servers[name]
+        if server is not None and not server.declared and not server.replicas:
             draft.remove_server(name)
-        elif name in draft.emptied:
+    for name in sorted(draft.emptied):
+        server = draft.server(name)
+        if server is not None:
             ask_for_fewer(draft, server)
 
 
 def _settle_drained(draft: Draft, server_name: str, index: int) -> None:
     server = draft.server(server_name)
-    record = find(server.replicas, index) if server is not None else None
+    record = find_index(server.replicas, index) if server is not None else None
     if server is None or record is None:
         return
     usage = draft.usage.get(server_name)

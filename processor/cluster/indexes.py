@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from immutables import Map
 
-from processor.cluster.entities import Experiment, Model, Pipeline, Version
+from processor.cluster.entities import Experiment, Model, Pipeline, Replica, Version
 from processor.cluster.lifecycle import DRAINING, OCCUPYING, ON_THE_WAY, SCHEDULE_FAILED, TERMINATED
 from processor.cluster.rollout import held
 from processor.cluster.state import Usage
@@ -15,6 +15,8 @@ Deltas = dict[tuple[str, int], list[int]]
 
 PRESENT: Final = True
 """The value of a persistent map that is only a set of keys."""
+
+NO_PLACES: Final[frozenset[tuple[str, int]]] = frozenset()
 
 Nested = Any
 """A persistent map of persistent maps."""
@@ -35,23 +37,29 @@ def waits(model: Model | None) -> bool:
 
 def demand_of(model: Model | None) -> tuple[str, int] | None:
     """Return the server that a model's latest version is bound to and how many replicas it wants there."""
-    if model is None or model.deleted or not model.versions[-1].server:
+    if model is None or model.deleted:
         return None
-    return model.versions[-1].server, model.versions[-1].deployment.replicas
+    latest = model.versions[-1]
+    return (latest.server, latest.deployment.replicas) if latest.server else None
 
 
-def blockers(model: Model | None) -> set[tuple[str, int]]:
-    """Return the server replicas that the model keeps from being drained."""
-    if model is None or not any(version.draining_replicas for version in model.versions):
-        return set()
-    if model.versions[-1].status == SCHEDULE_FAILED or any(version.available_replicas for version in model.versions):
-        return set()
-    return {
+def blockers(model: Model | None) -> frozenset[tuple[str, int]]:
+    """Return the server replicas that the model keeps from being drained; NO_PLACES itself if there are none."""
+    if model is None:
+        return NO_PLACES
+    draining = False
+    for version in model.versions:
+        if version.available_replicas:
+            return NO_PLACES
+        draining = draining or version.draining_replicas > 0
+    if not draining or model.versions[-1].status == SCHEDULE_FAILED:
+        return NO_PLACES
+    return frozenset(
         (version.server, replica.index)
         for version in model.versions
         for replica in version.replicas
         if replica.state == DRAINING
-    }
+    )
 
 
 def usage_deltas(old: Model | None, new: Model | None) -> Deltas:
@@ -59,33 +67,40 @@ def usage_deltas(old: Model | None, new: Model | None) -> Deltas:
     deltas: Deltas = {}
     before = old.versions if old is not None else ()
     after = new.versions if new is not None else ()
-    for version in before:
-        if not any(version is kept for kept in after):
-            _weigh(deltas, version, -1)
-    for version in after:
-        if not any(version is kept for kept in before):
-            _weigh(deltas, version, 1)
-    for replica in blockers(old):
-        deltas.setdefault(replica, [0, 0, 0, 0])[2] -= 1
-    for replica in blockers(new):
-        deltas.setdefault(replica, [0, 0, 0, 0])[2] += 1
+    if len(before) == len(after):
+        for one, other in zip(before, after, strict=True):
+            if one is not other:
+                _weigh_both(deltas, one, other)
+    else:
+        for version in before:
+            if version not in after:
+                _weigh(deltas, version, version.replicas, -1)
+        for version in after:
+            if version not in before:
+                _weigh(deltas, version, version.replicas, 1)
+    for place in blockers(old):
+        deltas.setdefault(place, [0, 0, 0, 0])[2] -= 1
+    for place in blockers(new):
+        deltas.setdefault(place, [0, 0, 0, 0])[2] += 1
     return deltas
 
 
 def apply_deltas(usage: Nested, model: str, deltas: Deltas) -> Nested:
     """Return the usage with one model's deltas added."""
     for (server, index), delta in deltas.items():
-        if any(delta):
-            replicas = usage.get(server, Map())
-            changed = _added(replicas.get(index), model, delta)
-            replicas = replicas.delete(index) if changed is None else replicas.set(index, changed)
+        replicas = usage.get(server, _EMPTY)
+        changed = _added(replicas.get(index), model, delta)
+        if changed is not None:
+            usage = usage.set(server, replicas.set(index, changed))
+        elif index in replicas:
+            replicas = replicas.delete(index)
             usage = usage.set(server, replicas) if replicas else usage.delete(server)
     return usage
 
 
 def counted(counts: Nested, key: Any, inner: Any, change: int) -> Nested:
     """Return key → inner → count with `change` added to one count; what is zero is not there."""
-    row = counts.get(key, Map())
+    row = counts.get(key, _EMPTY)
     count = row.get(inner, 0) + change
     row = row.set(inner, count) if count else row.delete(inner)
     return counts.set(key, row) if row else counts.delete(key)
@@ -98,7 +113,7 @@ def linked(links: Nested, name: str, before: Iterable[Any], after: Iterable[Any]
         row = links[key].delete(name)
         links = links.set(key, row) if row else links.delete(key)
     for key in sorted(new - old):
-        links = links.set(key, links.get(key, Map()).set(name, PRESENT))
+        links = links.set(key, links.get(key, _EMPTY).set(name, PRESENT))
     return links
 
 
@@ -140,24 +155,41 @@ def frozen_nested(nested: Mapping[Any, Mapping[Any, Any]]) -> Nested:
     return Map({key: Map(inner) for key, inner in nested.items()})
 
 
-def _weigh(deltas: Deltas, version: Version, sign: int) -> None:
-    bytes_needed = required(version)
-    for replica in version.replicas:
-        delta = deltas.setdefault((version.server, replica.index), [0, 0, 0, 0])
-        if replica.state in ON_THE_WAY:
-            delta[0] += sign * bytes_needed
+_EMPTY: Final = Map()
+
+
+def _weigh_both(deltas: Deltas, old: Version, new: Version) -> None:
+    before, after = old.replicas, new.replicas
+    if before is after and old.server == new.server and old.spec is new.spec:
+        return
+    if old.server == new.server and old.spec is new.spec:
+        _weigh(deltas, old, [replica for replica in before if replica not in after], -1)
+        _weigh(deltas, new, [replica for replica in after if replica not in before], 1)
+    else:
+        _weigh(deltas, old, before, -1)
+        _weigh(deltas, new, after, 1)
+
+
+def _weigh(deltas: Deltas, version: Version, replicas: Iterable[Replica], sign: int) -> None:
+    for replica in replicas:
+        place = (version.server, replica.index)
+        delta = deltas.get(place)
+        if delta is None:
+            delta = deltas[place] = [0, 0, 0, 0]
+        delta[3] += sign
         if replica.state in OCCUPYING:
             delta[1] += sign
-        delta[3] += sign
+            if replica.state in ON_THE_WAY:
+                delta[0] += sign * version.spec.memory * version.spec.instances
 
 
 def _added(usage: Usage | None, model: str, delta: list[int]) -> Usage | None:
-    reserved, occupied, blocking, models = (
-        (usage.reserved, usage.occupied, usage.blocking, usage.models) if usage is not None else (0, 0, 0, Map())
-    )
+    if usage is None:
+        return Usage(delta[0], delta[1], delta[2], _EMPTY.set(model, delta[3])) if delta[3] else None
+    models = usage.models
     if delta[3]:
         count = models.get(model, 0) + delta[3]
         models = models.set(model, count) if count else models.delete(model)
     if not models:
         return None
-    return Usage(reserved + delta[0], occupied + delta[1], blocking + delta[2], models)
+    return Usage(usage.reserved + delta[0], usage.occupied + delta[1], usage.blocking + delta[2], models)

@@ -53,6 +53,7 @@ class ReportRule(Struct, frozen=True, gc=False):
     """What a report does to the entry that it names; what stands in neither set is unexpected.
 
     `measured`: it carries the server replica's available memory. `frees`: capacity may have grown.
+    `reasoned`: it says why.
     """
 
     sources: frozenset[str]
@@ -60,19 +61,22 @@ class ReportRule(Struct, frozen=True, gc=False):
     repeats: frozenset[str]
     measured: bool = False
     frees: bool = False
+    reasoned: bool = False
 
 
 REPORTS: Final[Mapping[str, ReportRule]] = MappingProxyType(
     {
         "ModelReplicaLoading": ReportRule(frozenset({LOAD_REQUESTED}), LOADING, frozenset({LOADING})),
         "ModelReplicaLoaded": ReportRule(ON_THE_WAY, LOADED, LIVE | {DRAINING}, measured=True),
-        "ModelReplicaLoadFailed": ReportRule(ON_THE_WAY, LOAD_FAILED, frozenset({LOAD_FAILED}), frees=True),
+        "ModelReplicaLoadFailed": ReportRule(
+            ON_THE_WAY, LOAD_FAILED, frozenset({LOAD_FAILED}), frees=True, reasoned=True
+        ),
         "ModelReplicaUnloading": ReportRule(frozenset({UNLOAD_REQUESTED}), UNLOADING, frozenset({UNLOADING})),
         "ModelReplicaUnloaded": ReportRule(
             frozenset({UNLOAD_REQUESTED, UNLOADING}), UNLOADED, frozenset({UNLOADED}), measured=True, frees=True
         ),
         "ModelReplicaUnloadFailed": ReportRule(
-            frozenset({UNLOAD_REQUESTED, UNLOADING}), UNLOAD_FAILED, frozenset({UNLOAD_FAILED})
+            frozenset({UNLOAD_REQUESTED, UNLOADING}), UNLOAD_FAILED, frozenset({UNLOAD_FAILED}), reasoned=True
         ),
     }
 )
@@ -95,7 +99,7 @@ DRAIN: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class Tally(Struct, frozen=True, gc=False):
-    """How many entries of a version are in which part of their life."""
+    """How many entries of a version are in which part of their life, and the indexes that can take traffic."""
 
     available: int
     loading: int
@@ -104,18 +108,33 @@ class Tally(Struct, frozen=True, gc=False):
     leaving: int
     unload_failed: int
     draining: int
+    assignment: tuple[int, ...]
 
     @property
     def failed(self) -> int:
         """Entries that should serve and cannot."""
         return self.load_failed + self.loaded_unavailable
 
+    @property
+    def serving(self) -> bool:
+        """Whether some entry is serving traffic."""
+        return self.available + self.draining > 0
+
+
+_NONE: Final = dict.fromkeys(REPLICA_STATES, 0)
+
 
 def tally(replicas: tuple[Replica, ...]) -> Tally:
     """Count the entries of a version."""
-    counts = dict.fromkeys(REPLICA_STATES, 0)
+    counts = _NONE.copy()
+    live, draining = [], []
     for replica in replicas:
-        counts[replica.state] += 1
+        state = replica.state
+        counts[state] += 1
+        if state in LIVE:
+            live.append(replica.index)
+        elif state == DRAINING:
+            draining.append(replica.index)
     return Tally(
         counts[AVAILABLE],
         counts[LOAD_REQUESTED] + counts[LOADING] + counts[LOADED],
@@ -124,6 +143,7 @@ def tally(replicas: tuple[Replica, ...]) -> Tally:
         counts[UNROUTE_REQUESTED] + counts[UNLOAD_REQUESTED] + counts[UNLOADING],
         counts[UNLOAD_FAILED],
         counts[DRAINING],
+        tuple(live or draining),
     )
 
 
@@ -140,9 +160,9 @@ TERMINATE_FAILED: Final = "TerminateFailed"
 TERMINATING: Final = "Terminating"
 TERMINATED: Final = "Terminated"
 
-type_of_rule = Callable[[Version, Tally], bool]
+StatusRules = tuple[tuple[str, Callable[[Version, Tally], bool]], ...]
 
-LIVE_STATUS: Final[tuple[tuple[str, type_of_rule], ...]] = (
+LIVE_STATUS: Final[StatusRules] = (
     (SCHEDULE_FAILED, lambda version, _: version.placement_failure is not None),
     (FAILED, lambda _, counts: counts.load_failed + counts.loaded_unavailable > 0),
     (SCALED_DOWN, lambda version, counts: version.deployment.replicas == 0 == counts.available),
@@ -151,7 +171,7 @@ LIVE_STATUS: Final[tuple[tuple[str, type_of_rule], ...]] = (
 )
 """The status of a version that is the latest or the fallback: the first rule that holds."""
 
-RETIRING_STATUS: Final[tuple[tuple[str, type_of_rule], ...]] = (
+RETIRING_STATUS: Final[StatusRules] = (
     (TERMINATE_FAILED, lambda _, counts: counts.unload_failed > 0),
     (
         TERMINATING,

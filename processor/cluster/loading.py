@@ -18,7 +18,8 @@ from processor.cluster.indexes import (
     usage_deltas,
     waits,
 )
-from processor.cluster.rollout import fallback, is_serving, routes
+from processor.cluster.lifecycle import tally
+from processor.cluster.rollout import fallback_place, routes_of, serves
 from processor.cluster.state import KINDS, UNTOUCHED, Indexes, Standing, State, Usage
 
 Tables = Mapping[str, Mapping[str, Any]]
@@ -36,6 +37,7 @@ def load_state(entities: Iterable[tuple[str, Any]]) -> State:
         before=UNTOUCHED,
         origin=object(),
         indexes=indexes_of(policy, tables),
+        room=Map(),
         **{table: Map(tables[kind]) for kind, table, _ in KINDS},
     )
 
@@ -62,8 +64,9 @@ def indexes_of(policy: Policy, tables: Tables) -> Indexes:
 
 def standing_of(model: Model) -> Standing:
     """Return what others see of a model."""
-    second = fallback(model)
-    return Standing(routes(model, second), is_serving(model, second))
+    tallies = [tally(version.replicas) for version in model.versions]
+    place = fallback_place(model, tallies)
+    return Standing(routes_of(model, tallies, place), serves(model, tallies, place))
 
 
 def _usage(models: Mapping[str, Model]) -> Any:

@@ -57,6 +57,7 @@ class ClusterMachine:
             UNTOUCHED,
             object(),
             state.indexes,
+            state.room,
         )
 
     def apply(self, state: State, event: Event) -> State | Rejected:

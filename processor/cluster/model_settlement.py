@@ -1,31 +1,44 @@
 """The step that makes everything derived of a touched model true again: who retires, statuses, routes, serving."""
 
+from operator import is_
+
 from msgspec.structs import replace
 
-from processor.cluster.draft import Draft, find
+from processor.cluster.draft import Draft, find_version
 from processor.cluster.entities import Model, Replica, Route, Version
-from processor.cluster.lifecycle import FAULTS, LIVE_STATUS, RETIRING_STATUS, SCHEDULE_FAILED, UNLOADED, tally
-from processor.cluster.rollout import fallback, is_serving, newly_loaded, released, routed, routes
+from processor.cluster.lifecycle import (
+    FAULTS,
+    LIVE_STATUS,
+    RETIRING_STATUS,
+    SCHEDULE_FAILED,
+    UNLOADED,
+    StatusRules,
+    Tally,
+    tally,
+)
+from processor.cluster.rollout import fallback_place, newly_loaded, released, routed, routes_of, serves
 from processor.cluster.state import Standing
 
 
 def settle_model(draft: Draft, name: str) -> bool:
     """Settle one model. Return whether its serving changed."""
-    model = draft.model(name)
+    model = draft.models[name]
     standing = draft.state.indexes.standings.get(name)
     served = standing is not None and standing.serving
     if model is None:
         draft.standings[name] = None
         return served
-    second = fallback(model)
-    model = _with_versions(draft, model, second)
-    wanted = routes(model, second)
-    if wanted != draft.announced(name) or _announced_again(draft, model, wanted):
-        model = replace(model, route_revision=model.route_revision + 1)
-    serving = is_serving(model, second)
-    if standing is None or standing.serving != serving or standing.routes != wanted:
+    tallies = [tally(version.replicas) for version in model.versions]
+    place = fallback_place(model, tallies)
+    wanted, serving = routes_of(model, tallies, place), serves(model, tallies, place)
+    settled = _with_versions(draft, model, tallies, place)
+    announced = standing.routes if standing is not None else ()
+    if wanted != announced or _announced_again(draft, settled, wanted):
+        settled = replace(settled, route_revision=settled.route_revision + 1)
+    if standing is None or serving != served or wanted != announced:
         draft.standings[name] = Standing(wanted, serving)
-    draft.put_model(model)
+    if settled is not model:
+        draft.put_model(settled)
     return serving != served
 
 
@@ -34,51 +47,60 @@ def newest(replicas: list[Replica]) -> Replica:
     return max(replicas, key=lambda replica: (replica.since_ms, replica.index))
 
 
-def _with_versions(draft: Draft, model: Model, second: Version | None) -> Model:
-    latest = model.versions[-1]
+def _with_versions(draft: Draft, model: Model, tallies: list[Tally], second: int) -> Model:
+    last = len(tallies) - 1
     versions = []
-    for version in model.versions:
-        staying = not model.deleted and (version is latest or version is second)
-        settled = version if staying else _retired(draft, model.name, version)
-        if staying or version is latest or any(replica.state != UNLOADED for replica in settled.replicas):
-            current = not model.deleted and version is latest
-            if settled.placement_failure is not None and not current:
-                settled = replace(settled, placement_failure=None)
-            versions.append(_with_status(settled, LIVE_STATUS if staying else RETIRING_STATUS, draft.at_ms))
-    if len(versions) == len(model.versions) and all(map(_same, versions, model.versions)):
+    for place, version in enumerate(model.versions):
+        if not model.deleted and place in {last, second}:
+            version = version if place == last else _unblamed(version)
+            versions.append(_with_status(version, tallies[place], LIVE_STATUS, draft.at_ms))
+            continue
+        retired = _unblamed(_retired(draft, model.name, version))
+        if place == last or not _is_finished(retired):
+            versions.append(_with_status(retired, tally(retired.replicas), RETIRING_STATUS, draft.at_ms))
+    if len(versions) == len(tallies) and all(map(is_, versions, model.versions)):
         return model
     return replace(model, versions=tuple(versions))
 
 
-def _same(one: object, other: object) -> bool:
-    return one is other
+def _is_finished(version: Version) -> bool:
+    return all(replica.state == UNLOADED for replica in version.replicas)
+
+
+def _unblamed(version: Version) -> Version:
+    """Return a version that is not the one to place any more without its placement failure."""
+    return version if version.placement_failure is None else replace(version, placement_failure=None)
 
 
 def _retired(draft: Draft, name: str, version: Version) -> Version:
     announced = routed(draft.announced(name), version)
     replicas = tuple([released(replica, announced, draft.at_ms) for replica in version.replicas])
-    if all(map(_same, replicas, version.replicas)):
+    if all(map(is_, replicas, version.replicas)):
         return version
     if any(new.state == UNLOADED and new is not old for new, old in zip(replicas, version.replicas, strict=True)):
-        draft.emptied.add(version.server)
+        draft.emptied |= {version.server}
     return replace(version, replicas=replicas)
 
 
-def _with_status(version: Version, rules: tuple, at_ms: int) -> Version:  # type: ignore[type-arg]
-    counts = tally(version.replicas)
-    status = next(name for name, holds in rules if holds(version, counts))
-    unavailable = counts.loading + counts.failed
-    if status == SCHEDULE_FAILED:
+def _with_status(version: Version, counts: Tally, rules: StatusRules, at_ms: int) -> Version:
+    status, reason = version.status, ""
+    for name, holds in rules:
+        if holds(version, counts):
+            status = name
+            break
+    unavailable = counts.loading + counts.load_failed + counts.loaded_unavailable
+    if status == SCHEDULE_FAILED and version.placement_failure is not None:
         unavailable = max(0, version.deployment.replicas - counts.available)
-    derived = (
-        status,
-        _reason(version, status),
-        version.status_since_ms if status == version.status else at_ms,
-        counts.available,
-        unavailable,
-        counts.draining,
-    )
-    if derived == _derived(version):
+        reason = version.placement_failure.code
+    elif status in FAULTS:
+        reason = newest([replica for replica in version.replicas if replica.state in FAULTS[status]]).reason
+    if (
+        status == version.status
+        and reason == version.reason
+        and counts.available == version.available_replicas
+        and unavailable == version.unavailable_replicas
+        and counts.draining == version.draining_replicas
+    ):
         return version
     return Version(
         version.version,
@@ -87,33 +109,19 @@ def _with_status(version: Version, rules: tuple, at_ms: int) -> Version:  # type
         version.server,
         version.replicas,
         version.placement_failure,
-        *derived,
+        status,
+        reason,
+        version.status_since_ms if status == version.status else at_ms,
+        counts.available,
+        unavailable,
+        counts.draining,
     )
-
-
-def _derived(version: Version) -> tuple[str, str, int, int, int, int]:
-    return (
-        version.status,
-        version.reason,
-        version.status_since_ms,
-        version.available_replicas,
-        version.unavailable_replicas,
-        version.draining_replicas,
-    )
-
-
-def _reason(version: Version, status: str) -> str:
-    faults = FAULTS.get(status)
-    if faults is not None:
-        return newest([replica for replica in version.replicas if replica.state in faults]).reason
-    return version.placement_failure.code if status == SCHEDULE_FAILED and version.placement_failure else ""
 
 
 def _announced_again(draft: Draft, model: Model, wanted: tuple[Route, ...]) -> bool:
     before = draft.state.models.get(model.name)
-    known = before.versions if before is not None else ()
     for route in wanted:
-        version = find(model.versions, route.version)
-        if newly_loaded(version, find(known, route.version)):
+        version = find_version(model, route.version)
+        if version is not None and newly_loaded(version, find_version(before, route.version)):
             return True
     return False

@@ -1,11 +1,12 @@
 """Which server takes a model's latest version, and on which of its replicas."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from processor.cluster.draft import NOTHING, Draft, find
+from processor.cluster.draft import NOTHING, Draft, find_index
 from processor.cluster.entities import Model, Orphan, PlacementDetail, PlacementFailure, Replica, Server, Version
 from processor.cluster.indexes import required
 from processor.cluster.lifecycle import (
@@ -64,7 +65,10 @@ def choose(draft: Draft, version: Version) -> Choice | None:
         return Choice(version.server, frozenset(), whole=True)
     best: tuple[int, ...] = ()
     best_server = ""
+    needed, room, bound = required(version), draft.room, version.server
     for server in _candidates(draft, version):
+        if server.name in room and room[server.name] < needed and server.name != bound:
+            continue
         most = len(server.replicas)
         if most < wanted and (least == 0 or most < least or most <= len(best)):
             continue
@@ -107,14 +111,22 @@ def settle_on(draft: Draft, model: Model, choice: Choice) -> None:
         ask_for_more(draft, choice.server, placed)
 
 
-def _candidates(draft: Draft, version: Version) -> list[Server]:
-    names: tuple[str, ...] = draft.server_names
-    if version.spec.server:
-        names = (version.spec.server,)
-    elif version.server:
-        names = (version.server, *[name for name in names if name != version.server])
-    servers = [draft.server(name) for name in names]
-    return [server for server in servers if server is not None and not objection(server, version)]
+def _candidates(draft: Draft, version: Version) -> Iterator[Server]:
+    """Yield the servers that may take the version, the bound one first, the others by name."""
+    bound, pinned = version.server, version.spec.server
+    first = pinned or bound
+    if first:
+        server = draft.server(first)
+        if server is not None and not objection(server, version):
+            yield server
+    if pinned:
+        return
+    overlay, table = draft.servers, draft.state.servers
+    for name in draft.server_names:
+        if name != bound:
+            server = overlay[name] if name in overlay else table.get(name)
+            if server is not None and server.replicas and server.shared and server.expected_replicas:
+                yield server
 
 
 def _suitable(draft: Draft, server: Server, version: Version) -> tuple[int, ...]:
@@ -122,12 +134,14 @@ def _suitable(draft: Draft, server: Server, version: Version) -> tuple[int, ...]
     usage = draft.usage.get(server.name, NOTHING)
     needed, requirements = required(version), version.spec.requirements
     found = []
+    most_free = 0
     for replica in server.replicas:
         if replica.draining:
             continue
         load = usage.get(replica.index)
         free = replica.available_memory - (load.reserved if load is not None else 0)
         free = max(free, 0)
+        most_free = max(free, most_free)
         state = own.get(replica.index)
         if state in HELD:
             found.append((0 if state == AVAILABLE else 1, -free, replica.index))
@@ -135,6 +149,8 @@ def _suitable(draft: Draft, server: Server, version: Version) -> tuple[int, ...]
             needed <= free and all(requirement in replica.capabilities for requirement in requirements)
         ):
             found.append((2, -free, replica.index))
+    if most_free < needed:
+        draft.learn_room(server.name, most_free)
     found.sort()
     return tuple([index for _, _, index in found])
 
@@ -155,7 +171,7 @@ def _entries(draft: Draft, name: str, version: Version, choice: Choice) -> tuple
 
 
 def _selected(draft: Draft, name: str, version: Version, index: int) -> Replica:
-    entry: Replica | None = find(version.replicas, index)
+    entry: Replica | None = find_index(version.replicas, index)
     if entry is not None and entry.state in HELD:
         return entry
     if entry is not None and entry.state == UNROUTE_REQUESTED:
@@ -169,13 +185,13 @@ def _deselected(draft: Draft, version: Version, replica: Replica, announced: tup
         return replica
     after = released(replica, announced, draft.at_ms)
     if after.state == UNLOADED and after is not replica:
-        draft.emptied.add(version.server)
+        draft.emptied |= {version.server}
     return after
 
 
 def _forget_orphan(draft: Draft, server_name: str, index: int, orphan: Orphan) -> None:
     server = draft.server(server_name)
-    replica = find(server.replicas, index) if server is not None else None
+    replica = find_index(server.replicas, index) if server is not None else None
     if server is not None and replica is not None and orphan in replica.orphans:
         rest = tuple([other for other in replica.orphans if other != orphan])
         draft.put_server_replica(server, replace(replica, orphans=rest))

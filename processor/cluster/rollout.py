@@ -3,52 +3,53 @@
 from msgspec.structs import replace
 
 from processor.cluster.entities import Model, Replica, Route, Version
-from processor.cluster.lifecycle import AVAILABLE, DRAINING, HELD, LIVE, LOADED, RETIREMENT, SERVING, reaches
+from processor.cluster.lifecycle import HELD, LOADED, RETIREMENT, Tally, reaches, tally
 
 
 def held(version: Version) -> int:
     """Count the entries that are where they should be."""
-    return sum([replica.state in HELD for replica in version.replicas])
-
-
-def assignment(version: Version) -> tuple[int, ...]:
-    """Return the indexes that can take traffic: the live ones; if there are none, the draining ones."""
-    live = tuple([replica.index for replica in version.replicas if replica.state in LIVE])
-    return live or tuple([replica.index for replica in version.replicas if replica.state == DRAINING])
-
-
-def rolled_out(version: Version) -> bool:
-    """Tell whether the version has as many available replicas as it needs."""
-    return reaches(version.deployment, sum([replica.state == AVAILABLE for replica in version.replicas]))
-
-
-def serves(version: Version) -> bool:
-    """Tell whether some entry of the version is serving traffic."""
-    return any(replica.state in SERVING for replica in version.replicas)
+    count = 0
+    for replica in version.replicas:
+        if replica.state in HELD:
+            count += 1
+    return count
 
 
 def fallback(model: Model) -> Version | None:
     """Return the older version that serves until the latest is rolled out, None if there is none or no need."""
-    older = model.versions[:-1]
-    if not older or model.deleted or rolled_out(model.versions[-1]):
+    if len(model.versions) == 1 or model.deleted:
         return None
-    for version in reversed(older):
-        if serves(version):
-            return version
-    for version in reversed(older):
-        if assignment(version):
-            return version
-    return None
+    place = fallback_place(model, [tally(version.replicas) for version in model.versions])
+    return model.versions[place] if place >= 0 else None
 
 
-def routes(model: Model, second: Version | None) -> tuple[Route, ...]:
-    """Return the model's routes, newest version first; `second` is its fallback."""
+def fallback_place(model: Model, tallies: list[Tally]) -> int:
+    """Return where in the model's versions its fallback is, −1 if there is none; `tallies` are those of its versions."""
+    older = range(len(tallies) - 2, -1, -1)
+    if not older or model.deleted or reaches(model.versions[-1].deployment, tallies[-1].available):
+        return -1
+    for place in older:
+        if tallies[place].serving:
+            return place
+    for place in older:
+        if tallies[place].assignment:
+            return place
+    return -1
+
+
+def routes(model: Model) -> tuple[Route, ...]:
+    """Return the model's routes, newest version first."""
+    tallies = [tally(version.replicas) for version in model.versions]
+    return routes_of(model, tallies, fallback_place(model, tallies))
+
+
+def routes_of(model: Model, tallies: list[Tally], place: int) -> tuple[Route, ...]:
+    """Return the model's routes; `place` is that of its fallback."""
     if model.deleted:
         return ()
-    latest = model.versions[-1]
-    first = assignment(latest)
-    other = assignment(second) if second is not None else ()
-    if second is None or not other:
+    latest, first = model.versions[-1], tallies[-1].assignment
+    second, other = model.versions[place], tallies[place].assignment if place >= 0 else ()
+    if not other:
         return (Route(latest.version, latest.server, first, 100),) if first else ()
     if not first:
         return (Route(second.version, second.server, other, 100),)
@@ -59,9 +60,9 @@ def routes(model: Model, second: Version | None) -> tuple[Route, ...]:
     )
 
 
-def is_serving(model: Model, second: Version | None) -> bool:
+def serves(model: Model, tallies: list[Tally], place: int) -> bool:
     """Tell whether the latest version or the fallback serves traffic; a deleted model does not serve."""
-    return not model.deleted and (serves(model.versions[-1]) or (second is not None and serves(second)))
+    return not model.deleted and (tallies[-1].serving or (place >= 0 and tallies[place].serving))
 
 
 def routed(announced: tuple[Route, ...], version: Version) -> tuple[int, ...]:
@@ -99,8 +100,14 @@ def newly_loaded(version: Version, before: Version | None) -> bool:
     if version is before:
         return False
     known = before.replicas if before is not None and before.server == version.server else ()
-    return any(replica.state == LOADED and not _was_so(replica, known) for replica in version.replicas)
+    for replica in version.replicas:
+        if replica.state == LOADED and not _was_loaded(replica, known):
+            return True
+    return False
 
 
-def _was_so(replica: Replica, known: tuple[Replica, ...]) -> bool:
-    return any(old.index == replica.index and old.state == LOADED and old.since_ms == replica.since_ms for old in known)
+def _was_loaded(replica: Replica, known: tuple[Replica, ...]) -> bool:
+    for old in known:
+        if old.index == replica.index:
+            return old.state == LOADED and old.since_ms == replica.since_ms
+    return False

@@ -80,7 +80,8 @@ class State(Struct, frozen=True, gc=False, eq=False):
     """A cluster state. Two states are equal if their entities are; nothing else counts.
 
     `before` holds what was touched since the point that `origin` identifies: states of one origin differ at most in
-    what one of them has touched.
+    what one of them has touched. `room` is only a memory of placement, server → an upper bound of what its replicas
+    have free; a server that is missing may have any room.
     """
 
     policy: Policy
@@ -93,13 +94,24 @@ class State(Struct, frozen=True, gc=False, eq=False):
     before: Tables
     origin: object
     indexes: Indexes
+    room: "Map[str, int]"
+
+    def tables(self) -> tuple[Any, ...]:
+        """Return the policy and the tables, which are what a state is."""
+        return (
+            self.policy,
+            self.servers,
+            self.responders,
+            self.models,
+            self.pipelines,
+            self.experiments,
+            self.failures,
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, State):
             return NotImplemented
-        return self.policy == other.policy and all(
-            getattr(self, table) == getattr(other, table) for _, table, _ in KINDS
-        )
+        return self.tables() == other.tables()
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -109,4 +121,4 @@ class State(Struct, frozen=True, gc=False, eq=False):
 
 def empty_state() -> State:
     """Return the state before any event."""
-    return State(Policy(), Map(), Map(), Map(), Map(), Map(), Map(), UNTOUCHED, object(), Indexes())
+    return State(Policy(), Map(), Map(), Map(), Map(), Map(), Map(), UNTOUCHED, object(), Indexes(), Map())

@@ -19,7 +19,7 @@ from processor.cluster.entities import (
     Version,
 )
 from processor.cluster.lifecycle import LOAD_REQUESTED, UNLOAD_REQUESTED
-from processor.cluster.rollout import fallback, routes
+from processor.cluster.rollout import routes
 
 
 class ServerTransition(Struct, frozen=True, gc=False):
@@ -116,8 +116,7 @@ def model_transitions(before: Model | None, after: Model | None) -> Iterator[Mod
     if after is None:
         return
     if after.route_revision != (before.route_revision if before else 0):
-        announced = routes(after, fallback(after))
-        yield ModelTransition("ModelRoutesChanged", route_revision=after.route_revision, routes=announced)
+        yield ModelTransition("ModelRoutesChanged", route_revision=after.route_revision, routes=routes(after))
     for number, old, new in versions:
         was = old.status if old is not None else ""
         if new is not None and new.status != was:

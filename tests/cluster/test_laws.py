@@ -167,7 +167,7 @@ def settled_again(state: State, at_ms: int) -> State:
         draft.put_model(state.models[name])
     for name in sorted(state.servers):
         draft.put_server(state.servers[name])
-        draft.drain_checks.update((name, replica.index) for replica in state.servers[name].replicas)
+        draft.drain_checks |= {(name, replica.index) for replica in state.servers[name].replicas}
     draft.pipelines.update(state.pipelines.items())
     draft.experiments.update(state.experiments.items())
     return generator.settle(draft)

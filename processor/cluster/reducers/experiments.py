@@ -36,7 +36,7 @@ def experiment_start_requested(draft: Draft, event: ExperimentStartRequested) ->
         draft.experiments[event.experiment] = replace(experiment, generation=event.generation)
     else:
         draft.experiments[event.experiment] = _replaced(experiment, event, definition)
-        draft.experiments_replaced.add(event.experiment)
+        draft.experiments_replaced |= {event.experiment}
     return None
 
 

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from processor.cluster.draft import NOTHING, Draft, find
+from processor.cluster.draft import NOTHING, Draft, find_index
 from processor.cluster.entities import Model, Orphan, Replica, Server, ServerReplica, Version
 from processor.cluster.events import (
     ServerDeclared,
@@ -79,7 +79,7 @@ def server_replica_connected(draft: Draft, event: ServerReplicaConnected) -> Non
 def server_replica_disconnected(draft: Draft, event: ServerReplicaDisconnected) -> None:
     """Forget a replica and what was on it."""
     server = draft.server(event.server)
-    if server is None or find(server.replicas, event.replica) is None:
+    if server is None or find_index(server.replicas, event.replica) is None:
         return
     rest = tuple([replica for replica in server.replicas if replica.index != event.replica])
     draft.put_server(replace(server, replicas=rest))
@@ -91,13 +91,13 @@ def server_replica_disconnected(draft: Draft, event: ServerReplicaDisconnected) 
 def server_replica_draining(draft: Draft, event: ServerReplicaDraining) -> Rejected | None:
     """Have a replica's models served elsewhere; what is still to load there is not loaded."""
     server = draft.server(event.server)
-    record = find(server.replicas, event.replica) if server is not None else None
+    record = find_index(server.replicas, event.replica) if server is not None else None
     if server is None or record is None:
         return Rejected("unknown_target", f"server {event.server} has no replica {event.replica}")
     if record.draining:
         return None
     draft.put_server_replica(server, replace(record, draining=True))
-    draft.drain_checks.add((event.server, event.replica))
+    draft.drain_checks |= {(event.server, event.replica)}
     for name in draft.models_at(event.server, event.replica):
         _drain(draft, name, event)
     return None
@@ -150,7 +150,7 @@ def _adopt(draft: Draft, name: str, event: ServerReplicaConnected, listed: set[O
     second = fallback(model)
     versions, present = [], []
     for version in model.versions:
-        entry = find(version.replicas, event.replica) if version.server == event.server else None
+        entry = find_index(version.replicas, event.replica) if version.server == event.server else None
         if entry is None:
             versions.append(version)
             continue
@@ -174,7 +174,7 @@ def _lose(draft: Draft, name: str, event: ServerReplicaDisconnected) -> None:
     second = fallback(model)
     versions = []
     for version in model.versions:
-        entry = find(version.replicas, event.replica) if version.server == event.server else None
+        entry = find_index(version.replicas, event.replica) if version.server == event.server else None
         if entry is not None:
             retiring = _retires(model, version, second)
             versions.append(_without_entry(draft, name, version, entry, retiring=retiring))
@@ -189,7 +189,7 @@ def _drain(draft: Draft, name: str, event: ServerReplicaDraining) -> None:
         return
     versions = []
     for version in model.versions:
-        entry = find(version.replicas, event.replica) if version.server == event.server else None
+        entry = find_index(version.replicas, event.replica) if version.server == event.server else None
         if entry is not None and entry.state in DRAIN:
             draft.to_place[name] = None
             versions.append(_with_entry(version, Replica(event.replica, DRAIN[entry.state], "", event.at_ms)))
@@ -219,5 +219,5 @@ def _without_entry(draft: Draft, name: str, version: Version, entry: Replica, *,
         return replace(version, replicas=tuple([replica for replica in version.replicas if replica is not entry]))
     if entry.state == UNLOADED:
         return version
-    draft.emptied.add(version.server)
+    draft.emptied |= {version.server}
     return _with_entry(version, Replica(entry.index, UNLOADED, "", draft.at_ms))
