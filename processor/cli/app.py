@@ -7,10 +7,10 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from processor.cli import config, service, simulate
+from processor.cli import config, dev, service, simulate, topics
 from processor.cli.exits import Exit, guarded
 
-MODULES: tuple[Any, ...] = (service, simulate, config)
+MODULES: tuple[Any, ...] = (service, dev, simulate, topics, config)
 
 
 def build() -> App:

@@ -30,8 +30,9 @@ class Cast(msgspec.Struct, frozen=True):
     @classmethod
     def enter(cls, now_ms: int) -> tuple[Self, list[Line]]:
         """Return the actors at the start, and the events with which they join."""
-        cues, operator = script()
-        fleet, joining = Fleet.of().join()
+        generation = now_ms // 1000  # above those of an earlier play on the same cluster
+        cues, operator = script(generation)
+        fleet, joining = Fleet.of(generation=generation).join()
         first = now_ms + max(cue.at_ms for cue in cues) + OPENING_PAUSE_MS
         cast = cls(now_ms, cues, operator, fleet, Router(), RESPONDERS, first)
         return cast, [*(responder.connected() for responder in RESPONDERS), *joining]

@@ -59,9 +59,9 @@ class Fleet(msgspec.Struct, frozen=True):
     surplus: frozenset[Place] = frozenset()
 
     @classmethod
-    def of(cls, pools: tuple[Pool, ...] = POOLS) -> Self:
-        """Return a fleet that has not joined yet."""
-        return cls({pool.server: pool for pool in pools})
+    def of(cls, pools: tuple[Pool, ...] = POOLS, *, generation: int = 1) -> Self:
+        """Return a fleet that has not joined yet; its declarations count from this generation."""
+        return cls({pool.server: msgspec.structs.replace(pool, generation=generation) for pool in pools})
 
     def join(self) -> tuple["Fleet", list[Event]]:
         """Declare every server and connect the replicas it expects."""

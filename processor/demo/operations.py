@@ -83,13 +83,11 @@ CATALOGUE = (
     Definition("digits", "torch", 12 * GIBIBYTE),
     Definition("whisper", "cuda", 20 * GIBIBYTE, replicas=2),
 )
-IRIS, INCOME, CHURN, DIGITS, WHISPER = CATALOGUE
 
 TRIAGE = Event(
     "PipelineLoadRequested",
     {
         "pipeline": "triage",
-        "generation": 1,
         "steps": [{"name": "iris"}, {"name": "churn", "inputs": ["iris.outputs"]}],
         "output": {"steps": ["churn"]},
         "allow_cycles": False,
@@ -99,14 +97,12 @@ DUEL = Event(
     "ExperimentStartRequested",
     {
         "experiment": "duel",
-        "generation": 1,
         "default": "iris",
         "candidates": [{"name": "iris", "weight": 70}, {"name": "income", "weight": 30}],
     },
 )
 UNDECODABLE = Garbage(b"\xc3\x01this is no event")
 INVALID = Event("ModelLoadRequested", {"model": "No Such Name!", "spec": {"uri": "s3://models/none"}})
-STALE = Event("ModelUnloadRequested", {"model": "income", "generation": 1})
 
 
 class Operator(msgspec.Struct, frozen=True):
@@ -134,27 +130,32 @@ class Cue(msgspec.Struct, frozen=True):
     actions: tuple[Action, ...]
 
 
-def script() -> tuple[tuple[Cue, ...], Operator]:
-    """Return the opening, which shows everything once, and what the operator wants at its end."""
-    second_iris = IRIS.next(revision=2)
-    second_income = INCOME.next(replicas=3)
-    wanted = (second_iris, second_income, CHURN, WHISPER)
+def script(generation: int = 1) -> tuple[tuple[Cue, ...], Operator]:
+    """Return the opening, which shows everything once, and what the operator wants at its end.
+
+    Generations count from `generation`: higher than those of an earlier play on the same cluster.
+    """
+    iris, income, churn, digits, whisper = (
+        msgspec.structs.replace(definition, generation=generation) for definition in CATALOGUE
+    )
+    second_iris, second_income = iris.next(revision=2), income.next(replicas=3)
+    wanted = (second_iris, second_income, churn, whisper)
     cues = (
         Cue(0, (DEMO_POLICY,)),
-        Cue(300, (IRIS.load(), INCOME.load(), CHURN.load())),
-        Cue(900, (WHISPER.load(),)),
+        Cue(300, (iris.load(), income.load(), churn.load())),
+        Cue(900, (whisper.load(),)),
         Cue(1300, (TRIAGE, DUEL)),
         Cue(1700, (second_income.load(),)),
-        Cue(2000, (UNDECODABLE, INVALID, STALE)),
+        Cue(2000, (UNDECODABLE, INVALID, income.unload())),
         Cue(2300, (second_iris.load(),)),
         Cue(2800, (Drain(("cpu", 1)),)),
         Cue(3300, _resync(wanted, Drain(("edge", 0)))),
         Cue(4000, (Die(("cpu", 0)),)),
-        Cue(4600, (DIGITS.load(),)),
-        Cue(5400, (DIGITS.unload(),)),
+        Cue(4600, (digits.load(),)),
+        Cue(5400, (digits.unload(),)),
     )
     operator = Operator()
-    for definition in (*wanted, DIGITS):
+    for definition in (*wanted, digits):
         operator = operator.wants(definition)
     return cues, operator.forgets("digits")
 

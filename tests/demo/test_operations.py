@@ -1,7 +1,7 @@
 from random import Random
 
 from processor.demo.notices import Event, Garbage, Notice, notice_of
-from processor.demo.operations import IRIS, Die, Drain, Operator, improvise, script
+from processor.demo.operations import CATALOGUE, Die, Drain, Operator, improvise, script
 
 PLACES = (("cpu", 0), ("cpu", 1))
 
@@ -57,7 +57,18 @@ def test_the_last_server_replica_is_left_in_peace() -> None:
 
 
 def test_each_change_by_its_owner_has_a_higher_generation() -> None:
-    assert IRIS.next(revision=2).load().data["generation"] == IRIS.generation + 1
+    iris = CATALOGUE[0]
+    assert iris.next(revision=2).load().data["generation"] == iris.generation + 1
+
+
+def test_a_second_play_counts_generations_from_above_the_first() -> None:
+    generations = {
+        action.data["generation"]
+        for cue in script(generation=500)[0]
+        for action in cue.actions
+        if isinstance(action, Event) and action.data.get("generation")
+    }
+    assert min(generations) == 500
 
 
 def test_a_change_is_a_notice_and_a_rejection_is_none() -> None:

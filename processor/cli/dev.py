@@ -1,0 +1,112 @@
+"""`dev`: broker, store and processor in one process, with or without a living cluster on it."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+
+from cyclopts import App, Parameter
+
+from processor.cli.exits import Exit, unreachable, usage
+from processor.cli.options import ConfigFile, settings_of
+from processor.cli.output import coloured, json_text, note
+
+if TYPE_CHECKING:
+    from processor.demo.totals import Totals
+    from processor.settings import Settings
+
+BANNER = """\
+processor, embedded: a broker and a store inside this process, gone when it ends.
+It is no Kafka: transactions are accepted but neither fence nor hide, there is no retention and no admin API,
+every topic has four partitions, and the one shard reads them all. Everything else runs the code of production.
+  export PROCESSOR_KAFKA__BOOTSTRAP_SERVERS={servers}
+"""
+
+
+def register(app: App) -> None:
+    """Add this group's commands."""
+    app.command(dev)
+
+
+def dev(
+    *,
+    demo: Annotated[bool, Parameter(negative="", help="Play a living cluster on it.")] = False,
+    for_: Annotated[float | None, Parameter(name="--for", help="Seconds after which it ends; else Ctrl-C.")] = None,
+    seed: Annotated[int, Parameter(help="Chance of the demo; the same seed decides alike.")] = 1,
+    http: Annotated[str | None, Parameter(help="HOST:PORT for probes, metrics and the API.")] = None,
+    output: Annotated[
+        Literal["table", "json"], Parameter(name=["--output", "-o"], help="json: stdout holds the summary alone.")
+    ] = "table",
+    config: ConfigFile = None,
+) -> int:
+    """Try the processor without any server; with --demo watch a cluster live on it.
+
+    With PROCESSOR_KAFKA__BOOTSTRAP_SERVERS and PROCESSOR_ETCD__ENDPOINTS both set, those servers are used instead of
+    the embedded ones, and the topics are made first.
+    """
+    from processor.logs import set_up
+
+    loaded = settings_of(config, http__address=http)
+    settings = loaded.settings
+    real = [name for name in ("kafka.bootstrap_servers", "etcd.endpoints") if loaded.origins[name] != "default"]
+    if len(real) == 1:
+        raise usage(f"{real[0]} is set alone: set Kafka's and etcd's addresses for real servers, or neither")
+    set_up(settings.log.format, settings.log.level)
+    return _run(settings, embedded=not real, as_json=output == "json", demo=demo, for_s=for_, seed=seed)
+
+
+def _run(settings: "Settings", *, embedded: bool, as_json: bool, demo: bool, for_s: float | None, seed: int) -> int:
+    import threading
+    from queue import SimpleQueue
+
+    from processor.assembly import EmbeddedBackend, kafka_connection
+    from processor.demo.show import Show
+    from processor.engine.reports import StepReport
+    from processor.running import Running, stopped_by_signals
+
+    reports: SimpleQueue[StepReport] = SimpleQueue()
+    if not embedded:
+        _make_topics(settings)
+    running = Running(settings, embedded=embedded, middleware=(reports.put,))
+    backend = running.backend
+    connection = backend.kafka.connection() if isinstance(backend, EmbeddedBackend) else kafka_connection(settings)
+    stream = sys.stderr if as_json else sys.stdout
+    show = Show(running, reports, connection, write=lambda line: _write(stream, line), colours=coloured(stream))
+    servers = connection.bootstrap_servers
+    note(BANNER.format(servers=servers) if embedded else f"processor on Kafka at {servers}")
+    ending = threading.Event()
+    with stopped_by_signals(ending):
+        if demo:
+            show.play(ending, for_s=for_s, seed=seed)
+        else:
+            show.watch(ending, for_s=for_s)
+    _sum_up(show.totals, as_json=as_json)
+    return Exit.DIFFERS if demo and not (show.heard and show.totals.announced) else Exit.OK
+
+
+def _write(stream: TextIO, line: str) -> None:
+    stream.write(f"{line}\n")
+    stream.flush()
+
+
+def _sum_up(totals: "Totals", *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(f"{json_text(totals.document())}\n")
+        return
+    sys.stdout.write(
+        f"\n{totals.events} events in {totals.commits} commits changed {totals.changes} entities; "
+        f"{totals.rejected} rejected, {totals.dead_lettered} dead letters, "
+        f"{totals.high_first} high records went before waiting normal ones\n"
+        f"state digest {totals.digest or '-'}\n"
+    )
+
+
+def _make_topics(settings: "Settings") -> None:
+    """Create what is missing of the topics. Raises SourceUnavailable."""
+    from processor.assembly import kafka_connection
+    from processor.cli.topics import specs_of
+    from processor.kafka.admin import CreateTopic, TopicsAdmin
+
+    admin = TopicsAdmin(kafka_connection(settings))
+    wanted = [action for action in admin.plan(specs_of(settings)) if isinstance(action, CreateTopic)]
+    failures = [f"{result.action}: {result.failure}" for result in admin.apply(wanted) if result.failure]
+    if failures:
+        raise unreachable("; ".join(failures))

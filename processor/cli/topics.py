@@ -1,0 +1,85 @@
+"""`topics plan|apply|check`: topics.yaml against the brokers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from processor.cli.exits import Exit, usage
+from processor.cli.options import ConfigFile, Output, settings_of
+from processor.cli.output import emit_rows, note
+
+if TYPE_CHECKING:
+    from processor.kafka.admin import Action, TopicsAdmin, TopicSpec
+    from processor.settings import Settings
+
+Patch = Annotated[Path | None, Parameter(name="--patch", help="File that changes the `spec` of topics by name.")]
+
+AS_THEY_SHALL_BE = "all topics are as they shall be"
+
+
+def register(app: App) -> None:
+    """Add this group's commands."""
+    group = App(name="topics", help="topics.yaml against the brokers.", result_action="return_value")
+    group.command(plan)
+    group.command(apply)
+    group.command(check)
+    app.command(group)
+
+
+def plan(*, patch: Patch = None, config: ConfigFile = None, output: Output = "table") -> None:
+    """Print what `topics apply` would do."""
+    settings = settings_of(config).settings
+    _print(_admin(settings).plan(specs_of(settings, patch)), output)
+
+
+def apply(*, patch: Patch = None, config: ConfigFile = None, output: Output = "table") -> int:
+    """Create topics, add partitions and set what differs; run again, it finds nothing to do."""
+    settings = settings_of(config).settings
+    admin = _admin(settings)
+    results = admin.apply(admin.plan(specs_of(settings, patch)))
+    rows = [{**_row(result.action), "failure": result.failure} for result in results]
+    if rows or output != "table":
+        emit_rows(rows, output, columns=("topic", "action", "failure"), name="topic")
+    failed = sum(1 for result in results if result.failure)
+    note(f"{len(results) - failed} done, {failed} failed" if results else AS_THEY_SHALL_BE)
+    return Exit.DIFFERS if failed else Exit.OK
+
+
+def check(*, patch: Patch = None, config: ConfigFile = None, output: Output = "table") -> int:
+    """Print how the brokers differ from the file; exit 1 when they do."""
+    settings = settings_of(config).settings
+    actions = _admin(settings).plan(specs_of(settings, patch))
+    _print(actions, output)
+    return Exit.DIFFERS if actions else Exit.OK
+
+
+def specs_of(settings: "Settings", patch: Path | None = None) -> "list[TopicSpec]":
+    """Return the topics as they shall be. Raises InvalidRequest."""
+    from processor.kafka.admin import TopicSpec
+    from processor.topics import load_topics
+
+    topics = load_topics(settings.topics_file, *([patch] if patch else []))
+    if topics.partitions < len(settings.clusters):
+        names = ", ".join(settings.clusters)
+        raise usage(f"{settings.topics_file} has {topics.partitions} partitions a topic, too few for {names}")
+    return [TopicSpec(topic.name, topic.partitions, topic.replicas, topic.config) for topic in topics.by_role.values()]
+
+
+def _admin(settings: "Settings") -> "TopicsAdmin":
+    from processor.assembly import kafka_connection
+    from processor.kafka.admin import TopicsAdmin
+
+    return TopicsAdmin(kafka_connection(settings))
+
+
+def _print(actions: "list[Action]", output: Output) -> None:
+    if actions or output != "table":
+        emit_rows([_row(action) for action in actions], output, columns=("topic", "action"), name="topic")
+    else:
+        note(AS_THEY_SHALL_BE)
+
+
+def _row(action: "Action") -> dict[str, Any]:
+    name, _, text = str(action).partition(": ")
+    return {"topic": name, "action": text}

@@ -1,0 +1,148 @@
+"""What programs outside the service need: events encoded and addressed, records of any topic decoded."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from processor.avro.catalogue import Catalogue
+from processor.avro.envelope import header_text
+from processor.avro.framing import Unframed
+from processor.avro.records import RecordCodec
+from processor.avro.wire import Malformed
+from processor.cluster.events import EVENT_TYPES, HIGH_LANE, InvalidEvent, parse_json_event
+from processor.engine.errors import InvalidRequest
+from processor.engine.values import Headers, Record, Role
+from processor.kafka.connection import KafkaConnection
+from processor.kafka.consume import AnnouncementReader, From
+from processor.kafka.produce import EventProducer
+
+EVENTS = "processor.events"
+
+
+class EventEncoder:
+    """From an event type and its data to a record's value and headers.
+
+    Called without `checked` it encodes whatever fits the schema, also what the border will refuse.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, checked: bool = True) -> None:
+        self._catalogue = catalogue
+        self._codec = RecordCodec(catalogue)
+        self._checked = checked
+
+    def __call__(self, event_type: str, data: Mapping[str, Any]) -> tuple[bytes, Headers]:
+        """Return value and headers. Raises InvalidEvent."""
+        if event_type not in EVENT_TYPES:
+            raise InvalidEvent(f"there is no event type {event_type!r}")
+        if self._checked:
+            parse_json_event(event_type, 0, data)
+        name = f"{EVENTS}.{event_type}"
+        try:
+            value = self._codec.encode_record(self._catalogue.require(name), _without_nulls(data))
+        except Malformed as error:
+            raise InvalidEvent(str(error)) from error
+        return value, (
+            ("content-type", b"application/avro"),
+            ("ce_specversion", b"1.0"),
+            ("ce_type", name.encode()),
+        )
+
+
+class DecodedRecord(msgspec.Struct, frozen=True):
+    """A record for people and tools: `type` is the full record name, `value` its data; hex where it cannot be read."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: str | None
+    headers: tuple[tuple[str, str | None], ...]
+    type: str
+    value: Any
+    error: str = ""
+
+
+class RecordDecoder:
+    """Decodes records of any of the five topics; total: what cannot be read is shown as hex with the reason."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._codec = RecordCodec(catalogue)
+
+    def __call__(self, record: Record) -> DecodedRecord:
+        """Return the record with its value decoded."""
+        type_name, value, error = self._value(record)
+        return DecodedRecord(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp_ms=record.timestamp_ms,
+            key=_text(record.key),
+            headers=tuple((name, _text(content)) for name, content in record.headers),
+            type=type_name,
+            value=value,
+            error=error,
+        )
+
+    def _value(self, record: Record) -> tuple[str, Any, str]:
+        headers = dict(record.headers)
+        stated = header_text(headers, "ce_type")
+        if record.value is None:
+            return stated, None, ""
+        try:
+            if header_text(headers, "content-type") == "application/json":
+                return stated, json.loads(record.value), ""
+            name, value = self._codec.decode_record(record.value)
+        except (Malformed, Unframed, ValueError) as error:
+            return stated, record.value.hex(), str(error) or type(error).__name__
+        return name, value, ""
+
+
+def partition_of(clusters: tuple[str, ...], cluster: str | None) -> int:
+    """Return the partition of a cluster; without a name there must be only one. Raises InvalidRequest."""
+    if cluster is None:
+        if len(clusters) > 1:
+            raise InvalidRequest(f"which cluster? There are {', '.join(clusters)}")
+        return 0
+    if cluster not in clusters:
+        raise InvalidRequest(f"there is no cluster {cluster!r}: there is {', '.join(clusters)}")
+    return clusters.index(cluster)
+
+
+def event_producer(
+    connection: KafkaConnection,
+    topics: Mapping[Role, str],
+    encode: EventEncoder,
+    *,
+    clusters: tuple[str, ...],
+    cluster: str | None = None,
+) -> EventProducer:
+    """Return a producer for the events of one cluster. Raises InvalidRequest."""
+    partition = partition_of(clusters, cluster)
+
+    def topic_of(event_type: str) -> str:
+        return topics["high" if event_type in HIGH_LANE else "normal"]
+
+    return EventProducer(connection, encode, topic_of, partition=partition, key=clusters[partition].encode())
+
+
+def announcement_reader(
+    connection: KafkaConnection, topic: str, catalogue: Catalogue, *, partition: int = 0, from_: From = "end"
+) -> AnnouncementReader:
+    """Return a reader of one shard's announcements; each `Received.value` is a DecodedRecord."""
+    decode: Callable[[Record], DecodedRecord] = RecordDecoder(catalogue)
+    return AnnouncementReader(connection, topic, (partition,), decode, from_)
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else content.decode("utf-8", errors="backslashreplace")
+
+
+def _without_nulls(data: Any) -> Any:
+    """Return the data with null fields left out: their schemas' default says null."""
+    if isinstance(data, Mapping):
+        return {name: _without_nulls(value) for name, value in data.items() if value is not None}
+    if isinstance(data, list | tuple):
+        return [_without_nulls(item) for item in data]
+    return data

@@ -1,0 +1,171 @@
+"""One process with the processor, the play and its feed: what `processor dev` runs."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from time import monotonic
+
+from processor.clients import EventEncoder, announcement_reader, event_producer
+from processor.demo.client import KafkaEars, KafkaMouth
+from processor.demo.feed import Feed
+from processor.demo.stage import Stage
+from processor.demo.totals import Totals
+from processor.engine.errors import ProcessorError
+from processor.engine.reports import StepReport
+from processor.kafka.connection import KafkaConnection
+from processor.running import Running
+
+START_TIMEOUT_S = 60.0
+SETTLE_TIMEOUT_S = 10.0
+LOOK_INTERVAL_S = 0.05
+
+
+class Show:
+    """Runs the service in a thread and, with `play`, the actors in another; the caller's thread tells what happens.
+
+    `connection` is how clients reach the broker. `write` takes the lines of the feed.
+    """
+
+    def __init__(
+        self,
+        running: Running,
+        reports: "SimpleQueue[StepReport]",
+        connection: KafkaConnection,
+        *,
+        write: Callable[[str], None],
+        colours: bool,
+    ) -> None:
+        self._running = running
+        self._reports = reports
+        self._connection = connection
+        self._write = write
+        self._colours = colours
+        self._failure: BaseException | None = None
+        self._ended = threading.Event()
+        self.totals = Totals()
+        self.heard = 0
+
+    def watch(self, ending: threading.Event, *, for_s: float | None) -> None:
+        """Run without a play until `ending` is set or the time is over. Raises what ended the service."""
+        with self._service():
+            feed = self._feed(lambda _: "")
+            self._follow(feed, lambda _: None, ending, _deadline(for_s))
+            self._stop()
+            self._tell(feed, lambda _: None)
+
+    def play(self, ending: threading.Event, *, for_s: float | None, seed: int) -> None:
+        """Play until `ending` is set or the time is over; then let the processor finish. Raises as `watch` does."""
+        with self._service():
+            self._await_owner(ending)
+            self._play(ending, for_s, seed)
+
+    def _play(self, ending: threading.Event, for_s: float | None, seed: int) -> None:
+        running = self._running
+        reader = announcement_reader(self._connection, running.topics["changes"], running.catalogue)
+        producer = event_producer(
+            self._connection,
+            running.topics,
+            EventEncoder(running.catalogue, checked=False),
+            clusters=running.settings.clusters,
+            cluster=running.settings.clusters[0],
+        )
+        ears = KafkaEars(reader)
+        stage = Stage(ears, KafkaMouth(producer, running.topics["normal"]), now_ms=running.clock.now_ms, seed=seed)
+        feed = self._feed(lambda event_id: stage.subjects.pop(event_id, ""))
+        curtain = threading.Event()
+        actors = threading.Thread(target=self._guarded, args=(lambda: stage.play(curtain.is_set),), name="stage")
+        actors.start()
+        count = _counter(stage)
+        try:
+            self._follow(feed, count, ending, _deadline(for_s))
+            curtain.set()
+            actors.join()
+            producer.flush()
+            self._follow(
+                feed, count, threading.Event(), monotonic() + SETTLE_TIMEOUT_S, until=lambda: stage.tally.lag <= 0
+            )
+        finally:
+            curtain.set()
+            actors.join()
+            self.heard = ears.heard
+            producer.close()
+            reader.close()
+            self._stop()
+            self._tell(feed, count)
+
+    def _follow(
+        self,
+        feed: Feed,
+        count: Callable[[StepReport], None],
+        ending: threading.Event,
+        deadline_s: float,
+        *,
+        until: Callable[[], bool] = lambda: False,
+    ) -> None:
+        while not (ending.is_set() or self._ended.is_set() or until()) and monotonic() < deadline_s:
+            self._tell(feed, count, wait_s=LOOK_INTERVAL_S)
+
+    def _tell(self, feed: Feed, count: Callable[[StepReport], None], *, wait_s: float = 0.0) -> None:
+        for report in _drained(self._reports, wait_s):
+            count(report)
+            self.totals = self.totals.after(report)
+            for line in feed.lines(report):
+                self._write(line)
+
+    def _feed(self, subject: Callable[[str], str]) -> Feed:
+        topics = self._running.topics
+        return Feed(subject, {topics["high"]: "high", topics["normal"]: "normal"}, colours=self._colours)
+
+    @contextmanager
+    def _service(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._guarded, args=(self._running.run,), name="service")
+        thread.start()
+        self._thread = thread
+        try:
+            yield
+        finally:
+            self._stop()
+        if self._failure is not None:
+            raise self._failure
+
+    def _stop(self) -> None:
+        self._running.stop.set()
+        self._thread.join()
+
+    def _guarded(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except (ProcessorError, KeyboardInterrupt) as error:
+            self._failure = error
+        finally:
+            self._ended.set()
+
+    def _await_owner(self, ending: threading.Event) -> None:
+        deadline_s = monotonic() + START_TIMEOUT_S
+        while monotonic() < deadline_s and not ending.is_set() and not self._ended.is_set():
+            if self._running.service.boards[0].health.phase == "owner":
+                return
+            ending.wait(LOOK_INTERVAL_S)
+
+
+def _deadline(for_s: float | None) -> float:
+    return float("inf") if for_s is None else monotonic() + for_s
+
+
+def _counter(stage: Stage) -> Callable[[StepReport], None]:
+    """Return what counts the stage's own records as they come out of the processor."""
+
+    def count(report: StepReport) -> None:
+        stage.tally.reduced += sum(event.cause.event_id.startswith("demo-") for event in report.events)
+
+    return count
+
+
+def _drained(reports: "SimpleQueue[StepReport]", wait_s: float) -> Iterator[StepReport]:
+    try:
+        yield reports.get(timeout=wait_s) if wait_s else reports.get_nowait()
+        while True:
+            yield reports.get_nowait()
+    except Empty:
+        return
