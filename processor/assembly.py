@@ -15,7 +15,7 @@ from processor.avro.catalogue import Catalogue
 from processor.avro.codec import AvroEncoder
 from processor.avro.decoder import AvroEventDecoder
 from processor.clock import SystemClock
-from processor.cluster.events import InvalidEvent, parse_event
+from processor.cluster.events import InvalidEvent, parse_json_event
 from processor.cluster.machine import ClusterMachine
 from processor.engine.compose import Identity
 from processor.engine.errors import Retry
@@ -91,7 +91,7 @@ def cluster_domain(settings: Settings, catalogue: Catalogue) -> Domain:
     """Return the cluster's state machine with its Avro codec."""
     machine = ClusterMachine()
     decoder = AvroEventDecoder(
-        catalogue, parse_event, InvalidEvent, value_bytes_max=settings.dead_letters.value_bytes_max
+        catalogue, parse_json_event, InvalidEvent, value_bytes_max=settings.dead_letters.value_bytes_max
     )
     return Domain(machine, decoder, AvroEncoder(catalogue, machine.entity_types))
 
