@@ -10,10 +10,13 @@ from typing import Self
 
 from confluent_kafka import Producer
 
-from processor.kafka.connection import KafkaConnection, client
+from processor.kafka.connection import KafkaConnection, Property, client
 
 PARTITIONS = tuple(range(4))
 """The partitions of every topic; the embedded shard reads all of them and writes the first."""
+
+TUNED: dict[str, Property] = {"fetch.wait.max.ms": 5}
+"""This broker answers a fetch when its wait is over, not when a record arrives."""
 
 ANSWER_TIMEOUT_S = 10.0
 
@@ -28,7 +31,7 @@ class EmbeddedKafka:
 
     def connection(self) -> KafkaConnection:
         """Return how the clients of this process reach it."""
-        return KafkaConnection(self.bootstrap_servers, embedded=True)
+        return KafkaConnection(self.bootstrap_servers, extra=TUNED, embedded=True)
 
     def use_topics(self, names: Sequence[str]) -> None:
         """Use topics for the first time, which makes them."""
