@@ -44,7 +44,7 @@ class Feed:
             heading = EDGE
         if len(told) > EVENTS_SHOWN_MAX:
             yield f"{EDGE}… and {len(told) - EVENTS_SHOWN_MAX} events more"
-        yield from (heading + line for line in self._unchanged(report))
+        yield from (heading + line for line in self._in_grey(report))
         yield from (EDGE + self._change(change) for change in report.changes)
 
     def _event(self, event: EventReport) -> str:
@@ -56,19 +56,19 @@ class Feed:
         outcome = "rejected" if event.outcome == "rejected" else "dead letter"
         return f"{text} {paint(f'✗ {outcome}: {event.code}', 'red', wanted=self._colours)}"
 
-    def _unchanged(self, report: StepReport) -> Iterator[str]:
+    def _in_grey(self, report: StepReport) -> Iterator[str]:
         counts = Counter(event.cause.event_type for event in report.events if event.outcome == "unchanged")
-        if counts:
-            text = ", ".join(f"{count} × {type_name}" for type_name, count in sorted(counts.items()))
-            first = f" {report.overtook} high records went first" if report.overtook else ""
-            yield paint(f"  {text}: nothing changed{first}", "grey", wanted=self._colours)
+        for type_name, count in sorted(counts.items()):
+            yield paint(f"  {count} × {type_name}: nothing changed", "grey", wanted=self._colours)
+        if report.overtook:
+            yield paint(f"▲ high first: {report.overtook}, while normal ones waited", "grey", wanted=self._colours)
 
     def _change(self, change: Change) -> str:
         sign, colour = {"create": ("+", "green"), "delete": ("−", "red")}.get(change.op, ("~", "cyan"))
         words = [word for word in map(self._words, map(facts_of, change.transitions)) if word]
-        shown = ", ".join(words[:TRANSITIONS_SHOWN_MAX])
+        shown = ", ".join(words[:TRANSITIONS_SHOWN_MAX]) or "updated"
         more = f", {len(words) - TRANSITIONS_SHOWN_MAX} more" if len(words) > TRANSITIONS_SHOWN_MAX else ""
-        return f"    {paint(f'{sign} {change.key}', colour, wanted=self._colours)}  {shown}{more}".rstrip()
+        return f"    {paint(f'{sign} {change.key}', colour, wanted=self._colours)}  {shown}{more}"
 
     def _words(self, transition: Mapping[str, Any]) -> str:
         text = words(transition)

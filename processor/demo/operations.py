@@ -101,7 +101,7 @@ DUEL = Event(
         "candidates": [{"name": "iris", "weight": 70}, {"name": "income", "weight": 30}],
     },
 )
-UNDECODABLE = Garbage(b"\xc3\x01this is no event")
+UNDECODABLE = Garbage(b"this is no event")
 INVALID = Event("ModelLoadRequested", {"model": "No Such Name!", "spec": {"uri": "s3://models/none"}})
 
 

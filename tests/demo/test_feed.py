@@ -63,7 +63,12 @@ def test_a_refusal_says_why() -> None:
 
 def test_a_flood_of_repeats_is_one_line() -> None:
     report = _report([_event("ModelLoadRequested", "unchanged")] * 500, overtook=2)
-    assert _lines(report) == ["    12   500 × ModelLoadRequested: nothing changed 2 high records went first"]
+    assert _lines(report)[:1] == ["    12   500 × ModelLoadRequested: nothing changed"]
+    assert "high first: 2" in _lines(report)[1]
+
+
+def test_a_change_without_transitions_is_an_update() -> None:
+    assert _lines(_report([], (_Change("server", "cpu", "update", ()),))) == ["           ~ server/cpu  updated"]
 
 
 def test_long_commits_are_cut() -> None:
