@@ -70,6 +70,7 @@ class KafkaSink:
     def _required(self) -> dict[str, Property]:
         return {
             "transactional.id": self._transactional_id,
+            "enable.idempotence": True,
             "transaction.timeout.ms": int(self._timeouts.transaction_s * 1000),
             "request.timeout.ms": int(self._timeouts.request_s * 1000),
             "socket.timeout.ms": int(self._timeouts.request_s * 1000),

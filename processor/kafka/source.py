@@ -14,6 +14,7 @@ from processor.kafka.records import record_of
 from processor.kafka.topic_ids import TopicIds
 
 FACTS_TIMEOUT_S = 10.0
+IDS_INTERVAL_S = 5.0
 # A few batches: enough to reduce from while the next fetch is under way, little enough to drop at a rewind.
 PREFETCH_RECORDS = 4_000
 PREFETCH_KIBIBYTES = 16_384
@@ -54,9 +55,10 @@ class KafkaSource:
         group_id: str,
         *,
         facts_timeout_s: float = FACTS_TIMEOUT_S,
+        ids_interval_s: float = IDS_INTERVAL_S,
     ) -> None:
         self._topics = topics
-        self._topic_ids = TopicIds(connection, facts_timeout_s)
+        self._topic_ids = TopicIds(connection, timeout_s=facts_timeout_s, interval_s=ids_interval_s)
         properties = connection.properties(TUNED, {**REQUIRED, "group.id": group_id})
         self._trouble = _Trouble()
         self._lanes = {lane: _Lane(properties, facts_timeout_s, self._trouble) for lane in topics.inputs}
@@ -78,7 +80,11 @@ class KafkaSource:
             self._lanes[lane].assign(topic, positions.get(topic, {}))
 
     def take(self, lane: LaneName, limit: int) -> list[Record]:
-        """Return at most `limit` (≥ 1) records that are here already, in partition order, without blocking."""
+        """Return at most `limit` (≥ 1) records that are here already, in partition order, without blocking.
+
+        Raises SourceUnavailable, ShardRefused (offset out of range; a topic made again since `facts`).
+        """
+        self._topic_ids.verify()
         return self._lanes[lane].take(limit)
 
     def wait(self, timeout_ms: int) -> None:

@@ -1,11 +1,17 @@
-"""The ids by which a broker tells a topic from another one that was given the same name later."""
+"""The ids by which a broker tells a topic from another one that was given the same name later.
 
-from collections.abc import Sequence
+A consumer goes on at its old offset in a topic that was deleted and made again, without a word; only the id tells.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from time import monotonic
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from processor.engine.errors import SourceUnavailable
+from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.kafka.connection import KafkaConnection, cause_of, client, code_of
 
 EMBEDDED_ID = "embedded"
@@ -14,31 +20,73 @@ EMBEDDED_ID = "embedded"
 # librdkafka ends a request at its timeout; its answer needs a moment to arrive.
 ANSWER_MARGIN_S = 1.0
 
+Answers = Mapping[str, "Future[Any]"]
+
 
 class TopicIds:
-    """Reads topic ids; connects when first asked."""
+    """Reads topic ids, and asks again every `interval_s` whether they are still the same; connects when first asked."""
 
-    def __init__(self, connection: KafkaConnection, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+    def __init__(self, connection: KafkaConnection, *, timeout_s: float, interval_s: float) -> None:
         self._connection = connection
+        self._timeout_s = timeout_s
+        self._interval_s = interval_s
         self._client: AdminClient | None = None
+        self._known: dict[str, str] = {}
+        self._asked: Answers = {}
+        self._ask_at_s = 0.0
 
     def read(self, names: Sequence[str]) -> dict[str, str]:
         """Return name → id. Raises SourceUnavailable, also while one of them does not exist."""
         if self._connection.embedded:
             return dict.fromkeys(names, EMBEDDED_ID)
-        if self._client is None:
-            self._client = client(AdminClient, self._connection.properties({}, {}))
-        answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout_s)
+        self._asked = {}
         ids = {}
-        for name, answer in answers.items():
+        for name, answer in self._ask(names).items():
             try:
                 ids[name] = str(answer.result(self._timeout_s + ANSWER_MARGIN_S).topic_id)
             except KafkaException as failure:
                 raise SourceUnavailable(_sentence(name, failure)) from failure
             except TimeoutError as failure:
                 raise SourceUnavailable(f"{name}: no answer within {self._timeout_s} s") from failure
+        self._known = dict(ids)
         return ids
+
+    def verify(self) -> None:
+        """Compare what was read with what the broker says now and then, without waiting.
+
+        Raises ShardRefused when a topic was made again, SourceUnavailable while it does not exist.
+        """
+        if not self._known or monotonic() < self._ask_at_s:
+            return
+        if not self._asked:
+            self._asked = self._ask(list(self._known))
+        if all(answer.done() for answer in self._asked.values()):
+            answers, self._asked = self._asked, {}
+            self._ask_at_s = monotonic() + self._interval_s
+            self._compare(answers)
+
+    def _compare(self, answers: Answers) -> None:
+        for name, answer in answers.items():
+            failure = answer.exception()
+            if failure is None:
+                self._compare_id(name, str(answer.result().topic_id))
+            elif isinstance(failure, KafkaException) and code_of(failure) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                self._ask_at_s = 0.0  # what is read next may be another topic's
+                raise SourceUnavailable(_sentence(name, failure))
+
+    def _compare_id(self, name: str, now: str) -> None:
+        if now != self._known[name]:
+            self._ask_at_s = 0.0
+            raise ShardRefused(
+                f"topic {name} was deleted and made again while it was used: its id was {self._known[name]}, "
+                f"now it is {now}; positions in it mean nothing any more. Accept it with: processor shards accept-gap"
+            )
+
+    def _ask(self, names: Sequence[str]) -> Answers:
+        if self._client is None:
+            self._client = client(AdminClient, self._connection.properties({}, {}))
+        answers: Answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout_s)
+        return answers
 
 
 def _sentence(name: str, failure: KafkaException) -> str:

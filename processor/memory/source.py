@@ -24,13 +24,15 @@ class MemorySource:
         self._partitions = tuple(partitions)
         self._group_id = group_id
         self._next: dict[str, dict[int, int]] = {}
+        self._topic_ids: dict[str, str] = {}
 
     def facts(self) -> TopicFacts:
         """Return topic ids and watermarks. Raises SourceUnavailable while a topic does not exist."""
         names = (*self._inputs.values(), *self._outputs)
         try:
+            self._topic_ids = {name: self._broker.topic_id(name) for name in names}
             return TopicFacts(
-                topic_ids={name: self._broker.topic_id(name) for name in names},
+                topic_ids=self._topic_ids,
                 inputs={
                     (topic, partition): self._extent(topic, partition)
                     for topic in self._inputs.values()
@@ -45,7 +47,11 @@ class MemorySource:
         self._next = {topic: dict(positions.get(topic, {})) for topic in self._inputs.values()}
 
     def take(self, lane: LaneName, limit: int) -> list[Record]:
-        """Return at most `limit` records, in partition order. Raises ShardRefused (offset out of range)."""
+        """Return at most `limit` records, in partition order.
+
+        Raises SourceUnavailable, ShardRefused (offset out of range; a topic made again since `facts`).
+        """
+        self._verify()
         topic = self._inputs[lane]
         records: list[Record] = []
         for partition, offset in sorted(self._next.get(topic, {}).items()):
@@ -71,6 +77,15 @@ class MemorySource:
     def _extent(self, topic: str, partition: int) -> PartitionFacts:
         extent = self._broker.extent(topic, partition)
         return PartitionFacts(low=extent.low, high=extent.stable)
+
+    def _verify(self) -> None:
+        for name, known in self._topic_ids.items():
+            try:
+                now = self._broker.topic_id(name)
+            except UnknownTopicError as failure:
+                raise SourceUnavailable(str(failure)) from failure
+            if now != known:
+                raise ShardRefused(f"topic {name} was deleted and made again: its id was {known}, now it is {now}")
 
     def _read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
         if limit <= 0:

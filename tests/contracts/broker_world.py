@@ -184,7 +184,7 @@ class KafkaWorld:
 
     def source(self, partitions: Sequence[int] = (0,)) -> Source:
         topics = msgspec.structs.replace(self.topics, input_partitions=tuple(partitions))
-        return KafkaSource(self.connection, topics, self._group)
+        return KafkaSource(self.connection, topics, self._group, ids_interval_s=0.1)
 
     def sink(self) -> Sink:
         return KafkaSink(self.connection, self.topics, self.writer, SinkTimeouts(tails_s=FOREIGN_WAIT_S + 4))

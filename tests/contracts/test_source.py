@@ -227,6 +227,35 @@ def test_a_position_that_retention_passed_refuses_until_another_is_assigned(worl
     assert values(taken(source, NORMAL, 1)) == [5]
 
 
+def test_a_topic_made_again_while_it_is_read_refuses_the_shard(world: World, source: Source) -> None:
+    world.append(inputs(world.topics.normal, range(3)))
+    source.facts()
+    source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
+    assert values(taken(source, NORMAL, 3)) == [0, 1, 2]
+
+    world.recreate(world.topics.normal)
+
+    refusal = refused(source, NORMAL)
+    assert world.topics.normal in refusal
+    assert "made again" in refusal
+
+
+def test_a_topic_deleted_while_it_is_read_makes_the_source_unavailable(world: World, source: Source) -> None:
+    source.facts()
+    source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
+    world.delete(world.topics.commits)
+
+    def is_unavailable() -> bool:
+        source.wait(1)
+        try:
+            assert source.take(HIGH, 10) == []
+        except SourceUnavailable as failure:
+            return f"{world.topics.commits} does not exist" in str(failure)
+        return False
+
+    assert eventually(is_unavailable)
+
+
 def refused(source: Source, lane: LaneName) -> str:
     """Take until the source refuses; return what it says."""
 
@@ -234,6 +263,8 @@ def refused(source: Source, lane: LaneName) -> str:
         source.wait(1)
         try:
             assert source.take(lane, 10) == []
+        except SourceUnavailable:
+            return ""
         except ShardRefused as refusal:
             return str(refusal)
         return ""
