@@ -24,14 +24,16 @@ class ShardRunner:
         self.board = board
 
     def run(self) -> None:
-        """Own the shard whenever nobody else does; return when stopping, with the shard handed over."""
+        """Own the shard whenever nobody else does; return when stopping, with the shard handed over.
+
+        The ports stay open: a lease may serve other shards, too.
+        """
         try:
             while not self._ended():
                 epoch = self._campaign()
                 if epoch is not None:
                     self._own(epoch)
         finally:
-            self._parts.ownership.close()
             self.board.put(phase="stopped")
 
     def _ended(self) -> bool:
