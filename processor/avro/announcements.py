@@ -1,20 +1,19 @@
 """What stands around the spliced entities of a change, and rejections."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from processor.avro.framing import SINGLE_OBJECT_BYTES, single_object_prefix
 from processor.avro.schema import Schema, SchemaInvalid, Type
-from processor.avro.wire import cut_text, encode_long, encode_text
+from processor.avro.wire import NULL, VALUE, cut_text, encode_long, encode_text
 from processor.avro.writing import (
-    NULL,
+    END,
     NUMBERS,
     TEXTS,
-    VALUE,
     Writer,
     compile_partial_writer,
     compile_writer,
     is_optional,
-    write_array,
 )
 from processor.engine.machine import Change
 from processor.engine.values import Announcement, ChangeSource, EventRejection
@@ -23,6 +22,8 @@ MESSAGE_BYTES_MAX: Final = 1024
 """Of a rejection, in UTF-8."""
 
 OPERATIONS: Final = {"create": encode_text("c"), "update": encode_text("u"), "delete": encode_text("d")}
+_ABSENT: Final = (NULL,)
+
 CHANGE_FIELDS: Final = "op before after transitions source ts_ms"
 REJECTION_FIELDS: Final = "event_id event_type code message topic partition offset source ts_ms"
 
@@ -50,14 +51,21 @@ class ChangeWriter:
             (
                 self._prefix,
                 OPERATIONS[change.op],
-                NULL if before is None else VALUE + before[SINGLE_OBJECT_BYTES:],
-                NULL if after is None else VALUE + after[SINGLE_OBJECT_BYTES:],
-                write_array([self._transitions[type(transition)](transition) for transition in change.transitions]),
+                *(_ABSENT if before is None else (VALUE, before[SINGLE_OBJECT_BYTES:])),
+                *(_ABSENT if after is None else (VALUE, after[SINGLE_OBJECT_BYTES:])),
+                *self._array(change.transitions),
                 self._write_source(source),
                 NUMBERS[ts_ms],
             )
         )
         return Announcement(change.key, self._name, value)
+
+    def _array(self, transitions: Sequence[Any]) -> Sequence[bytes]:
+        if not transitions:
+            return (END,)
+        writers = self._transitions
+        written = [writers[type(transition)](transition) for transition in transitions]
+        return (NUMBERS[len(written)], *written, END)
 
 
 class TransitionWriters(dict[type, Writer]):

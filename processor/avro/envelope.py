@@ -10,7 +10,8 @@ from processor.engine.values import Cause, Record
 Headers = Mapping[str, bytes | None]
 
 EVENT_ID_BYTES_MAX: Final = 256
-JSON_CONTENT_TYPE: Final = "application/json"
+AVRO_CONTENT_TYPE: Final = b"application/avro"
+JSON_CONTENT_TYPE: Final = b"application/json"
 UNKNOWN_TYPE: Final = "unknown"
 
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -26,6 +27,9 @@ def exceeds(record: Record, bytes_max: int) -> bool:
 
 def cause_of(record: Record, headers: Headers, event_type: str) -> Cause:
     """Return where the event came from; its id is `ce_id`, else `<topic>-<partition>-<offset>`."""
+    if not headers:
+        event_id = f"{record.topic}-{record.partition}-{record.offset}"
+        return Cause(record.topic, record.partition, record.offset, event_id, event_type)
     event_id = header_text(headers, "ce_id") or f"{record.topic}-{record.partition}-{record.offset}"
     return Cause(record.topic, record.partition, record.offset, event_id, event_type, _traceparent(headers))
 
@@ -46,9 +50,9 @@ def stated_type(headers: Headers, namespace: str) -> str:
 def is_json(headers: Headers) -> bool:
     """Tell whether the content type is JSON; parameters such as the charset do not matter."""
     content_type = headers.get("content-type")
-    if not content_type:
+    if not content_type or content_type == AVRO_CONTENT_TYPE:
         return False
-    return content_type.partition(b";")[0].strip().lower() == JSON_CONTENT_TYPE.encode()
+    return content_type.partition(b";")[0].strip().lower() == JSON_CONTENT_TYPE
 
 
 def _traceparent(headers: Headers) -> str | None:

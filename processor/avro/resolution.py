@@ -26,7 +26,7 @@ def resolve(body: bytes, writer: Schema, reader: Schema) -> Any:
 
 
 def explain(writer: Schema, value: bytes, start: int, refusal: Exception) -> str:
-    """Return why a reader of `writer` refused the value: the field and the byte, or the reader's own word for large ones."""
+    """Return why a reader of `writer` refused the value: the field and the byte, for large ones its own word."""
     if len(value) > EXPLAINED_BYTES_MAX:
         return f"{writer.name}: {refusal}"
     try:

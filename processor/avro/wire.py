@@ -11,6 +11,10 @@ ZERO_SIZE_ITEMS_MAX: Final = 16
 CACHED_ITEMS_MAX: Final = 8192
 CACHED_CHARACTERS_MAX: Final = 64
 
+NULL: Final = b"\x00"
+VALUE: Final = b"\x02"
+"""The branches of `["null", T]`."""
+
 _LONG_MIN: Final = -(1 << 63)
 _LONG_MAX: Final = (1 << 63) - 1
 _SHIFTS: Final = tuple(range(7, 7 * VARINT_BYTES_MAX, 7))
@@ -96,6 +100,28 @@ class Texts(dict[str, bytes]):
     def __missing__(self, text: str) -> bytes:
         encoded = encode_text(text)
         if len(text) <= CACHED_CHARACTERS_MAX:
+            if len(self) >= CACHED_ITEMS_MAX:
+                self.clear()
+            self[text] = encoded
+        return encoded
+
+
+class OptionalNumbers(dict[int | None, bytes]):
+    """Number or None → its bytes as `["null", "long"]`, remembered."""
+
+    def __missing__(self, number: int | None) -> bytes:
+        if len(self) >= CACHED_ITEMS_MAX:
+            self.clear()
+        encoded = self[number] = NULL if number is None else VALUE + encode_long(number)
+        return encoded
+
+
+class OptionalTexts(dict[str | None, bytes]):
+    """Text or None → its bytes as `["null", "string"]`, remembered while short."""
+
+    def __missing__(self, text: str | None) -> bytes:
+        encoded = NULL if text is None else VALUE + encode_text(text)
+        if len(encoded) <= CACHED_CHARACTERS_MAX:
             if len(self) >= CACHED_ITEMS_MAX:
                 self.clear()
             self[text] = encoded

@@ -11,17 +11,18 @@ from typing import Any, Final
 from processor.avro.binding import Attributes, Bound, bind_fields, bind_record, item_annotation, without_none
 from processor.avro.schema import NESTING_MAX, Schema, SchemaInvalid, Type
 from processor.avro.source import Source
-from processor.avro.wire import Numbers, Texts, encode_bytes
+from processor.avro.wire import NULL, VALUE, Numbers, OptionalNumbers, OptionalTexts, Texts, encode_bytes
 
 Writer = Callable[[Any], bytes]
 
-NULL: Final = b"\x00"
-VALUE: Final = b"\x02"
-"""The branches of `["null", T]`."""
 END: Final = b"\x00"
 
 NUMBERS: Final = Numbers()
 TEXTS: Final = Texts()
+_OPTIONAL_NUMBERS: Final = OptionalNumbers()
+_OPTIONAL_TEXTS: Final = OptionalTexts()
+
+_REMEMBERED: Final = {"long": "optional_numbers", "string": "optional_texts"}
 
 _Piece = str | bytes
 """An expression of bytes, or the bytes themselves."""
@@ -49,11 +50,6 @@ def compile_partial_writer(schema: Schema, type_: Type, struct: type, constants:
     return _WriterSource(schema, {}, constants).compile(b"", bound, definition["name"])
 
 
-def write_array(items: Sequence[bytes]) -> bytes:
-    """Return encoded items as an array of one block."""
-    return NUMBERS[len(items)] + b"".join(items) + END if items else END
-
-
 def _record_of(schema: Schema, type_: Type) -> dict[str, Any]:
     definition = schema.resolve(type_)
     if not isinstance(definition, dict) or definition["type"] != "record":
@@ -70,6 +66,8 @@ class _WriterSource:
         self._names: dict[str, Any] = {
             "numbers": NUMBERS,
             "texts": TEXTS,
+            "optional_numbers": _OPTIONAL_NUMBERS,
+            "optional_texts": _OPTIONAL_TEXTS,
             "booleans": {False: b"\x00", True: b"\x01"},
             "pack_float": packing.Struct("<f").pack,
             "pack_double": packing.Struct("<d").pack,
@@ -116,6 +114,9 @@ class _WriterSource:
     def _optional(self, branches: list[Type], value: str, annotation: Any, level: int) -> list[_Piece]:
         if not is_optional(branches):
             raise SchemaInvalid(f"{self._schema.name}: a union here is [null, T], not {branches}")
+        remembered = _REMEMBERED.get(str(branches[1]))
+        if remembered:
+            return [f"{remembered}[{value}]"]
         name = self._source.name("v")
         written = _joined([VALUE, *self._pieces(branches[1], name, without_none(annotation), level + 1)])
         return [f"({NULL!r} if ({name} := {value}) is None else {written})"]

@@ -7,6 +7,8 @@ from processor.avro.wire import (
     CACHED_ITEMS_MAX,
     Malformed,
     Numbers,
+    OptionalNumbers,
+    OptionalTexts,
     Texts,
     cut_text,
     encode_bytes,
@@ -88,25 +90,34 @@ def test_texts_and_bytes_stand_behind_their_length() -> None:
 @given(LONGS, TEXT := st.text(st.characters(exclude_categories=["Cs"])))
 def test_what_is_remembered_equals_what_is_encoded(number: int, text: str) -> None:
     numbers, texts = Numbers(), Texts()
+    optional_numbers, optional_texts = OptionalNumbers(), OptionalTexts()
     for _ in range(2):
+        assert optional_numbers[number] == b"\x02" + encode_long(number)
+        assert optional_texts[text] == b"\x02" + encode_text(text)
+        assert optional_numbers[None] == b"\x00" == optional_texts[None]
         assert numbers[number] == encode_long(number)
         assert texts[text] == encode_text(text)
 
 
 def test_memory_of_numbers_is_bounded() -> None:
-    numbers = Numbers()
+    numbers, optional = Numbers(), OptionalNumbers()
     for number in range(2 * CACHED_ITEMS_MAX):
         assert numbers[number] == encode_long(number)
+        assert optional[number][1:] == encode_long(number)
     assert 0 < len(numbers) <= CACHED_ITEMS_MAX
+    assert 0 < len(optional) <= CACHED_ITEMS_MAX
 
 
 def test_memory_of_texts_is_bounded_in_number_and_length() -> None:
-    texts = Texts()
-    assert texts["x" * (CACHED_CHARACTERS_MAX + 1)] == encode_text("x" * (CACHED_CHARACTERS_MAX + 1))
+    texts, optional = Texts(), OptionalTexts()
+    long = "x" * (CACHED_CHARACTERS_MAX + 1)
+    assert texts[long] == optional[long][1:] == encode_text(long)
     assert not texts
+    assert not optional
     for number in range(2 * CACHED_ITEMS_MAX):
-        assert texts[str(number)] == encode_text(str(number))
+        assert texts[str(number)] == optional[str(number)][1:] == encode_text(str(number))
     assert 0 < len(texts) <= CACHED_ITEMS_MAX
+    assert 0 < len(optional) <= CACHED_ITEMS_MAX
 
 
 @given(TEXT, st.integers(0, 40))

@@ -5,11 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from processor.avro.schema import SchemaInvalid, parse_schema
 from processor.avro.wire import encode_text
-from processor.avro.writing import compile_partial_writer, compile_writer, write_array
+from processor.avro.writing import compile_partial_writer, compile_writer
 from tests.avro.random_schemas import reference_bytes, values
 from tests.avro.shop import Item, ItemCounted, ItemMoved, Owner, Tag, TopShelf, current_entity, shop_catalogue
 
@@ -113,18 +112,6 @@ def test_a_record_that_contains_itself_is_refused() -> None:
 def test_only_records_have_writers() -> None:
     with pytest.raises(SchemaInvalid, match="not a record"):
         compile_writer(SHELF, "string", Tag)
-
-
-@given(st.lists(st.binary(), max_size=100))
-def test_an_array_is_one_block(items: list[bytes]) -> None:
-    schema = parse_schema(
-        {"type": "record", "name": "R", "fields": [{"name": "a", "type": {"type": "array", "items": "bytes"}}]}
-    )
-    encoded = [reference_bytes(Blob, {"a": item}) for item in items]
-    assert write_array(encoded) == reference_bytes(schema, {"a": items})
-
-
-Blob = parse_schema({"type": "record", "name": "Blob", "fields": [{"name": "a", "type": "bytes"}]})
 
 
 def test_values_of_another_type_are_not_written_silently() -> None:
