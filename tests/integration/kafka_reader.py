@@ -1,6 +1,7 @@
 """A plain read_committed consumer: whole topics afterwards, or along the way."""
 
 import threading
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,10 +38,14 @@ def dump(bootstrap: str, topic: str) -> list[Record]:
 
 
 class Follower:
-    """Reads the commits and changes of a shard as they come, in a thread of its own."""
+    """Reads the commits and changes of a shard as they come, in a thread of its own.
+
+    `arrivals_ms` are the times at which the commits were read.
+    """
 
     def __init__(self, bootstrap: str, topics: dict[str, str], schemas: Schemas) -> None:
         self.commits: list[dict[str, Any]] = []
+        self.arrivals_ms: list[float] = []
         self.changes: list[Record] = []
         self._topics = topics
         self._schemas = schemas
@@ -74,12 +79,16 @@ class Follower:
     def _follow(self) -> None:
         try:
             while not self._stopping.is_set():
-                for message in self._consumer.consume(FETCH_RECORDS_MAX, timeout=POLL_S):
-                    self._take(message)
+                # `consume` with a timeout would wait for all of them
+                first = self._consumer.poll(POLL_S)
+                more = self._consumer.consume(FETCH_RECORDS_MAX, timeout=0) if first is not None else []
+                arrived_ms = time.time_ns() / 1_000_000
+                for message in [first, *more] if first is not None else []:
+                    self._take(message, arrived_ms)
         finally:
             self._consumer.close()
 
-    def _take(self, message: Any) -> None:
+    def _take(self, message: Any, arrived_ms: float) -> None:
         error = message.error()
         if error is not None:
             if error.code() != KafkaError._PARTITION_EOF:
@@ -90,6 +99,7 @@ class Follower:
             _, commit = self._schemas.decode(message.value())
             self._positions.update({part["topic"]: part["to"] for part in commit["ranges"]})
             self.commits.append(commit)
+            self.arrivals_ms.append(arrived_ms)
 
 
 def _consumer(bootstrap: str, topics: list[str]) -> Any:
