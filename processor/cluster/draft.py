@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from operator import is_ as _is
 from typing import Any, TypeVar
 
 from immutables import Map
@@ -22,8 +21,8 @@ from processor.cluster.entities import (
     Version,
 )
 from processor.cluster.indexes import (
-    NO_PLACES,
     PRESENT,
+    add_blockers,
     apply_deltas,
     blockers,
     counted,
@@ -154,7 +153,7 @@ class Draft:
     def put_latest(self, model: Model, version: Version) -> None:
         """Replace the latest version of a model."""
         if version is not model.versions[-1]:
-            model = replace(model, versions=(*model.versions[:-1], version))
+            model = with_versions(model, (*model.versions[:-1], version))
         self.put_model(model)
 
     def models_at(self, server: str, index: int) -> list[str]:
@@ -193,36 +192,31 @@ class Draft:
 
     def commit(self) -> State:
         """Return the next state; the very same as before if nothing differs."""
-        state, before = self.state, self.state.before
-        servers, servers_before = _folded(state.servers, before.servers, self.servers)
-        responders, responders_before = _folded(state.responders, before.responders, self.responders)
-        models, models_before = _folded(state.models, before.models, self.models)
-        pipelines, pipelines_before = _folded(state.pipelines, before.pipelines, self.pipelines)
-        experiments, experiments_before = _folded(state.experiments, before.experiments, self.experiments)
-        failures, failures_before = _folded(state.failures, before.failures, self.failures)
-        policy = state.policy if self.policy == state.policy else self.policy
-        tables = (policy, servers, responders, models, pipelines, experiments, failures)
-        if all(map(_is, tables, state.tables())):
+        state, tables, befores = self.state, {}, {}
+        for field in Tables.__struct_fields__:
+            overlay = getattr(self, field)
+            if overlay:
+                table, before = getattr(state, field), getattr(state.before, field)
+                folded, touched = _folded(table, before, overlay)
+                if folded is not table:
+                    tables[field], befores[field] = folded, touched
+        if self.policy is not state.policy and self.policy != state.policy:
+            tables["policy"] = self.policy
+        if not tables:
             return state
-        touched = Tables(
-            servers_before,
-            responders_before,
-            models_before,
-            pipelines_before,
-            experiments_before,
-            failures_before,
-        )
-        return State(*tables, touched, state.origin, self._indexes(), self.room)
+        before = replace(state.before, **befores)
+        return replace(state, **tables, before=before, indexes=self._indexes(), room=self.room)
 
     def _index_model(self, name: str, old: Model | None, new: Model | None) -> None:
+        freed, blocked = blockers(old), blockers(new)
         deltas = usage_deltas(old, new)
+        if freed is not blocked:
+            add_blockers(deltas, freed, blocked)
+            self.drain_checks = self.drain_checks | (freed ^ blocked)
         if deltas:
             self.usage = apply_deltas(self.usage, name, deltas)
             if self.room:
                 self._forget_room(deltas)
-        freed, blocked = blockers(old), blockers(new)
-        if freed is not NO_PLACES or blocked is not NO_PLACES:
-            self.drain_checks = self.drain_checks | (freed ^ blocked)
         before, after = demand_of(old), demand_of(new)
         if before != after:
             if before is not None:
@@ -271,6 +265,19 @@ def find(items: Iterable[Any], key: Any) -> Any:
         if getattr(item, item.__struct_fields__[0]) == key:
             return item
     return None
+
+
+def with_versions(model: Model, versions: tuple[Version, ...]) -> Model:
+    """Return the model with these versions."""
+    return Model(
+        model.name,
+        model.generation,
+        model.deleted,
+        model.deleted_ms,
+        model.route_revision,
+        model.route_applied_revision,
+        versions,
+    )
 
 
 def find_version(model: Model | None, number: int) -> Version | None:

@@ -83,9 +83,14 @@ def settle(draft: Draft) -> State:
 
 
 def _settle_failures(draft: Draft) -> None:
-    for kind, overlay in (("model", draft.models), ("pipeline", draft.pipelines), ("experiment", draft.experiments)):
-        for name in sorted(overlay):
-            entity: Any = overlay[name]
+    overlays: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("model", draft.models),
+        ("pipeline", draft.pipelines),
+        ("experiment", draft.experiments),
+    )
+    for kind, overlay in overlays:
+        for name in sorted(overlay) if overlay else ():
+            entity = overlay[name]
             settle_failure(draft, kind, name, entity)
             if entity is None or entity.deleted or draft.tombstones.times:
                 draft.note_tombstone(f"{kind}/{name}", finished_ms(kind, entity))
@@ -153,13 +158,13 @@ def _touched_experiments(draft: Draft, turned: list[tuple[str, str]]) -> list[st
 
 
 def _settle_servers(draft: Draft) -> None:
-    for server_name, index in sorted(draft.drain_checks):
+    for server_name, index in sorted(draft.drain_checks) if draft.drain_checks else ():
         _settle_drained(draft, server_name, index)
     for name in sorted(draft.servers):
         server = draft.servers[name]
         if server is not None and not server.declared and not server.replicas:
             draft.remove_server(name)
-    for name in sorted(draft.emptied):
+    for name in sorted(draft.emptied) if draft.emptied else ():
         server = draft.server(name)
         if server is not None:
             ask_for_fewer(draft, server)

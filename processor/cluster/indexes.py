@@ -63,7 +63,7 @@ def blockers(model: Model | None) -> frozenset[tuple[str, int]]:
 
 
 def usage_deltas(old: Model | None, new: Model | None) -> Deltas:
-    """Return how the usage changes when one model is replaced by the other."""
+    """Return how the usage changes when one model is replaced by the other, but for its blockers."""
     deltas: Deltas = {}
     before = old.versions if old is not None else ()
     after = new.versions if new is not None else ()
@@ -78,11 +78,15 @@ def usage_deltas(old: Model | None, new: Model | None) -> Deltas:
         for version in after:
             if version not in before:
                 _weigh(deltas, version, version.replicas, 1)
-    for place in blockers(old):
-        deltas.setdefault(place, [0, 0, 0, 0])[2] -= 1
-    for place in blockers(new):
-        deltas.setdefault(place, [0, 0, 0, 0])[2] += 1
     return deltas
+
+
+def add_blockers(deltas: Deltas, freed: Iterable[tuple[str, int]], blocked: Iterable[tuple[str, int]]) -> None:
+    """Count one model's blockers out and in."""
+    for place in freed:
+        deltas.setdefault(place, [0, 0, 0, 0])[2] -= 1
+    for place in blocked:
+        deltas.setdefault(place, [0, 0, 0, 0])[2] += 1
 
 
 def apply_deltas(usage: Nested, model: str, deltas: Deltas) -> Nested:

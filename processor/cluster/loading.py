@@ -9,6 +9,8 @@ from processor.cluster.agenda import Agenda, agenda_of
 from processor.cluster.entities import Experiment, Failure, Model, Pipeline, Policy, Responder
 from processor.cluster.failures import retry_time
 from processor.cluster.indexes import (
+    add_blockers,
+    blockers,
     default_of,
     demand_of,
     finished_ms,
@@ -73,7 +75,9 @@ def _usage(models: Mapping[str, Model]) -> Any:
     sums: dict[str, dict[int, list[int]]] = {}
     counts: dict[str, dict[int, dict[str, int]]] = {}
     for name, model in models.items():
-        for (server, index), delta in usage_deltas(None, model).items():
+        deltas = usage_deltas(None, model)
+        add_blockers(deltas, (), blockers(model))
+        for (server, index), delta in deltas.items():
             total = sums.setdefault(server, {}).setdefault(index, [0, 0, 0])
             for place in range(3):
                 total[place] += delta[place]

@@ -4,7 +4,7 @@ from operator import is_
 
 from msgspec.structs import replace
 
-from processor.cluster.draft import Draft, find_version
+from processor.cluster.draft import Draft, find_version, with_versions
 from processor.cluster.entities import Model, Replica, Route, Version
 from processor.cluster.lifecycle import (
     FAULTS,
@@ -48,19 +48,23 @@ def newest(replicas: list[Replica]) -> Replica:
 
 
 def _with_versions(draft: Draft, model: Model, tallies: list[Tally], second: int) -> Model:
+    if len(tallies) == 1 and not model.deleted:
+        latest = model.versions[0]
+        settled = _with_status(latest, tallies[0], LIVE_STATUS, draft.at_ms)
+        return model if settled is latest else with_versions(model, (settled,))
     last = len(tallies) - 1
     versions = []
     for place, version in enumerate(model.versions):
-        if not model.deleted and place in {last, second}:
-            version = version if place == last else _unblamed(version)
-            versions.append(_with_status(version, tallies[place], LIVE_STATUS, draft.at_ms))
+        if not model.deleted and place in (last, second):
+            staying = version if place == last else _unblamed(version)
+            versions.append(_with_status(staying, tallies[place], LIVE_STATUS, draft.at_ms))
             continue
         retired = _unblamed(_retired(draft, model.name, version))
         if place == last or not _is_finished(retired):
             versions.append(_with_status(retired, tally(retired.replicas), RETIRING_STATUS, draft.at_ms))
     if len(versions) == len(tallies) and all(map(is_, versions, model.versions)):
         return model
-    return replace(model, versions=tuple(versions))
+    return with_versions(model, tuple(versions))
 
 
 def _is_finished(version: Version) -> bool:

@@ -24,10 +24,10 @@ def fallback(model: Model) -> Version | None:
 
 
 def fallback_place(model: Model, tallies: list[Tally]) -> int:
-    """Return where in the model's versions its fallback is, −1 if there is none; `tallies` are those of its versions."""
-    older = range(len(tallies) - 2, -1, -1)
-    if not older or model.deleted or reaches(model.versions[-1].deployment, tallies[-1].available):
+    """Return where in the model's versions its fallback is, −1 if there is none; `tallies` are of its versions."""
+    if len(tallies) == 1 or model.deleted or reaches(model.versions[-1].deployment, tallies[-1].available):
         return -1
+    older = range(len(tallies) - 2, -1, -1)
     for place in older:
         if tallies[place].serving:
             return place
@@ -48,9 +48,10 @@ def routes_of(model: Model, tallies: list[Tally], place: int) -> tuple[Route, ..
     if model.deleted:
         return ()
     latest, first = model.versions[-1], tallies[-1].assignment
-    second, other = model.versions[place], tallies[place].assignment if place >= 0 else ()
+    other = tallies[place].assignment if place >= 0 else ()
     if not other:
         return (Route(latest.version, latest.server, first, 100),) if first else ()
+    second = model.versions[place]
     if not first:
         return (Route(second.version, second.server, other, 100),)
     weight = 100 * len(other) // (len(other) + len(first))
@@ -100,10 +101,8 @@ def newly_loaded(version: Version, before: Version | None) -> bool:
     if version is before:
         return False
     known = before.replicas if before is not None and before.server == version.server else ()
-    for replica in version.replicas:
-        if replica.state == LOADED and not _was_loaded(replica, known):
-            return True
-    return False
+    loaded = [replica for replica in version.replicas if replica.state == LOADED]
+    return bool(loaded) and not all(_was_loaded(replica, known) for replica in loaded)
 
 
 def _was_loaded(replica: Replica, known: tuple[Replica, ...]) -> bool:
