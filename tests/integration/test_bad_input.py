@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from processor.engine.values import Headers
-from tests.checker.single_object import MARKER
+from tests.checker.single_object import MARKER, PREFIX_BYTES
 from tests.integration.play import Play, now_ms
 from tests.integration.script import JSON_CONTENT, OVERSIZED_BYTES
 from tests.integration.submitter import Line
@@ -15,6 +15,7 @@ TICK = ("ce_type", b"ClockTicked")
 REPORT = ("ce_type", b"processor.events.ModelRouteApplied")
 CONNECTED = ("ce_type", b"ServerReplicaConnected")
 REJECTED = "EventRejected"
+NO_TIMESTAMP = "no timestamp"
 Case = tuple[str, bytes | None, Headers]
 
 
@@ -32,6 +33,8 @@ def wrong_records(play: Play) -> Iterator[tuple[str, Case]]:
     yield "undecodable", ("a length beyond the end", good[:10] + b"\xfe\xff\xff\xff\x0f" + good[11:], ())
     yield "undecodable", ("no JSON", b"{", (JSON_CONTENT, TICK))
     yield "undecodable", ("JSON nested too deep", b"[" * 100_000 + b"]" * 100_000, (JSON_CONTENT, TICK))
+    yield "undecodable", ("more items than bytes", _endless(play), ())
+    yield "undecodable", (NO_TIMESTAMP, good, ())
     yield "unknown_schema", ("another fingerprint", MARKER + b"\1\2\3\4\5\6\7\x08" + good[10:], ())
     yield "unknown_schema", ("an id of a registry", b"\0\0\0\0\x2a" + good[10:], ())
     yield "unknown_schema", ("a schema id in a header", good[10:], (("__value_schema_id", b"\0\0\0\0\x2a"),))
@@ -55,9 +58,10 @@ def test_each_wrong_record_has_its_outcome_and_the_good_ones_are_applied(play: P
     processor = play.stage.start()
     cases = list(wrong_records(play))
     lines: list[Line] = []
-    for number, (_, (_, value, headers)) in enumerate(cases):
+    for number, (_, (name, value, headers)) in enumerate(cases):
         lane = "high" if number % 2 else "normal"
-        lines.append(Line(lane, value, now_ms(), (("ce_id", b"%d" % number), *headers)))
+        at_ms = -1 if name == NO_TIMESTAMP else now_ms()
+        lines.append(Line(lane, value, at_ms, (("ce_id", b"%d" % number), *headers)))
         lines.append(Line(lane, _load(play, f"after-{number}"), now_ms()))
     play.send(lines)
     artefacts = play.assert_whole()
@@ -83,6 +87,14 @@ def _load(play: Play, model: str, **fields: Any) -> bytes:
     return play.reference.schemas.encode(
         "processor.events.ModelLoadRequested", {"model": model, "generation": 0, "spec": SPEC, **fields}
     )
+
+
+def _endless(play: Play) -> bytes:
+    """Return a server replica whose list of capabilities says that it has 2^40 items."""
+    connected = {"server": "a", "replica": 0, "capabilities": [], "memory": 8}
+    value = play.reference.schemas.encode("processor.events.ServerReplicaConnected", connected)
+    start = PREFIX_BYTES + len(b"\x02a\x00")
+    return value[:start] + b"\x80\x80\x80\x80\x80\x40" + value[start:]
 
 
 def _deployment(replicas: int, most: int) -> Mapping[str, int]:
