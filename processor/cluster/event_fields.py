@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, Strict, StringConstraints, model_validator
 
 INTEGER_MAX: Final = 2**63 - 1
 NAME_LENGTH_MAX: Final = 253
@@ -16,7 +16,8 @@ Name = Annotated[str, StringConstraints(pattern=f"^{_NAME}$", max_length=NAME_LE
 NameOrNone = Annotated[str, StringConstraints(pattern=f"^({_NAME})?$", max_length=NAME_LENGTH_MAX)]
 Text = Annotated[str, StringConstraints(min_length=0)]
 """Any text; that it has a constraint makes the validator refuse lone surrogates, which no encoding can carry."""
-Texts = Annotated[tuple[Text, ...], Strict(strict=False)]
+# the first wrong item decides: one record can hold 400,000, whose errors would cost seconds and most of a gigabyte
+Texts = Annotated[tuple[Text, ...], Strict(strict=False), FailFast()]
 TextMap = dict[Text, Text]
 Role = Literal["dataflow_engine", "pipeline_gateway"]
 Kind = Literal["model", "pipeline"]
@@ -101,6 +102,6 @@ class MirrorFields(Fields):
     percent: Percent
 
 
-LoadedModels = Annotated[tuple[LoadedModel, ...], Strict(strict=False)]
-Steps = Annotated[tuple[StepFields, ...], Strict(strict=False)]
-Candidates = Annotated[tuple[CandidateFields, ...], Strict(strict=False)]
+LoadedModels = Annotated[tuple[LoadedModel, ...], Strict(strict=False), FailFast()]
+Steps = Annotated[tuple[StepFields, ...], Strict(strict=False), FailFast()]
+Candidates = Annotated[tuple[CandidateFields, ...], Strict(strict=False), FailFast()]

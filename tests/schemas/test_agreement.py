@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
 from processor.avro.binding import bind_record, bound_structs
@@ -150,6 +150,22 @@ def test_whatever_fits_a_schema_is_an_event_or_refused_by_the_border(data: st.Da
     decoded = DECODER.decode(Record("in", 0, 1, 1000, b"cluster", value))
     assert isinstance(decoded, Accepted | Invalid)
     assert decoded.cause.event_type == name
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("ServerReplicaConnected", "loaded_models"),
+        ("ServerReplicaConnected", "capabilities"),
+        ("PipelineLoadRequested", "steps"),
+        ("ExperimentStartRequested", "candidates"),
+    ],
+)
+def test_the_first_of_many_wrong_items_decides(name: str, field: str) -> None:
+    with pytest.raises(InvalidEvent) as raised:
+        parse_event(name, 1000, {field: [None] * 1000})
+    assert isinstance(raised.value.__cause__, ValidationError)
+    assert 1 <= raised.value.__cause__.error_count() < 10
 
 
 def example_events() -> list[tuple[str, dict[str, Any]]]:
