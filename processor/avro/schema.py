@@ -140,6 +140,8 @@ def _without_logical_types(definition: Any, depth: int) -> Any:
     if isinstance(definition, list):
         return [_without_logical_types(part, depth - 1) for part in definition]
     if isinstance(definition, dict):
+        if definition.get("type") == "fixed" and (type(definition.get("size")) is not int or definition["size"] < 0):
+            raise SchemaInvalid("the size of a fixed type is no number of bytes")
         return {
             key: part if key in ("default", "doc") else _without_logical_types(part, depth - 1)
             for key, part in definition.items()

@@ -116,6 +116,8 @@ def test_inner_types_are_what_a_definition_is_made_of() -> None:
         {"type": "record", "name": "R", "fields": [{"name": "a", "type": "Unknown"}]},
         {"type": "record", "name": "R", "fields": [{"name": "a"}]},
         {"type": "record", "name": "R", "fields": 5},
+        {"type": "record", "name": "R", "fields": [{"name": "a", "type": {"type": "fixed", "name": "F", "size": "9"}}]},
+        {"type": "record", "name": "R", "fields": [{"name": "a", "type": {"type": "fixed", "name": "F", "size": -1}}]},
     ],
 )
 def test_what_is_no_record_schema_is_refused(definition: Any) -> None:
