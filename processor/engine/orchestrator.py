@@ -326,7 +326,10 @@ class Orchestrator:
 
     def _tidy(self) -> None:
         announced_seq = max(self._head.announced_seq, self._publisher.acknowledged_seq)
-        head = msgspec.structs.replace(self._head, commit_id=self._next_commit_id(), announced_seq=announced_seq)
+        # the owner compare takes the head's epoch: until its first commit that is still the owner's before us
+        head = msgspec.structs.replace(
+            self._head, epoch=self._epoch, commit_id=self._next_commit_id(), announced_seq=announced_seq
+        )
         in_flight = self._parts.store.tidy(Tidying(self._revision, head))
         if in_flight is None:
             return

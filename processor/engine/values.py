@@ -224,7 +224,8 @@ class Commit(msgspec.Struct, frozen=True):
 class Tidying(msgspec.Struct, frozen=True):
     """A transaction that is no commit: trims the outbox up to `head.announced_seq` and materialises deltas.
 
-    `head` differs from the committed one only in `commit_id` and `announced_seq` (and `pending`).
+    `head` differs from the committed one only in `commit_id` and `announced_seq` (and `pending`), and in `epoch`,
+    which is the writer's: it may not have committed yet.
     """
 
     expected_revision: int

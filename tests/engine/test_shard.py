@@ -7,6 +7,8 @@ import pytest
 from examples.device_twins.machine import Device, DeviceTwins, Event, Rejected, Twins
 from processor.engine.digest import MODULUS, digest_hex, entity_digest
 from processor.engine.errors import SinkUnavailable, SinkUnclear
+from processor.engine.health import Board
+from processor.engine.shard import ShardRunner
 from processor.engine.values import Attempts, Capacity, Image, OutputRecord
 from processor.memory.sink import MemorySink
 from processor.memory.store import MemoryStore
@@ -333,3 +335,14 @@ def test_a_restored_backup_is_refused() -> None:
     refusals = [str(fields["reason"]) for event, fields in world.log if event == "shard_refused"]
     assert len(refusals) == 1
     assert "restored from an older backup" in refusals[0]
+
+
+def test_an_owner_that_finds_nothing_to_do_trims_what_its_predecessor_left() -> None:
+    world = World(batch_events_max=10, tidy_after_ms=1)
+    report(world, 25)
+    world.run()
+    assert MemoryStore(world.cluster, 0).load().outbox
+    looks = iter(range(2000))
+    ShardRunner(world.parts("two"), board=Board(0), stopping=lambda: next(looks, None) is None).run()
+    assert MemoryStore(world.cluster, 0).load().outbox == ()
+    assert not {"reloaded", "shard_refused"} & {event for event, _ in world.log}
