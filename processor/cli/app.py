@@ -7,10 +7,10 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from processor.cli import config, dev, service, simulate, topics
+from processor.cli import commits, config, dead_letters, dev, events, schemas, service, simulate, submit, topics
 from processor.cli.exits import Exit, guarded
 
-MODULES: tuple[Any, ...] = (service, dev, simulate, topics, config)
+MODULES: tuple[Any, ...] = (service, dev, submit, simulate, events, commits, dead_letters, topics, schemas, config)
 
 
 def build() -> App:

@@ -4,12 +4,14 @@ from collections import Counter as Count
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from processor.engine.health import Health
 from processor.engine.reports import StepReport
+
+disable_created_metrics()  # a second series for each, which nobody reads
 
 UNKNOWN_TYPE = "unknown"
 

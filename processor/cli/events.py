@@ -1,0 +1,78 @@
+"""`events tail`: records of any of the five topics, decoded."""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from processor.cli.exits import usage
+from processor.cli.options import ClusterName, ConfigFile, Output
+from processor.cli.output import emit_stream
+from processor.cli.reach import Reach
+from processor.cli.records import line_of, row_of
+
+if TYPE_CHECKING:
+    from processor.engine.values import Record
+    from processor.kafka.reader import Extent, RecordReader
+
+LAST = 10
+
+
+def register(app: App) -> None:
+    """Add this group's commands."""
+    group = App(name="events", help="Records of the topics, decoded.", result_action="return_value")
+    group.command(tail)
+    app.command(group)
+
+
+def tail(  # noqa: PLR0913 - the options of the command, all by keyword
+    *,
+    topic: Annotated[
+        str, Parameter(help="Topic by name or role: high, normal, changes, commits, dead-letters.")
+    ] = "changes",
+    from_: Annotated[
+        str | None, Parameter(name="--from", help="beginning, end or an offset; without it the last records.")
+    ] = None,
+    count: Annotated[int | None, Parameter(name=["--count", "-n"], help="How many; 10 unless --from is given.")] = None,
+    follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Wait for what comes.")] = False,
+    cluster: ClusterName = None,
+    config: ConfigFile = None,
+    output: Output = "table",
+) -> None:
+    """Print records with their decoded values and headers, the oldest first."""
+    if from_ is not None and not re.fullmatch(r"beginning|end|\d+", from_):
+        raise usage(f"--from {from_}: beginning, end or an offset is wanted")
+    reach = Reach(config)
+    partitions = (reach.partition_of(cluster),) if cluster is not None else None
+    with reach.reader(reach.topic_named(topic), partitions) as reader:
+        rows = (row_of(reach.decode(record)) for record in _records(reader, from_, count, follow=follow))
+        emit_stream(rows, output, line=line_of, name="key")
+
+
+def _records(reader: "RecordReader", from_: str | None, count: int | None, *, follow: bool) -> "Iterator[Record]":
+    if from_ is None:
+        last = reader.last(LAST if count is None else count)
+        yield from last
+        if follow:
+            yield from reader.follow(_after(reader, last), lambda: False)
+        return
+    starts = {partition: _start(extent, from_) for partition, extent in reader.extents().items()}
+    records = reader.follow(starts, lambda: False) if follow else reader.until_end(starts)
+    yield from islice(records, count)
+
+
+def _after(reader: "RecordReader", records: "Iterable[Record]") -> dict[int, int]:
+    after = {partition: extent.high for partition, extent in reader.extents().items()}
+    return after | {record.partition: record.offset + 1 for record in records}
+
+
+def _start(extent: "Extent", from_: str) -> int:
+    match from_:
+        case "beginning":
+            return extent.low
+        case "end":
+            return extent.high
+        case _:
+            return min(max(int(from_), extent.low), extent.high)

@@ -1,0 +1,145 @@
+"""`submit`: events to the right topic and partition, and what became of them."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from processor.cli.exits import Exit, invalid, unreachable, usage
+from processor.cli.options import ClusterName, ConfigFile, Output
+from processor.cli.output import emit_rows, note
+from processor.cli.reach import Reach
+
+WAIT_S = 30.0
+
+
+def register(app: App) -> None:
+    """Add this group's commands."""
+    app.command(submit)
+
+
+def submit(  # noqa: PLR0913 - the options of the command
+    type_: Annotated[str | None, Parameter(name="TYPE", help="Event type, with --data.")] = None,
+    *,
+    data: Annotated[str | None, Parameter(help="The event's data as JSON.")] = None,
+    file: Annotated[
+        Path | None,
+        Parameter(name=["--file", "-f"], allow_leading_hyphen=True, help="One event a line as JSON; `-` is stdin."),
+    ] = None,
+    at_ms: Annotated[
+        int | None, Parameter(name="--at-ms", help="Its time, ms since the epoch; now unless given.")
+    ] = None,
+    wait: Annotated[bool, Parameter(negative="", help="Wait for each event's outcome.")] = False,
+    timeout: Annotated[float, Parameter(help="Seconds to wait for outcomes.")] = WAIT_S,
+    cluster: ClusterName = None,
+    config: ConfigFile = None,
+    output: Output = "table",
+) -> int:
+    """Check events, produce them, and print where they went; with --wait what became of each.
+
+    Nothing is produced unless all of them are valid. Exit 5 when one was refused, 3 when outcomes did not come in time.
+    """
+    if (type_ is None) != (data is None) or (type_ is None) == (file is None):
+        raise usage("give either TYPE with --data JSON, or --file FILE.jsonl")
+    events = (
+        list(_from_file(file)) if file is not None else [_event(type_, at_ms, _json(data or "", "--data"), "--data")]
+    )
+    return _submitted(Reach(config), events, cluster, timeout_s=timeout if wait else None, output=output)
+
+
+def _submitted(
+    reach: Reach, events: list[dict[str, Any]], cluster: str | None, *, timeout_s: float | None, output: Output
+) -> int:
+    from processor.clients import EventEncoder, event_producer
+    from processor.cluster.events import InvalidEvent
+    from processor.outcomes import Place
+    from processor.submission import Waiter
+
+    encode = EventEncoder(reach.catalogue)
+    for event in events:
+        try:
+            encode(event["type"], event["data"])
+        except InvalidEvent as error:
+            raise invalid(f"{event['where']}: {error}") from error
+    partition = reach.partition_of(cluster)
+    waiter = (
+        Waiter(reach.connection, reach.topics, reach.decode, partition=partition) if timeout_s is not None else None
+    )
+    with event_producer(
+        reach.connection, reach.topics, encode, clusters=reach.settings.clusters, cluster=cluster
+    ) as producer:
+        for event in events:
+            producer.send(event["type"], event["data"], at_ms=event["at_ms"], event_id=event.get("id"))
+        places = [Place(sent.topic, sent.partition, sent.offset) for sent in producer.flush()]
+    rows = [
+        {
+            "type": event["type"],
+            "topic": place.topic,
+            "partition": place.partition,
+            "offset": place.offset,
+            "id": str(place),
+        }
+        for event, place in zip(events, places, strict=True)
+    ]
+    if waiter is None or timeout_s is None:
+        emit_rows(rows, output, columns=("type", "topic", "partition", "offset"), name="id")
+        return Exit.OK
+    return _told(rows, places, waiter.wait(places, timeout_s=timeout_s), output)
+
+
+def _told(rows: list[dict[str, Any]], places: list[Any], known: Mapping[Any, Any], output: Output) -> int:
+    for row, place in zip(rows, places, strict=True):
+        fate = known.get(place)
+        row["outcome"] = fate.outcome if fate else "unknown"
+        row["seq"] = fate.seq if fate else None
+        row["code"] = fate.code if fate else ""
+        row["message"] = fate.message if fate else ""
+    emit_rows(rows, output, columns=("type", "topic", "offset", "outcome", "seq", "code", "message"), name="id")
+    if len(known) < len(set(places)):
+        raise unreachable(f"{len(set(places)) - len(known)} events have no outcome yet: is a processor running?")
+    refused = sum(fate.outcome in {"rejected", "dead_lettered"} for fate in known.values())
+    if refused:
+        note(f"{refused} of {len(places)} events were refused")
+    return Exit.INVALID_DATA if refused else Exit.OK
+
+
+def _from_file(path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        if line.strip():
+            where = f"{path}:{number}"
+            envelope = _json(line, where)
+            unknown = set(envelope) - {"id", "type", "at_ms", "data"} if isinstance(envelope, dict) else {"no object"}
+            if unknown or not isinstance(envelope.get("type"), str):
+                raise invalid(f"{where}: an object with type and data is wanted, at_ms and id may stand there, too")
+            yield _event(envelope["type"], envelope.get("at_ms"), envelope.get("data", {}), where) | _id_of(envelope)
+
+
+def _id_of(envelope: Mapping[str, Any]) -> dict[str, str]:
+    return {"id": str(envelope["id"])} if "id" in envelope else {}
+
+
+def _event(type_: str | None, at_ms: Any, data: Any, where: str) -> dict[str, Any]:
+    if at_ms is not None and (type(at_ms) is not int or at_ms <= 0):
+        raise invalid(f"{where}: at_ms is a number of ms since the epoch, not {at_ms!r}")
+    if not isinstance(data, dict):
+        raise invalid(f"{where}: data is a JSON object")
+    return {"type": type_, "at_ms": at_ms, "data": data, "where": where}
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"{where}: no JSON: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise usage(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise invalid(f"{path} is no UTF-8 text") from error

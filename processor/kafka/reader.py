@@ -1,0 +1,162 @@
+"""Read any topic for people and tools: from a place, to the end, the last few, or the one at an offset.
+
+Nothing here is part of processing: readers come and go, and what they see is committed.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from processor.engine.errors import InvalidRequest, SourceUnavailable
+from processor.engine.values import Record
+from processor.kafka.connection import KafkaConnection, Property, cause_of, client, words_of
+from processor.kafka.records import record_of
+
+TIMEOUT_S = 15.0
+POLL_TIMEOUT_S = 0.2
+HOLES_FACTOR = 4
+"""How many offsets a data record may take: control and aborted records make holes."""
+
+TUNED: dict[str, Property] = {
+    "fetch.wait.max.ms": 10,
+    "fetch.queue.backoff.ms": 1,
+    "socket.connection.setup.timeout.ms": 5000,
+}
+REQUIRED: dict[str, Property] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "isolation.level": "read_committed",
+    "enable.partition.eof": True,
+    "group.id": "processor-tools",
+}
+
+
+class Extent(msgspec.Struct, frozen=True):
+    """What a partition holds: offsets from `low` inclusive to `high` exclusive."""
+
+    low: int
+    high: int
+
+
+class RecordReader:
+    """Reads the partitions of one topic, all of them unless named. Everything raises SourceUnavailable."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topic: str,
+        partitions: tuple[int, ...] | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self.topic = topic
+        self._timeout_s = timeout_s
+        # checksums are not looked at: the embedded broker's records that end a transaction have none
+        self._consumer = client(Consumer, connection.properties(TUNED, REQUIRED))
+        self.partitions = partitions if partitions is not None else self._all_partitions()
+
+    def extents(self) -> dict[int, Extent]:
+        """Return what each partition holds now."""
+        return {partition: self._extent(partition) for partition in self.partitions}
+
+    def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:
+        """Yield what stands from these offsets to the partitions' ends of now."""
+        waiting = set(starts)
+        for item in self._items(starts, lambda: not waiting):
+            if isinstance(item, Record):
+                yield item
+            else:
+                waiting.discard(item)
+
+    def follow(self, starts: Mapping[int, int], stopping: Callable[[], bool]) -> Iterator[Record]:
+        """Yield what stands from these offsets and what comes, until `stopping`."""
+        for item in self._items(starts, stopping, for_ever=True):
+            if isinstance(item, Record):
+                yield item
+
+    def last(self, count: int) -> list[Record]:
+        """Return the last `count` records of each partition, in order of time."""
+        found = [record for partition in self.partitions for record in self._last_of(partition, count)]
+        return sorted(found, key=lambda record: record.timestamp_ms)
+
+    def at(self, partition: int, offset: int) -> Record | None:
+        """Return the first record at or after an offset, None at the end."""
+        return next(self.until_end({partition: offset}), None)
+
+    def search(self, partition: int, rank: Callable[[Record], int], wanted: int) -> Record | None:
+        """Return the first record of a partition whose rank, which never falls, is `wanted` or more."""
+        extent = self._extent(partition)
+        low, high, found = extent.low, extent.high, None
+        while low < high:
+            middle = (low + high) // 2
+            record = self.at(partition, middle)
+            if record is None or rank(record) >= wanted:
+                high = middle
+                found = record or found
+            else:
+                low = record.offset + 1
+        return found
+
+    def close(self) -> None:
+        """Leave; safe to call twice."""
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _last_of(self, partition: int, count: int) -> list[Record]:
+        extent = self._extent(partition)
+        span = count * HOLES_FACTOR
+        while True:
+            start = max(extent.low, extent.high - span)
+            records = list(self.until_end({partition: start}))
+            if len(records) >= count or start == extent.low:
+                return records[-count:] if count else []
+            span *= HOLES_FACTOR
+
+    def _items(
+        self, starts: Mapping[int, int], done: Callable[[], bool], *, for_ever: bool = False
+    ) -> Iterator[Record | int]:
+        """Yield records, and a partition's number whenever its end is reached."""
+        self._consumer.assign([TopicPartition(self.topic, *place) for place in starts.items()])
+        quiet_since_s = time.monotonic()
+        while not done():
+            message = self._consumer.poll(POLL_TIMEOUT_S)
+            if message is None:
+                if not for_ever and time.monotonic() - quiet_since_s > self._timeout_s:
+                    raise SourceUnavailable(f"{self.topic}: no answer from the brokers within {self._timeout_s:.0f} s")
+                continue
+            quiet_since_s = time.monotonic()
+            error = message.error()
+            if error is None:
+                yield record_of(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own name for it
+                yield int(message.partition())
+            elif not error.retriable():
+                raise SourceUnavailable(f"{self.topic}[{message.partition()}]: {words_of(error)}")
+
+    def _extent(self, partition: int) -> Extent:
+        place = TopicPartition(self.topic, partition)
+        try:
+            return Extent(*self._consumer.get_watermark_offsets(place, timeout=self._timeout_s))
+        except KafkaException as failure:
+            raise SourceUnavailable(f"{self.topic}[{partition}]: {cause_of(failure)}") from failure
+
+    def _all_partitions(self) -> tuple[int, ...]:
+        try:
+            topic = self._consumer.list_topics(self.topic, timeout=self._timeout_s).topics[self.topic]
+        except KafkaException as failure:
+            raise SourceUnavailable(f"the brokers do not answer: {cause_of(failure)}") from failure
+        if topic.error is not None:
+            raise InvalidRequest(f"topic {self.topic}: {words_of(topic.error)}; processor topics apply creates it")
+        return tuple(sorted(topic.partitions))

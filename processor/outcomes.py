@@ -1,0 +1,64 @@
+"""What became of a submitted event, read from the commit log: pure functions over decoded commit records."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from processor.engine.values import Outcome
+
+CountBefore = Callable[[str, int, int, int], int]
+"""(topic, partition, from, offset) → how many data records stand in [from, offset)."""
+
+
+class Place(msgspec.Struct, frozen=True, order=True):
+    """Where a record stands."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
+
+class Fate(msgspec.Struct, frozen=True):
+    """What became of one record, in which commit; `code` and `message` where it was refused."""
+
+    place: Place
+    seq: int
+    outcome: Outcome
+    code: str = ""
+    message: str = ""
+
+
+def fates(commit: Mapping[str, Any], places: Iterable[Place], count_before: CountBefore) -> list[Fate]:
+    """Return the fates of those places that this commit-log record covers."""
+    wanted = list(places)
+    found: list[Fate] = []
+    position = 0
+    for span in commit["ranges"]:
+        for place in wanted:
+            if (place.topic, place.partition) != (span["topic"], span["partition"]):
+                continue
+            if span["from"] <= place.offset < span["to"]:
+                index = position + _index_in(span, place, count_before)
+                found.append(Fate(place, commit["seq"], _outcome_at(commit["outcomes"], index)))
+        position += span["count"]
+    return found
+
+
+def _index_in(span: Mapping[str, Any], place: Place, count_before: CountBefore) -> int:
+    """Return how many data records of the range stand before the place; only holes make it necessary to look."""
+    if span["count"] == span["to"] - span["from"]:
+        return int(place.offset - span["from"])
+    return count_before(place.topic, place.partition, span["from"], place.offset)
+
+
+def _outcome_at(runs: Iterable[Mapping[str, Any]], index: int) -> Outcome:
+    for run in runs:
+        if index < run["count"]:
+            outcome: Outcome = run["outcome"]
+            return outcome
+        index -= run["count"]
+    raise ValueError("the commit record has fewer outcomes than records")
