@@ -1,7 +1,7 @@
 """Pauses a shard instead of draining a topic into the dead letters after a bad deploy."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from processor.engine.limits import Limits
 from processor.engine.values import Outcome
@@ -26,8 +26,17 @@ class Breaker:
         """Return whether a record may be taken now; always while closed."""
         return not self.open or now_s >= self._try_at_s
 
-    def see(self, outcomes: Iterable[Outcome], now_s: float) -> None:
+    def see(self, outcomes: Collection[Outcome], now_s: float) -> None:
         """Note committed outcomes; opens, closes or pauses longer."""
+        if not self.open and "dead_lettered" not in outcomes:
+            self._window.extend([False] * min(len(outcomes), self._limits.dead_letters_window))
+            self._consecutive = 0 if outcomes else self._consecutive
+        else:
+            self._see_each(outcomes, now_s)
+        if not self.open and self._too_many():
+            self._pause(self._limits.breaker_pause_ms, now_s)
+
+    def _see_each(self, outcomes: Collection[Outcome], now_s: float) -> None:
         for outcome in outcomes:
             dead = outcome == "dead_lettered"
             self._window.append(dead)
@@ -36,8 +45,6 @@ class Breaker:
                 self._close()
             elif self.open:
                 self._pause(min(2 * self._pause_ms, self._limits.breaker_pause_max_ms), now_s)
-        if not self.open and self._too_many():
-            self._pause(self._limits.breaker_pause_ms, now_s)
 
     def reason(self) -> str:
         """Return why the shard is paused."""

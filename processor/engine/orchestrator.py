@@ -8,30 +8,20 @@ from processor.engine.compose import Draft, Stamp, compose, largest_record
 from processor.engine.crash_counter import CrashCounter
 from processor.engine.errors import ShardRefused
 from processor.engine.health import Board
+from processor.engine.housekeeping import Housekeeping
 from processor.engine.intake import Intake
 from processor.engine.parts import Parts
-from processor.engine.ports import InFlight
 from processor.engine.preparation import Prepared, Preparer
 from processor.engine.publisher import Publisher
 from processor.engine.recovery import foreign_edit, restore
 from processor.engine.reloading import Candidate, repair_draft, state_with
 from processor.engine.reports import StepReport
 from processor.engine.requests import Requests
+from processor.engine.sent import Sent, report_of
 from processor.engine.settle import settle
 from processor.engine.takeover import TakenOver
 from processor.engine.tip import Carried, Tip
-from processor.engine.values import Commit, Refused, StoredEntry, Tidying, Undecodable
-
-
-class Sent(msgspec.Struct, frozen=True):
-    """A commit under way and what it was made from; `prepared` is None for one that no batch made."""
-
-    in_flight: InFlight
-    commit: Commit
-    draft: Draft
-    prepared: Prepared | None
-    carried: Carried
-    sent_s: float
+from processor.engine.values import Refused, StoredEntry, Tidying, Undecodable
 
 
 class Orchestrator:
@@ -54,13 +44,13 @@ class Orchestrator:
         self._conflicts = 0
         self._sent: Sent | None = None
         self._stale: tuple[Candidate, ...] = ()
-        self._told_seq, self._told_s = -1, 0.0
-        self._quiet_since_s = self._seen_s = parts.clock.monotonic_s()
+        self._house = Housekeeping(parts)
         self._head, self._revision = taken.head, taken.revision
         self._state, self._images = taken.restored.state, taken.restored.images
         self._tip = Tip(self._state, taken.positions)
         self._counter.begin(taken.snapshot)
         self._intake.rewind(taken.positions)
+        parts.loaded()
         self._show()
         if taken.upgrade is not None:
             self._dispatch(taken.upgrade, None)
@@ -82,7 +72,7 @@ class Orchestrator:
             self._keep_house()
         if not self._may_speculate():
             report = self.settle() or report
-        self._tell_positions()
+        self._house.tell_positions(self._head)
         return report
 
     @property
@@ -157,7 +147,7 @@ class Orchestrator:
         carried = Carried(
             ranges=draft.ranges,
             outcomes=draft.outcomes,
-            events=(*tip.carried.events, *prepared.events),
+            reduced=(*tip.carried.reduced, prepared.reduced),
             since_s=tip.carried.since_s if tip.carried.ranges else self._parts.clock.monotonic_s(),
         )
         self._tip = msgspec.structs.replace(tip, positions=draft.positions, carried=carried)
@@ -225,43 +215,27 @@ class Orchestrator:
         self._head, self._revision, self._state = commit.head, revision, sent.draft.after
         self._images.accept(sent.draft.encoded)
         self._tip = msgspec.structs.replace(self._tip, encoded=None)
-        self._conflicts = 0
+        conflicts, self._conflicts = self._conflicts, 0
         if commit.clear_attempts:
             self._counter.cleared()
         if commit.outbox is not None:
             self._publisher.offer(StoredEntry(commit.outbox, revision))
         now_s = self._parts.clock.monotonic_s()
-        self._quiet_since_s = self._seen_s = now_s
-        report = self._report(sent, now_s)
-        self._breaker.see((event.outcome for event in report.events), now_s)
+        self._house.committed(now_s)
+        events = sent.events()
+        self._breaker.see(events.outcomes(), now_s)
         self._show()
+        report = report_of(
+            sent,
+            events,
+            identity=self._parts.identity,
+            conflicts=conflicts,
+            resends=self._requests.resends,
+            settled_s=now_s,
+        )
         for middleware in self._parts.middleware:
             middleware(report)
         return report
-
-    def _report(self, sent: Sent, now_s: float) -> StepReport:
-        commit, prepared = sent.commit, sent.prepared
-        entry = commit.outbox
-        seconds = dict(prepared.seconds) if prepared else {}
-        seconds["commit"] = now_s - sent.sent_s
-        batch = prepared.batch if prepared else None
-        return StepReport(
-            shard=self._parts.identity.shard,
-            epoch=self._epoch,
-            seq=commit.head.seq,
-            kind=sent.draft.kind,
-            committed_ms=commit.head.committed_ms,
-            events=(*sent.carried.events, *(prepared.events if prepared else ())),
-            changes=tuple(item.change for item in sent.draft.encoded.changes),
-            announcement_types=tuple(item.type for item in entry.announcements) if entry else (),
-            high=batch.high if batch else 0,
-            overtook=batch.overtook if batch else 0,
-            guard=sent.draft.guard,
-            conflicts=self._conflicts,
-            resends=self._requests.resends,
-            digest=commit.head.digest,
-            seconds=seconds,
-        )
 
     def _refused(self, refused: Refused, sent: Sent | None) -> None:
         """Drop what was built on a state that is no longer the store's; the next step reloads."""
@@ -296,6 +270,7 @@ class Orchestrator:
         self._preparer.forget()
         self._publisher.offer_all(snapshot.outbox)
         self._intake.rewind(head.positions)
+        parts.loaded()
         if repaired and before is not None:
             self._dispatch(repair_draft(before, restored, machine=parts.machine, positions=head.positions), None)
             self.settle()
@@ -304,25 +279,17 @@ class Orchestrator:
 
     def _keep_house(self) -> None:
         """Nothing waits: look whether the shard is still ours, trim and materialise."""
-        limits, now_s = self._parts.limits, self._parts.clock.monotonic_s()
-        if (now_s - self._seen_s) * 1000 >= limits.peek_interval_ms:
+        if self._house.look_due:
             self._look()
-        if not self._stale and (now_s - self._quiet_since_s) * 1000 >= limits.tidy_after_ms:
+        if not self._stale and self._house.tidy_due:
             self._tidy()
-
-    def _tell_positions(self) -> None:
-        """Let lag tools know, now and then, how far the shard is; nothing reads it back."""
-        now_s = self._parts.clock.monotonic_s()
-        if self._head.seq != self._told_seq and (now_s - self._told_s) * 1000 >= self._parts.limits.tell_interval_ms:
-            self._told_s, self._told_seq = now_s, self._head.seq
-            self._parts.source.commit_group_offsets(self._head.positions)
 
     def _look(self) -> None:
         seen = self._parts.store.peek()
         if seen.owner_epoch != self._epoch or seen.head_revision != self._revision:
             self._refused(seen, None)
-        self._seen_s = self._parts.clock.monotonic_s()
-        self._board.put(seen_s=self._seen_s, outbox_commits=self._publisher.waiting[0])
+        self._house.looked()
+        self._board.put(seen_s=self._house.seen_s, outbox_commits=self._publisher.waiting[0])
 
     def _tidy(self) -> None:
         announced_seq = max(self._head.announced_seq, self._publisher.acknowledged_seq)
@@ -349,5 +316,5 @@ class Orchestrator:
             committed_ms=self._head.committed_ms,
             digest=self._head.digest,
             outbox_commits=self._publisher.waiting[0],
-            seen_s=self._seen_s,
+            seen_s=self._house.seen_s,
         )

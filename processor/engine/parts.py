@@ -18,8 +18,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     `start` (earliest or latest) matters at the first start only. `cluster_key`: with more than one partition, the
     only key that records may have; None: the key is not looked at. `speculate`: reduce the next batch while a
     commit is under way. `announce_in_background`: publish from a thread of its own.
-    `pressure` says why commits should pause (a store almost full), empty: they need not.
-    `log` receives (event name, fields) for people.
+    `loaded` is called when a state was loaded that will live long. `pressure` says why commits should pause (a store
+    almost full), empty: they need not. `log` receives (event name, fields) for people.
     """
 
     machine: StateMachine[Any, Any]
@@ -37,5 +37,6 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     cluster_key: bytes | None = None
     speculate: bool = False
     announce_in_background: bool = False
+    loaded: Callable[[], None] = lambda: None
     pressure: Callable[[], str] = lambda: ""
     log: Callable[..., None] = lambda _event, **_fields: None

@@ -9,7 +9,7 @@ from processor.engine.intake import Intake
 from processor.engine.parts import Parts
 from processor.engine.positions import advanced, joined, ranges_of, runs_of
 from processor.engine.reduction import Reduction, reduce_batch
-from processor.engine.reports import EventReport
+from processor.engine.reports import Reduced
 from processor.engine.tip import Tip
 from processor.engine.values import Decoded, Record, Undecodable
 
@@ -21,7 +21,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     draft: Draft
     silent: bool
-    events: tuple[EventReport, ...]
+    reduced: Reduced
     seconds: dict[str, float]
 
 
@@ -96,7 +96,7 @@ class Preparer:
             count=count,
             draft=_draft(batch, reduction, encoded, tip),
             silent=reduction.silent,
-            events=_events(batch, reduction),
+            reduced=_reduced(batch, reduction),
             seconds={
                 "poll": polled_s,
                 "decode": decoded_s,
@@ -137,17 +137,10 @@ def _draft(batch: Batch, reduction: Reduction, encoded: Encoded, tip: Tip) -> Dr
     )
 
 
-def _events(batch: Batch, reduction: Reduction) -> tuple[EventReport, ...]:
+def _reduced(batch: Batch, reduction: Reduction) -> Reduced:
     whys = {index: (item.code, item.message) for index, item in reduction.rejections}
     whys |= {index: (item.code, item.message) for index, item in reduction.dead}
-    return tuple(
-        [
-            EventReport(decoded.cause, outcome, record.timestamp_ms, *whys.get(index, ()))
-            for index, (record, decoded, outcome) in enumerate(
-                zip(batch.records, batch.decoded, reduction.outcomes, strict=False)
-            )
-        ]
-    )
+    return Reduced(batch.records, batch.decoded, reduction.outcomes, whys)
 
 
 def _dead_bytes(batch: Batch, reduction: Reduction) -> int:

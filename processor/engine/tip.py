@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from processor.engine.images import Encoded
-from processor.engine.reports import EventReport
+from processor.engine.reports import Reduced
 from processor.engine.values import OutcomeRun, Positions, Range
 
 
@@ -14,7 +14,7 @@ class Carried(msgspec.Struct, frozen=True):
 
     ranges: tuple[Range, ...] = ()
     outcomes: tuple[OutcomeRun, ...] = ()
-    events: tuple[EventReport, ...] = ()
+    reduced: tuple[Reduced, ...] = ()
     since_s: float = 0.0
 
 

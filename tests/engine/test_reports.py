@@ -1,0 +1,36 @@
+from processor.engine.reports import EventReport, Events, Reduced
+from processor.engine.values import Accepted, Cause, Outcome, Record
+
+
+def reduced(first: int, outcomes: tuple[Outcome, ...], whys: dict[int, tuple[str, str]], *, records: int) -> Reduced:
+    offsets = range(first, first + records)
+    return Reduced(
+        tuple(Record("in", 0, offset, 1000 + offset, None, b"") for offset in offsets),
+        tuple(Accepted(Cause("in", 0, offset, f"in-0-{offset}", "Happened"), None) for offset in offsets),
+        outcomes,
+        whys,
+    )
+
+
+CARRIED = reduced(0, ("unchanged",), {}, records=1)
+CUT = reduced(1, ("applied", "rejected"), {1: ("stale", "too old")}, records=4)
+
+
+def test_events_are_those_of_all_batches_in_order_with_their_reasons() -> None:
+    events = Events((CARRIED, CUT))
+
+    assert [(event.cause.offset, event.outcome, event.at_ms) for event in events] == [
+        (0, "unchanged", 1000),
+        (1, "applied", 1001),
+        (2, "rejected", 1002),
+    ]
+    assert (events[2].code, events[2].message) == ("stale", "too old")
+    assert list(events[:1]) == [EventReport(CARRIED.decoded[0].cause, "unchanged", 1000)]
+
+
+def test_events_are_counted_and_judged_without_being_made() -> None:
+    events = Events((CARRIED, CUT))
+
+    assert len(events) == 3
+    assert events.outcomes() == ("unchanged", "applied", "rejected")
+    assert not Events()
