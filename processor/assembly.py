@@ -17,6 +17,7 @@ from processor.avro.decoder import AvroEventDecoder
 from processor.clock import SystemClock
 from processor.cluster.events import InvalidEvent, parse_json_event
 from processor.cluster.machine import ClusterMachine
+from processor.collector import spare_the_state
 from processor.engine.compose import Identity
 from processor.engine.errors import Retry
 from processor.engine.health import Board
@@ -329,6 +330,7 @@ class Service:
             cluster_key=cluster.encode() if len(settings.clusters) > 1 else None,
             speculate=True,
             announce_in_background=True,
+            loaded=spare_the_state,
             pressure=self._backend.pressure,
             log=self._log,
         )
