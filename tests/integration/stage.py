@@ -14,6 +14,8 @@ from tests.integration.store_reader import StoreReader
 
 SHIPPED_TOPICS = PROJECT / "topics.yaml"
 ANSWER_TIMEOUT_S = 30.0
+WARNINGS = 4
+"""Of syslog: librdkafka tells of less in every short life."""
 
 
 @dataclass
@@ -93,7 +95,7 @@ class Stage:
         return len(dump(self.bootstrap, self.topics[role]))
 
     def _admin(self) -> Any:
-        return AdminClient({"bootstrap.servers": self.bootstrap})
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": WARNINGS})
 
     def _described(self) -> list[dict[str, Any]]:
         """Return the shipped topics under names of this test."""
