@@ -1,0 +1,48 @@
+from tests.cluster.world import World
+
+
+def test_changes_come_by_kind_then_name() -> None:
+    world = World()
+    before = world.machine.begin(world.state)
+    world.state = before
+    world.load("bee")
+    world.load("ant")
+    world.flow()
+    world.start()
+    world.responders()
+    world.connect("s2", memory=0)
+    world.declare("s1")
+    world.policy(retry_limit=3)
+    assert [change.key for change in world.machine.diff(before, world.state)] == [
+        "policy/cluster",
+        "server/s1",
+        "server/s2",
+        "responder/dataflow_engine/e0",
+        "responder/pipeline_gateway/g0",
+        "model/ant",
+        "model/bee",
+        "pipeline/flow",
+        "experiment/duel",
+        "failure/model/ant",
+        "failure/model/bee",
+    ]
+
+
+def test_what_came_and_went_within_a_batch_is_no_change() -> None:
+    world = World()
+    before = world.machine.begin(world.state)
+    world.state = before
+    world.connect()
+    world.disconnect()
+    assert world.machine.diff(before, world.state) == ()
+    assert world.state == before
+    assert world.state is not before
+
+
+def test_a_begun_state_has_the_same_contents_and_begins_only_once() -> None:
+    world = World()
+    world.connect()
+    begun = world.machine.begin(world.state)
+    assert begun == world.state
+    assert begun is not world.state
+    assert world.machine.begin(begun) is begun

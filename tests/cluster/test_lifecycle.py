@@ -1,0 +1,46 @@
+from processor.cluster import lifecycle
+from processor.cluster.entities import Deployment, Replica
+from processor.cluster.events import EVENT_TYPES
+
+
+def test_each_table_speaks_only_of_states_that_there_are() -> None:
+    states = set(lifecycle.REPLICA_STATES)
+    assert len(states) == 12
+    for rule in lifecycle.REPORTS.values():
+        assert rule.sources | rule.repeats | {rule.target} <= states
+        assert not rule.sources & rule.repeats
+    for table in (lifecycle.RETIREMENT, lifecycle.DRAIN):
+        assert table.keys() <= states
+    assert {target for pair in lifecycle.RETIREMENT.values() for target in pair} <= states
+    assert set(lifecycle.DRAIN.values()) <= states
+
+
+def test_every_report_about_a_replica_has_a_rule() -> None:
+    assert {name for name in EVENT_TYPES if name.startswith("ModelReplica")} == lifecycle.REPORTS.keys()
+
+
+def test_every_axis_state_knows_what_to_do_when_its_last_responder_leaves() -> None:
+    assert lifecycle.AXIS_JOINED.keys() | {"Terminated"} == lifecycle.AXIS_DESERTED.keys()
+    assert lifecycle.AXIS_COMBINED.keys() <= lifecycle.AXIS_DESERTED.keys()
+
+
+def test_a_tally_counts_each_entry_once() -> None:
+    counts = lifecycle.tally(
+        tuple(Replica(index, state, "", 0) for index, state in enumerate(lifecycle.REPLICA_STATES))
+    )
+    assert (counts.available, counts.loading, counts.failed, counts.leaving) == (1, 3, 2, 3)
+    assert (counts.unload_failed, counts.draining) == (1, 1)
+    assert counts.assignment == (2, 3, 4)
+
+
+def test_draining_entries_take_traffic_only_when_nothing_is_live() -> None:
+    assert lifecycle.tally((Replica(4, "Draining", "", 0), Replica(7, "UnloadRequested", "", 0))).assignment == (4,)
+    assert lifecycle.tally((Replica(4, "Draining", "", 0), Replica(7, "Loaded", "", 0))).assignment == (7,)
+
+
+def test_a_version_is_rolled_out_when_it_has_all_or_its_minimum() -> None:
+    assert lifecycle.reaches(Deployment(0, 0, 0), 0)
+    assert lifecycle.reaches(Deployment(2, 0, 0), 2)
+    assert lifecycle.reaches(Deployment(3, 1, 0), 1)
+    assert not lifecycle.reaches(Deployment(3, 1, 0), 0)
+    assert not lifecycle.reaches(Deployment(2, 0, 0), 1)
