@@ -78,22 +78,21 @@ def settle(draft: Draft) -> State:
     if draft.experiments or turned:
         for name in _touched_experiments(draft, turned):
             settle_experiment(draft, name)
-    _settle_failures(draft)
+    if draft.models:
+        _settle_failures(draft, "model", draft.models)
+    if draft.pipelines:
+        _settle_failures(draft, "pipeline", draft.pipelines)
+    if draft.experiments:
+        _settle_failures(draft, "experiment", draft.experiments)
     return draft.commit()
 
 
-def _settle_failures(draft: Draft) -> None:
-    overlays: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("model", draft.models),
-        ("pipeline", draft.pipelines),
-        ("experiment", draft.experiments),
-    )
-    for kind, overlay in overlays:
-        for name in sorted(overlay) if overlay else ():
-            entity = overlay[name]
-            settle_failure(draft, kind, name, entity)
-            if entity is None or entity.deleted or draft.tombstones.times:
-                draft.note_tombstone(f"{kind}/{name}", finished_ms(kind, entity))
+def _settle_failures(draft: Draft, kind: str, overlay: dict[str, Any]) -> None:
+    for name in sorted(overlay):
+        entity = overlay[name]
+        settle_failure(draft, kind, name, entity)
+        if entity is None or entity.deleted or draft.tombstones.times:
+            draft.note_tombstone(f"{kind}/{name}", finished_ms(kind, entity))
 
 
 def due_ms(state: State) -> int | None:

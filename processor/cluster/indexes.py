@@ -164,14 +164,31 @@ _EMPTY: Final = Map()
 
 def _weigh_both(deltas: Deltas, old: Version, new: Version) -> None:
     before, after = old.replicas, new.replicas
-    if before is after and old.server == new.server and old.spec is new.spec:
-        return
-    if old.server == new.server and old.spec is new.spec:
-        _weigh(deltas, old, [replica for replica in before if replica not in after], -1)
-        _weigh(deltas, new, [replica for replica in after if replica not in before], 1)
-    else:
+    if old.server != new.server or old.spec is not new.spec or not _same_places(before, after):
         _weigh(deltas, old, before, -1)
         _weigh(deltas, new, after, 1)
+        return
+    for one, other in zip(before, after, strict=True):
+        if one is not other:
+            _shift(deltas, new, one, other)
+
+
+def _same_places(before: tuple[Replica, ...], after: tuple[Replica, ...]) -> bool:
+    if len(before) != len(after):
+        return False
+    for one, other in zip(before, after, strict=True):  # noqa: SIM110 - a generator costs more than the loop
+        if one is not other and one.index != other.index:
+            return False
+    return True
+
+
+def _shift(deltas: Deltas, version: Version, old: Replica, new: Replica) -> None:
+    occupied = (new.state in OCCUPYING) - (old.state in OCCUPYING)
+    on_the_way = (new.state in ON_THE_WAY) - (old.state in ON_THE_WAY)
+    if occupied or on_the_way:
+        delta = deltas.setdefault((version.server, new.index), [0, 0, 0, 0])
+        delta[0] += on_the_way * required(version)
+        delta[1] += occupied
 
 
 def _weigh(deltas: Deltas, version: Version, replicas: Iterable[Replica], sign: int) -> None:
