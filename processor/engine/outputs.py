@@ -12,21 +12,23 @@ def change_records(stored: StoredEntry, identity: Identity, *, start: int = 0) -
     """Return the entry's announcements from index `start` on."""
     entry = stored.entry
     shared = _shared(stored, identity)
-    count = str(len(entry.announcements))
+    count = ("processor-count", _digits(len(entry.announcements)))
+    entry_id = f"{identity.shard}-{entry.seq}-".encode()
     records = []
     for index, item in enumerate(entry.announcements[start:], start=start):
-        headers = [
+        key, place = item.key.encode(), _digits(index)
+        headers: Headers = (
             *shared,
-            ("ce_type", item.type),
-            ("ce_subject", item.key),
-            ("ce_id", f"{identity.shard}-{entry.seq}-{index}"),
-            ("processor-index", str(index)),
-            ("processor-count", count),
-            ("processor-number", str(entry.first_number + index)),
-        ]
+            ("ce_type", item.type.encode()),
+            ("ce_subject", key),
+            ("ce_id", entry_id + place),
+            ("processor-index", place),
+            count,
+            ("processor-number", _digits(entry.first_number + index)),
+        )
         if item.traceparent is not None:
-            headers.append(("traceparent", item.traceparent))
-        records.append(OutputRecord(CHANGES, item.key.encode(), item.value, _encoded(headers)))
+            headers = (*headers, ("traceparent", item.traceparent.encode()))
+        records.append(OutputRecord(CHANGES, key, item.value, headers))
     return records
 
 
@@ -39,14 +41,14 @@ def dead_letter_records(stored: StoredEntry, *, start: int = 0) -> list[OutputRe
 
 def commit_record(stored: StoredEntry, identity: Identity) -> OutputRecord:
     """Return the entry's commit-log record."""
-    seq = str(stored.entry.seq)
-    headers = [
+    seq = _digits(stored.entry.seq)
+    headers: Headers = (
         *_shared(stored, identity),
-        ("ce_type", COMMIT_TYPE),
+        ("ce_type", COMMIT_TYPE.encode()),
         ("ce_subject", seq),
-        ("ce_id", f"{identity.shard}-{seq}"),
-    ]
-    return OutputRecord(COMMITS, seq.encode(), stored.entry.commit_record, _encoded(headers))
+        ("ce_id", _digits(identity.shard) + b"-" + seq),
+    )
+    return OutputRecord(COMMITS, seq, stored.entry.commit_record, headers)
 
 
 def rfc3339(time_ms: int) -> str:
@@ -55,19 +57,20 @@ def rfc3339(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
 
 
-def _shared(stored: StoredEntry, identity: Identity) -> list[tuple[str, str]]:
+def _shared(stored: StoredEntry, identity: Identity) -> Headers:
+    """Return what stands on every record of the entry; encoded once, however many there are."""
     entry = stored.entry
-    return [
-        ("content-type", "application/avro"),
-        ("ce_specversion", "1.0"),
-        ("ce_source", f"/processor/{identity.app}/{identity.shard}"),
-        ("ce_time", rfc3339(entry.committed_ms)),
-        ("processor-seq", str(entry.seq)),
-        ("processor-epoch", str(entry.epoch)),
-        ("processor-shard", str(identity.shard)),
-        ("processor-revision", str(stored.revision)),
-    ]
+    return (
+        ("content-type", b"application/avro"),
+        ("ce_specversion", b"1.0"),
+        ("ce_source", f"/processor/{identity.app}/{identity.shard}".encode()),
+        ("ce_time", rfc3339(entry.committed_ms).encode()),
+        ("processor-seq", _digits(entry.seq)),
+        ("processor-epoch", _digits(entry.epoch)),
+        ("processor-shard", _digits(identity.shard)),
+        ("processor-revision", _digits(stored.revision)),
+    )
 
 
-def _encoded(headers: list[tuple[str, str]]) -> Headers:
-    return tuple((name, text.encode()) for name, text in headers)
+def _digits(number: int) -> bytes:
+    return b"%d" % number
