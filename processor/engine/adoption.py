@@ -80,7 +80,7 @@ def _look(parts: Parts) -> tuple[Adoption, Snapshot, Restored]:
 def _commit(parts: Parts, adoption: Adoption, snapshot: Snapshot, restored: Restored, *, epoch: int) -> Commit:
     entities = dict(parts.machine.entities(restored.state))
     changes = restored.images.encode([_as_it_is(key, entities[key]) for key in adoption.named if key in entities])
-    adopted = tuple(EncodedChange(item.change, None, item.after) for item in changes.changes)
+    adopted = tuple(EncodedChange(item.key, item.change, None, item.after) for item in changes.changes)
     draft = Draft(
         kind="repair",
         after=restored.state,

@@ -89,9 +89,7 @@ def compose(draft: Draft, stamp: Stamp, *, identity: Identity, encoder: Encoder)
     return Commit(
         expected_revision=stamp.revision,
         head=_next_head(draft, stamp, identity),
-        images=tuple(
-            Image(item.change.key, item.after.value if item.after else None) for item in draft.encoded.changes
-        ),
+        images=tuple([Image(item.key, item.after.value if item.after else None) for item in draft.encoded.changes]),
         outbox=entry,
         clear_attempts=stamp.clear_attempts,
     )
@@ -127,30 +125,19 @@ def largest_record(commit: Commit) -> int:
 
 
 def _announcements(draft: Draft, stamp: Stamp, identity: Identity, encoder: Encoder) -> Iterator[Announcement]:
-    count, first = draft.announcements, stamp.head.announcements
-    seq = stamp.head.seq + 1
-
-    def source(index: int) -> ChangeSource:
-        return ChangeSource(
-            cluster=identity.cluster,
-            shard=identity.shard,
-            epoch=stamp.epoch,
-            seq=seq,
-            index=index,
-            count=count,
-            number=first + index,
-            previous_revision=stamp.revision,
-            reducer_version=identity.reducer_version,
-        )
-
+    count, first, seq = draft.announcements, stamp.head.announcements, stamp.head.seq + 1
+    ts_ms, make = stamp.now_ms, encoder.change
+    cluster, shard, version = identity.cluster, identity.shard, identity.reducer_version
+    epoch, revision = stamp.epoch, stamp.revision
     for index, item in enumerate(draft.encoded.changes):
-        before = item.before.value if item.before else None
-        after = item.after.value if item.after else None
-        made = encoder.change(item.change, before=before, after=after, source=source(index), ts_ms=stamp.now_ms)
+        source = ChangeSource(cluster, shard, epoch, seq, index, count, first + index, revision, version)
+        before = item.before.value if item.before is not None else None
+        after = item.after.value if item.after is not None else None
+        made = make(item.change, before=before, after=after, source=source, ts_ms=ts_ms)
         yield _traced(made, draft.traceparent)
     for index, rejection in enumerate(draft.rejections, start=len(draft.encoded.changes)):
-        made = encoder.rejection(rejection, source=source(index), ts_ms=stamp.now_ms)
-        yield _traced(made, rejection.cause.traceparent)
+        source = ChangeSource(cluster, shard, epoch, seq, index, count, first + index, revision, version)
+        yield _traced(encoder.rejection(rejection, source=source, ts_ms=ts_ms), rejection.cause.traceparent)
 
 
 def _traced(announcement: Announcement, traceparent: str | None) -> Announcement:

@@ -10,7 +10,7 @@ MODULUS = 1 << 128
 
 def entity_digest(key: str, body: bytes) -> int:
     """Return one entity's summand."""
-    return int.from_bytes(blake2b(b"%b\x00%b" % (key.encode(), body), digest_size=16).digest(), "big")
+    return int.from_bytes(blake2b(key.encode() + b"\x00" + body, digest_size=16).digest(), "big")
 
 
 def digest_bytes(digest: int) -> bytes:

@@ -19,8 +19,9 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 
 
 class EncodedChange(msgspec.Struct, frozen=True):
-    """A change with its stored values; `after` is None when the entity goes, `before` when it comes."""
+    """A change with its key and stored values; `after` is None when the entity goes, `before` when it comes."""
 
+    key: str
     change: Change
     before: Held | None
     after: Held | None
@@ -49,7 +50,7 @@ class Images:
 
     def encode(self, changes: Sequence[Change], *, on: "Encoded | None" = None) -> Encoded:
         """Encode each changed entity once. `on` is a batch encoded before and not accepted yet."""
-        ahead = {} if on is None else {item.change.key: item.after for item in on.changes}
+        ahead = {} if on is None else {item.key: item.after for item in on.changes}
         digest = self.digest if on is None else on.digest
         done, size = [], 0
         for change in changes:
@@ -62,16 +63,16 @@ class Images:
             after = None if change.after is None else self._hold(key, change.after, None)
             digest += (after.digest if after else 0) - (before.digest if before else 0)
             size += len(key) + (2 * len(after.value) if after else 0) + (len(before.value) if before else 0)
-            done.append(EncodedChange(change, before, after))
+            done.append(EncodedChange(key, change, before, after))
         return Encoded(tuple(done), digest % MODULUS, size)
 
     def accept(self, encoded: Encoded) -> None:
         """Take the changes as they now stand in the store."""
         for item in encoded.changes:
             if item.after is None:
-                self._held.pop(item.change.key, None)
+                self._held.pop(item.key, None)
             else:
-                self._held[item.change.key] = item.after
+                self._held[item.key] = item.after
         self.digest = encoded.digest
 
     def _hold(self, key: str, entity: Any, value: bytes | None) -> Held:

@@ -39,6 +39,7 @@ class _Fold:
         self.outcomes: list[Outcome] = []
         self.rejections: list[tuple[int, EventRejection]] = []
         self.dead: list[tuple[int, Undecodable]] = []
+        self._touched: tuple[int, tuple[Change, ...]] = (0, ())
 
     def run(self, events: Sequence[Decoded]) -> None:
         """Reduce these events after those before."""
@@ -69,7 +70,9 @@ class _Fold:
 
     def touched(self, count: int) -> tuple[Change, ...]:
         """Return the changes of the first `count` events."""
-        return self._machine.diff(self.base, self.states[count - 1]) if count else ()
+        if self._touched[0] != count:
+            self._touched = count, self._machine.diff(self.base, self.states[count - 1]) if count else ()
+        return self._touched[1]
 
     def cut(self, count: int) -> Reduction:
         """Return the reduction of the first `count` events."""
