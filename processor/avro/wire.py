@@ -18,8 +18,10 @@ VALUE: Final = b"\x02"
 _LONG_MIN: Final = -(1 << 63)
 _LONG_MAX: Final = (1 << 63) - 1
 _SHIFTS: Final = tuple(range(7, 7 * VARINT_BYTES_MAX, 7))
-_LAST: Final = tuple(bytes((part,)) for part in range(128))
-_CONTINUED: Final = tuple(bytes((part | 128,)) for part in range(128))
+# Two bytes of a varint at a time: numbers and times that do not come again are encoded for every change.
+_PAIRS: Final = 1 << 14
+_CONTINUED: Final = tuple([bytes((pair & 127 | 128, pair >> 7 | 128)) for pair in range(_PAIRS)])
+_LAST: Final = tuple([bytes((pair & 127 | 128, pair >> 7) if pair > 127 else (pair,)) for pair in range(_PAIRS)])
 
 
 class Malformed(ValueError):
@@ -68,9 +70,9 @@ def encode_long(number: int) -> bytes:
         raise OverflowError(f"{number} does not fit 64 bits")
     raw = (number << 1) ^ (number >> 63)
     encoded = b""
-    while raw > 127:
-        encoded += _CONTINUED[raw & 127]
-        raw >>= 7
+    while raw >= _PAIRS:
+        encoded += _CONTINUED[raw & (_PAIRS - 1)]
+        raw >>= 14
     return encoded + _LAST[raw]
 
 
