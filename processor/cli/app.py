@@ -7,10 +7,40 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from processor.cli import commits, config, dead_letters, dev, events, schemas, service, simulate, submit, topics
+from processor.cli import (
+    commits,
+    config,
+    dead_letters,
+    dev,
+    doctor,
+    events,
+    schemas,
+    service,
+    shards,
+    simulate,
+    state,
+    status,
+    submit,
+    topics,
+)
 from processor.cli.exits import Exit, guarded
 
-MODULES: tuple[Any, ...] = (service, dev, submit, simulate, events, commits, dead_letters, topics, schemas, config)
+MODULES: tuple[Any, ...] = (
+    service,
+    dev,
+    submit,
+    simulate,
+    state,
+    events,
+    commits,
+    dead_letters,
+    shards,
+    status,
+    doctor,
+    topics,
+    schemas,
+    config,
+)
 
 
 def build() -> App:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from processor.avro.catalogue import Catalogue
     from processor.clients import RecordDecoder
     from processor.engine.values import Role
+    from processor.etcd.client import EtcdClient
     from processor.kafka.connection import KafkaConnection
     from processor.kafka.reader import RecordReader
 
@@ -77,3 +78,16 @@ class Reach:
 
         with RecordReader(self.connection, topic, partitions) as reader:
             yield reader
+
+    @contextmanager
+    def store(self) -> "Iterator[EtcdClient]":
+        """Open a client of etcd; when it is away, say how to ask a processor instead."""
+        from processor.engine.errors import StoreUnavailable
+        from processor.inspection import store_client
+
+        try:
+            with store_client(self.settings) as client:
+                yield client
+        except StoreUnavailable as error:
+            hint = "an embedded processor has no etcd: ask it with --server URL (dev and run take --http)"
+            raise StoreUnavailable(f"{error}; {hint}") from error

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from processor.engine.health import Health
 from processor.engine.reports import StepReport
 
-disable_created_metrics()  # a second series for each, which nobody reads
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
 
 UNKNOWN_TYPE = "unknown"
 

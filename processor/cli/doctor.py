@@ -1,0 +1,35 @@
+"""`doctor`: whether what the processor stands on is as it should be."""
+
+from cyclopts import App
+
+from processor.cli.exits import Exit
+from processor.cli.options import ConfigFile, Output
+from processor.cli.output import emit_rows, note
+from processor.cli.reach import Reach
+
+
+def register(app: App) -> None:
+    """Add this group's commands."""
+    app.command(doctor)
+
+
+def doctor(*, config: ConfigFile = None, output: Output = "table") -> int:
+    """Check schemas, brokers, topics, store, limits, space and positions. Exit 1 when something failed."""
+    import msgspec
+
+    from processor.checkup import check_up
+    from processor.cli.topics import specs_of
+    from processor.topics import load_topics
+
+    reach = Reach(config)
+    checks = list(check_up(reach.settings, load_topics(reach.settings.topics_file), specs_of(reach.settings)))
+    emit_rows(
+        [msgspec.to_builtins(check) for check in checks], output, columns=("check", "verdict", "detail"), name="check"
+    )
+    verdicts = [check.verdict for check in checks]
+    if "unreachable" in verdicts:
+        return Exit.UNREACHABLE
+    failed = verdicts.count("failed")
+    if failed:
+        note(f"{failed} of {len(checks)} checks failed")
+    return Exit.DIFFERS if failed else Exit.OK

@@ -1,0 +1,102 @@
+"""`state get`: the state now, from the store or from a running processor."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from processor.cli.exits import CommandError, Exit, usage
+from processor.cli.options import ClusterName, ConfigFile, Output
+from processor.cli.output import emit_document, emit_rows
+from processor.cli.reach import Reach
+from processor.cli.remote import Server, ask
+from processor.kinds import SECTIONS, WORDS, entities_of
+
+COLUMNS = {
+    "server": ("name", "replicas", "draining", "expected_replicas", "requested_replicas", "declared", "shared"),
+    "model": ("name", "status", "version", "server", "available", "wanted", "generation", "deleted", "reason"),
+    "pipeline": ("name", "status", "version", "models_ready", "generation", "deleted", "reason"),
+    "experiment": ("name", "status", "kind", "active", "generation", "deleted", "reason"),
+    "responder": ("name", "role", "responder"),
+    "failure": ("name", "code", "attempts", "message"),
+    "policy": ("name", "retry_limit", "retry_interval_ms", "model_autoscaling", "server_autoscaling", "pack_servers"),
+}
+
+
+def register(app: App) -> None:
+    """Add this group's commands."""
+    group = App(name="state", help="The cluster's state.", result_action="return_value")
+    group.command(get)
+    app.command(group)
+
+
+def get(
+    kind: Annotated[str | None, Parameter(name="KIND", help="policy, server, model, ..., singular or plural.")] = None,
+    name: Annotated[str | None, Parameter(name="NAME", help="One entity.")] = None,
+    *,
+    server: Server = None,
+    cluster: ClusterName = None,
+    config: ConfigFile = None,
+    output: Output = "table",
+) -> None:
+    """Print the state now: all of it, one kind, or one entity."""
+    if kind is not None and kind not in WORDS:
+        raise usage(f"there is no kind {kind!r}: {', '.join(SECTIONS)}")
+    reach = Reach(config, server=server)
+    document = _document(reach, reach.partition_of(cluster))
+    if kind is None:
+        _print_all(document, output)
+        return
+    entities = entities_of(document, WORDS[kind])
+    if name is None:
+        _print_kind(WORDS[kind], entities, output)
+        return
+    if name not in entities:
+        raise CommandError(f"there is no {WORDS[kind]} {name!r}", Exit.DIFFERS)
+    emit_document(entities[name], output)
+
+
+def summary(kind: str, name: str, entity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a list shows of an entity."""
+    latest = entity["versions"][-1] if entity.get("versions") else {}
+    row = {"status": "", **entity, **latest, "name": name}
+    if kind == "server":
+        replicas = entity["replicas"]
+        row["replicas"] = len(replicas)
+        row["draining"] = sum(replica["draining"] for replica in replicas.values())
+    if kind == "model" and latest:
+        row["available"] = latest["available_replicas"]
+        row["wanted"] = latest["deployment"]["replicas"]
+    if kind == "failure":
+        row["status"] = entity["code"]
+    return row
+
+
+def _document(reach: Reach, shard: int) -> Mapping[str, Any]:
+    if reach.settings.server is not None:
+        document: Mapping[str, Any] = ask(reach.settings.server, f"state?shard={shard}")["state"]
+        return document
+    from processor.inspection import state_document
+
+    with reach.store() as client:
+        return state_document(client, reach.settings, shard)
+
+
+def _print_all(document: Mapping[str, Any], output: Output) -> None:
+    if output in {"json", "yaml"}:
+        emit_document(document, output)
+        return
+    rows = [
+        {**summary(kind, name, entity), "kind": kind, "key": f"{kind}/{name}"}
+        for kind in SECTIONS
+        for name, entity in sorted(entities_of(document, kind).items())
+    ]
+    emit_rows(rows, output, columns=("kind", "name", "status"), name="key")
+
+
+def _print_kind(kind: str, entities: Mapping[str, Any], output: Output) -> None:
+    if output in {"json", "yaml"}:
+        emit_document(dict(entities), output)
+        return
+    rows = [summary(kind, name, entity) for name, entity in sorted(entities.items())]
+    emit_rows(rows, output, columns=COLUMNS[kind], name="name")

@@ -1,0 +1,61 @@
+"""`status`: are the shards well? Exit 0 when all of them are, 1 when not."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cyclopts import App
+
+from processor.cli.exits import Exit
+from processor.cli.options import ConfigFile, Output
+from processor.cli.output import emit_rows
+from processor.cli.reach import Reach
+from processor.cli.remote import Server, ask
+from processor.cli.shards import row_of
+
+OUTSIDE = ("shard", "cluster", "status", "owner", "epoch", "seq", "committed_s_ago", "high_lag", "normal_lag", "outbox")
+INSIDE = ("shard", "cluster", "status", "phase", "epoch", "seq", "committed_s_ago", "outbox", "reason")
+
+
+def register(app: App) -> None:
+    """Add this group's commands."""
+    app.command(status)
+
+
+def status(*, server: Server = None, config: ConfigFile = None, output: Output = "table") -> int:
+    """Print every shard with its owner, lag and outbox: as a processor says, or as the servers show."""
+    reach = Reach(config, server=server)
+    if reach.settings.server is not None:
+        rows = [_dated(shard) for shard in ask(reach.settings.server, "status")["shards"]]
+        return _told(rows, output, INSIDE)
+    return _told(_from_outside(reach), output, OUTSIDE)
+
+
+def _from_outside(reach: Reach) -> list[dict[str, Any]]:
+    from processor.inspection import input_facts, lag, shard_views, status_of
+
+    now_ms = time.time_ns() // 1_000_000
+    rows = []
+    with reach.store() as client:
+        views = shard_views(client, reach.settings)
+    for view in views:
+        waiting = lag(view.head, input_facts(reach.settings, reach.topics, view.shard))
+        rows.append(
+            {
+                **row_of(view),
+                "status": status_of(view, sum(waiting.values()), now_ms),
+                "high_lag": waiting[reach.topics["high"]],
+                "normal_lag": waiting[reach.topics["normal"]],
+            }
+        )
+    return rows
+
+
+def _dated(shard: Mapping[str, Any]) -> dict[str, Any]:
+    committed_ms = shard["last_commit_ms"]
+    return {**shard, "committed_s_ago": None if committed_ms is None else round(time.time() - committed_ms / 1000, 1)}
+
+
+def _told(rows: Sequence[Mapping[str, Any]], output: Output, columns: Sequence[str]) -> int:
+    emit_rows(rows, output, columns=columns, name="shard")
+    return Exit.OK if rows and all(row["status"] == "healthy" for row in rows) else Exit.DIFFERS

@@ -1,0 +1,108 @@
+"""Looking at shards from outside: their heads, owners, positions and state, without owning any."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from processor.assembly import TopicNames, cluster_domain, etcd_client, kafka_connection, shard_topics
+from processor.avro.catalogue import Catalogue
+from processor.cluster.document import to_document
+from processor.engine.errors import ShardRefused
+from processor.engine.recovery import check_versions, restore
+from processor.engine.values import Head, TopicFacts
+from processor.etcd import requests
+from processor.etcd.client import EtcdClient
+from processor.etcd.layout import Owner, ShardKeys, decode_head
+from processor.etcd.store import EtcdStore
+from processor.kafka.source import KafkaSource
+from processor.settings import Settings
+
+FACTS_TIMEOUT_S = 10.0
+BEHIND_AFTER_MS = 10_000
+"""A shard with waiting records that committed nothing for so long is behind."""
+
+
+class ShardView(msgspec.Struct, frozen=True):
+    """One shard as the store has it at one revision; no head: it never ran; no owner: nobody runs it."""
+
+    shard: int
+    cluster: str
+    head: Head | None
+    owner: Owner | None
+    epoch: int
+
+    @property
+    def outbox(self) -> int:
+        """Return how many commits are not known to be published; trimming lags behind, so this is at most that many."""
+        return self.head.seq - self.head.announced_seq if self.head else 0
+
+
+@contextmanager
+def store_client(settings: Settings) -> Iterator[EtcdClient]:
+    """Open a client of etcd. Raises InvalidRequest."""
+    client = etcd_client(settings)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def shard_views(client: EtcdClient, settings: Settings) -> list[ShardView]:
+    """Return every shard of the settings. Raises StoreUnavailable, ShardRefused (newer layout)."""
+    return [_view(client, settings, shard) for shard in range(len(settings.clusters))]
+
+
+def state_document(client: EtcdClient, settings: Settings, shard: int) -> Mapping[str, Any]:
+    """Return a shard's state now. Raises StoreUnavailable, ShardRefused (never ran, newer build, foreign edit)."""
+    domain = cluster_domain(settings, Catalogue.load(settings.schemas_dir))
+    snapshot = EtcdStore(client, ShardKeys(settings.etcd.prefix, settings.app, shard)).load()
+    if snapshot.head is None:
+        raise ShardRefused(f"shard {shard} has no state yet: no processor has run it")
+    check_versions(snapshot.head, reducer_version=domain.machine.version)
+    restored = restore(snapshot, machine=domain.machine, encoder=domain.encoder)
+    return to_document(restored.state)
+
+
+def input_facts(settings: Settings, topics: TopicNames, shard: int) -> TopicFacts:
+    """Return topic ids and watermarks of a shard's inputs. Raises SourceUnavailable."""
+    shard_part = shard_topics(topics, inputs=(shard,), output=shard)
+    source = KafkaSource(
+        kafka_connection(settings), shard_part, f"{settings.app}-tools", facts_timeout_s=FACTS_TIMEOUT_S
+    )
+    try:
+        return source.facts()
+    finally:
+        source.close()
+
+
+def lag(head: Head | None, facts: TopicFacts) -> dict[str, int]:
+    """Return topic → records that wait (control records included); from the first record where there is no head."""
+    positions = head.positions if head else {}
+    waiting: dict[str, int] = {}
+    for (topic, partition), extent in facts.inputs.items():
+        position = positions.get(topic, {}).get(partition, extent.low)
+        waiting[topic] = waiting.get(topic, 0) + max(0, extent.high - position)
+    return waiting
+
+
+def status_of(view: ShardView, waiting: int, now_ms: int) -> str:
+    """Judge a shard from outside: `down` without owner, `degraded` when records wait and nothing is committed."""
+    if view.owner is None:
+        return "down"
+    committed_ms = view.head.committed_ms if view.head else 0
+    return "degraded" if waiting and now_ms - committed_ms > BEHIND_AFTER_MS else "healthy"
+
+
+def _view(client: EtcdClient, settings: Settings, shard: int) -> ShardView:
+    keys = ShardKeys(settings.etcd.prefix, settings.app, shard)
+    answer = client.read(requests.transaction((), (requests.get(keys.head), requests.get(keys.owner))))
+    heads, owners = (list(response.response_range.kvs) for response in answer.responses)
+    return ShardView(
+        shard=shard,
+        cluster=settings.clusters[shard],
+        head=decode_head(heads[0].value) if heads else None,
+        owner=msgspec.json.decode(owners[0].value, type=Owner) if owners else None,
+        epoch=owners[0].create_revision if owners else 0,
+    )
