@@ -11,7 +11,7 @@ A commit that changes more entities than a transaction has operations leaves the
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain
 
 import msgspec
 
@@ -161,8 +161,3 @@ def _is_written(image: Image, revision: int, stands: tuple[bytes, int] | None) -
     if stands is None:
         return image.value is None
     return stands[1] >= revision
-
-
-def first(images: Iterator[Image], count: int) -> tuple[Image, ...]:
-    """Return the first `count` images."""
-    return tuple(islice(images, count))

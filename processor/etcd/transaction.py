@@ -116,7 +116,8 @@ def _plan_whole(commit: Commit, ground: Ground) -> Plan:
         draft.delete(ground.keys.attempts)
     if ground.leftovers:
         draft.sweep(commit.head.seq, entry_parts=0, delta_parts=0)
-    direct, surplus = _divide(commit.images, ground, _direct_room(draft.room, ground))
+    # Still to come: the delta, the deletion of deltas, head.
+    direct, surplus = _divide(commit.images, ground, _direct_room(draft.room(beside=3), ground))
     draft.write(direct)
     delta = None
     if surplus:
@@ -182,11 +183,9 @@ class _Draft:
         self._operations: list[Any] = []
         self._size_bytes = _GUARD_BYTES + len(encode_head(head))
 
-    @property
-    def room(self) -> int:
-        """How many operations are left when head, delta and the deletion of deltas have theirs."""
-        unspent = 3
-        return max(0, self._ground.limits.operations_max - len(self._operations) - unspent)
+    def room(self, *, beside: int) -> int:
+        """Return how many operations are left for entities when so many others are still to come."""
+        return max(0, self._ground.limits.operations_max - len(self._operations) - beside)
 
     def put(self, key: bytes, value: bytes) -> None:
         self._operations.append(requests.put(key, value))
@@ -239,9 +238,12 @@ class _Draft:
         return Plan((request,), head, effect, sweeps)
 
     def _follow(self, own: frozenset[str]) -> tuple[Image, ...]:
-        """Write the oldest of the backlog; of what is large, one at least, so that the backlog shrinks."""
+        """Write the oldest of the backlog; of what is large, one at least, so that the backlog shrinks.
+
+        Still to come are the deletion of deltas and head.
+        """
         followed: list[Image] = []
-        room = self.room
+        room = self.room(beside=2)
         hard_bytes_max = self._ground.limits.request_bytes_max - _GUARD_BYTES
         for image in self._ground.backlog.oldest(without=own):
             grown_bytes = self._size_bytes + _size_of(image, self._ground.keys)
