@@ -50,7 +50,13 @@ class StoreReader:
 
     def is_quiet(self) -> bool:
         """Tell whether nothing waits: neither outbox nor deltas."""
-        return all(self._count(folder) == 0 for folder in (b"outbox/", b"delta/"))
+        return all(self.count(folder) == 0 for folder in ("outbox/", "delta/"))
+
+    def count(self, folder: str, *, revision: int = 0) -> int:
+        """Return how many keys a folder has, or had at a past revision."""
+        start = self._root + folder.encode()
+        request = rpc.RangeRequest(key=start, range_end=_end(start), count_only=True, revision=revision)
+        return int(self._kv.Range(request).count)
 
     def owner_epoch(self) -> int:
         """Return the create revision of the owner key, 0 when nobody owns the shard."""
@@ -87,10 +93,6 @@ class StoreReader:
     def close(self) -> None:
         """Close the channel."""
         self._channel.close()
-
-    def _count(self, folder: bytes) -> int:
-        start = self._root + folder
-        return int(self._kv.Range(rpc.RangeRequest(key=start, range_end=_end(start), count_only=True)).count)
 
     def _operation(self, name: str, value: bytes | None) -> Any:
         key = self._root + name.encode()

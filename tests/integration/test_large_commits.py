@@ -21,6 +21,8 @@ def test_the_loss_of_a_replica_with_a_thousand_models_is_one_commit(play: Play, 
     largest = max(artefacts.commits, key=lambda commit: int(commit.value["announcements"])).value
     assert [part["topic"] for part in largest["ranges"]] == [play.stage.topics["high"]]
     assert largest["changed"] == MODELS + 1
+    announced = next(one for one in artefacts.changes if one.seq == largest["seq"])
+    assert play.store.count("delta/", revision=int(announced.headers["processor-revision"])) > 0
     assert sum(key.startswith("model/") for key in artefacts.store.entities) == MODELS
 
 
