@@ -9,13 +9,14 @@ from msgspec.structs import replace
 from processor.cluster import events
 from processor.cluster.agenda import earliest
 from processor.cluster.draft import Draft, find_index
+from processor.cluster.entities import Model
 from processor.cluster.experiment_settlement import settle_experiment
 from processor.cluster.failures import settle_failure
 from processor.cluster.indexes import finished_ms
 from processor.cluster.lifecycle import LOAD_FAILED
 from processor.cluster.model_settlement import settle_model
 from processor.cluster.pipeline_settlement import settle_pipeline
-from processor.cluster.placement import place, place_if_better
+from processor.cluster.placement import Wish, place, place_if_better, wish_of
 from processor.cluster.reducers import clock, experiments, models, pipelines, policy, reports, responders, servers
 from processor.cluster.rejection import Rejected
 from processor.cluster.scaling import ask_for_fewer
@@ -104,20 +105,33 @@ def due_ms(state: State) -> int | None:
 
 def _retry(draft: Draft) -> None:
     draft.sync()
+    hopeless: set[Wish] = set()
     for _, name in sorted([(_waiting_since(draft, name), name) for name in draft.waiting]):
         model = draft.model(name)
         if model is None:
             continue
-        latest = model.versions[-1]
-        failed = [replica for replica in latest.replicas if replica.state == LOAD_FAILED]
-        if not failed:
-            place_if_better(draft, model, latest)
-        elif draft.replica_connected and _attempts(draft, name) < draft.policy.retry_limit:
-            rest = tuple([replica for replica in latest.replicas if replica.state != LOAD_FAILED])
-            if place_if_better(draft, model, replace(latest, replicas=rest)):
-                _count_attempt(draft, name)
-        elif latest.placement_failure is not None:
-            place_if_better(draft, model, latest)
+        wish = wish_of(model.versions[-1])
+        if wish is not None and wish in hopeless:
+            continue
+        better = _retry_one(draft, model)
+        if wish is None:
+            if better:
+                hopeless.clear()
+        elif not better:
+            hopeless.add(wish)
+
+
+def _retry_one(draft: Draft, model: Model) -> bool:
+    latest = model.versions[-1]
+    if not any(replica.state == LOAD_FAILED for replica in latest.replicas):
+        return place_if_better(draft, model, latest)
+    if draft.replica_connected and _attempts(draft, model.name) < draft.policy.retry_limit:
+        rest = tuple([replica for replica in latest.replicas if replica.state != LOAD_FAILED])
+        better = place_if_better(draft, model, replace(latest, replicas=rest))
+        if better:
+            _count_attempt(draft, model.name)
+        return better
+    return latest.placement_failure is not None and place_if_better(draft, model, latest)
 
 
 def _waiting_since(draft: Draft, name: str) -> int:

@@ -26,6 +26,9 @@ NO_MATCHING_SERVER: Final = "no_matching_server"
 INSUFFICIENT_REPLICAS: Final = "insufficient_replicas"
 _NONE: Final[dict[int, str]] = {}
 
+Wish = tuple[str, tuple[str, ...], int, int, int]
+"""Pinned server, requirements, bytes, replicas and at least how many."""
+
 
 class Choice(Struct, frozen=True, gc=False):
     """A server and its replicas for a version; `whole` if there are as many as the version wants."""
@@ -78,6 +81,14 @@ def choose(draft: Draft, version: Version) -> Choice | None:
         if least and len(suitable) >= least and len(suitable) > len(best):
             best, best_server = suitable, server.name
     return Choice(best_server, frozenset(best), whole=False) if best else None
+
+
+def wish_of(version: Version) -> Wish | None:
+    """Return what a version that is nowhere asks for; two that ask for the same have the same choice. Else None."""
+    if version.server or version.replicas:
+        return None
+    spec, deployment = version.spec, version.deployment
+    return spec.server, spec.requirements, required(version), deployment.replicas, deployment.min_replicas
 
 
 def objection(server: Server, version: Version) -> str:
@@ -133,23 +144,28 @@ def _suitable(draft: Draft, server: Server, version: Version) -> tuple[int, ...]
     own = {replica.index: replica.state for replica in version.replicas} if version.server == server.name else _NONE
     usage = draft.usage.get(server.name, NOTHING)
     needed, requirements = required(version), version.spec.requirements
-    found, most_free = [], 0
+    found = []
     for replica in server.replicas:
         if replica.draining:
             continue
         load = usage.get(replica.index)
-        free = replica.available_memory - load.reserved if load is not None else replica.available_memory
-        free = max(free, 0)
-        most_free = max(most_free, free)
+        free = max(replica.available_memory - load.reserved, 0) if load is not None else replica.available_memory
         state = own.get(replica.index)
         if state in HELD:
             found.append((0 if state == AVAILABLE else 1, -free, replica.index))
         elif state == UNROUTE_REQUESTED or (needed <= free and _can(replica.capabilities, requirements)):
             found.append((2, -free, replica.index))
-    if most_free < needed:
-        draft.learn_room(server.name, most_free)
+    if not found:
+        _learn_room(draft, server)
     found.sort()
     return tuple([index for _, _, index in found])
+
+
+def _learn_room(draft: Draft, server: Server) -> None:
+    usage = draft.usage.get(server.name, NOTHING)
+    reserved = {index: load.reserved for index, load in usage.items()}
+    free = [replica.available_memory - reserved.get(replica.index, 0) for replica in server.replicas]
+    draft.learn_room(server.name, max(free))
 
 
 def _can(capabilities: tuple[str, ...], requirements: tuple[str, ...]) -> bool:
