@@ -1,5 +1,6 @@
 """`topics plan|apply|check`: topics.yaml against the brokers."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 Patch = Annotated[Path | None, Parameter(name="--patch", help="File that changes the `spec` of topics by name.")]
 
+SHOWN_TIMEOUT_S = 10.0
+SHOWN_INTERVAL_S = 0.1
 AS_THEY_SHALL_BE = "all topics are as they shall be"
 
 
@@ -36,8 +39,10 @@ def plan(*, patch: Patch = None, config: ConfigFile = None, output: Output = "ta
 def apply(*, patch: Patch = None, config: ConfigFile = None, output: Output = "table") -> int:
     """Create topics, add partitions and set what differs; run again, it finds nothing to do."""
     settings = settings_of(config).settings
-    admin = _admin(settings)
-    results = admin.apply(admin.plan(specs_of(settings, patch)))
+    admin, specs = _admin(settings), specs_of(settings, patch)
+    results = admin.apply(admin.plan(specs))
+    if results and not any(result.failure for result in results):
+        _await_all(admin, specs)
     rows = [{**_row(result.action), "failure": result.failure} for result in results]
     if rows or output != "table":
         emit_rows(rows, output, columns=("topic", "action", "failure"), name="topic")
@@ -71,6 +76,13 @@ def _admin(settings: "Settings") -> "TopicsAdmin":
     from processor.kafka.admin import TopicsAdmin
 
     return TopicsAdmin(kafka_connection(settings))
+
+
+def _await_all(admin: "TopicsAdmin", specs: "list[TopicSpec]") -> None:
+    """Wait until the brokers show what they were told: they answer before every one of them has heard."""
+    deadline_s = time.monotonic() + SHOWN_TIMEOUT_S
+    while admin.plan(specs) and time.monotonic() < deadline_s:
+        time.sleep(SHOWN_INTERVAL_S)
 
 
 def _print(actions: "list[Action]", output: Output) -> None:
