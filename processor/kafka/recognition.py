@@ -9,7 +9,7 @@ from processor.kafka.connection import KafkaConnection, cause_of, client
 from processor.kafka.embedded import TUNED
 
 EMBEDDED_CLUSTER_ID = "mockCluster"
-TIMEOUT_S = 10.0
+TIMEOUT_S = 5.0
 
 
 def recognised(connection: KafkaConnection, *, timeout_s: float = TIMEOUT_S) -> KafkaConnection:

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from processor.cli.exits import Exit
+from tests.cli.conftest import Cli
+
+EVENT = '{"type": "ModelUnloadRequested", "data": {"model": "iris"}}'
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ["submit"],
+        ["submit", "ModelUnloadRequested"],
+        ["submit", "--data", "{}"],
+        ["submit", "ModelUnloadRequested", "--data", "{}", "--file", "x.jsonl"],
+        ["submit", "--file", "nowhere.jsonl"],
+    ],
+)
+def test_it_takes_one_event_or_a_file(tokens: list[str], cli: Cli) -> None:
+    assert cli(*tokens).code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        "[]",
+        '{"data": {}}',
+        '{"type": "ModelUnloadRequested", "data": []}',
+        '{"type": "ModelUnloadRequested", "data": {"model": "iris"}, "colour": "red"}',
+        '{"type": "ModelUnloadRequested", "data": {"model": "iris"}, "at_ms": 0}',
+        '{"type": "ModelUnloadRequested", "data": {"model": "iris"}, "at_ms": 1.5}',
+        '{"type": "Nonsense", "data": {}}',
+        '{"type": "ModelUnloadRequested", "data": {"model": "Not A Name"}}',
+    ],
+)
+def test_a_wrong_line_is_named_before_anything_is_sent(line: str, cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(f"{EVENT}\n\n{line}\n")
+    told = cli("submit", "--file", str(path))
+    assert (told.code, told.out) == (Exit.INVALID_DATA, "")
+    assert told.err.startswith(f"error: {path}:3: ")
+
+
+def test_data_that_is_no_json_is_invalid(cli: Cli) -> None:
+    assert cli("submit", "ModelUnloadRequested", "--data", "{").code == Exit.INVALID_DATA
+
+
+def test_brokers_that_are_away_are_exit_three(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROCESSOR_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    told = cli("submit", "ModelUnloadRequested", "--data", '{"model": "iris"}')
+    assert (told.code, "127.0.0.1:1 does not answer" in told.err) == (Exit.UNREACHABLE, True)

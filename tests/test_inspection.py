@@ -1,0 +1,51 @@
+import pytest
+
+from processor.engine.values import Head, PartitionFacts, TopicFacts
+from processor.etcd.layout import Owner
+from processor.inspection import ShardView, lag, status_of
+
+FACTS = TopicFacts(topic_ids={}, inputs={("high", 0): PartitionFacts(2, 10), ("normal", 0): PartitionFacts(0, 5)})
+OWNER = Owner("here", "host", 1, 0)
+
+
+def _head(committed_ms: int = 0) -> Head:
+    return Head(
+        seq=9,
+        epoch=1,
+        commit_id="x",
+        committed_ms=committed_ms,
+        positions={"high": {0: 7}, "normal": {0: 5}},
+        topics={},
+        digest="",
+        reducer_version=1,
+        announced_seq=7,
+    )
+
+
+def test_lag_is_what_waits_behind_the_positions() -> None:
+    assert lag(_head(), FACTS) == {"high": 3, "normal": 0}
+
+
+def test_without_a_head_everything_waits() -> None:
+    assert lag(None, FACTS) == {"high": 8, "normal": 5}
+
+
+@pytest.mark.parametrize(
+    ("owner", "waiting", "silent_ms", "status"),
+    [
+        (None, 0, 0, "down"),
+        (OWNER, 0, 10**9, "healthy"),
+        (OWNER, 5, 1000, "healthy"),
+        (OWNER, 5, 11_000, "degraded"),
+    ],
+)
+def test_a_shard_is_judged_by_its_owner_and_its_progress(
+    owner: Owner | None, waiting: int, silent_ms: int, status: str
+) -> None:
+    view = ShardView(0, "cluster", _head(committed_ms=1000), owner, 3)
+    assert status_of(view, waiting, 1000 + silent_ms) == status
+
+
+def test_the_outbox_is_what_is_not_known_to_be_published() -> None:
+    assert ShardView(0, "cluster", _head(), OWNER, 3).outbox == 2
+    assert ShardView(0, "cluster", None, None, 0).outbox == 0
