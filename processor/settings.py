@@ -280,6 +280,13 @@ class Settings(BaseSettings):
         return server
 
     @model_validator(mode="after")
+    def _no_registry_yet(self) -> Self:
+        # a value that is silently ignored would let its owner believe in a framing that is not written
+        if self.schema_registry.url is not None:
+            raise ValueError("PROCESSOR_SCHEMA_REGISTRY__URL: this release does not use a registry yet")
+        return self
+
+    @model_validator(mode="after")
     def _failpoints_are_for_tests(self) -> Self:
         if self.failpoints and not self.testing:
             raise ValueError("PROCESSOR_FAILPOINTS is for tests only: it needs PROCESSOR_TESTING=1")

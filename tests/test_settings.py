@@ -110,6 +110,7 @@ def test_kafka_properties_hold_secrets_in_clear_and_extra_wins() -> None:
         ({"PROCESSOR_KAFKA__EXTRA": "{"}, "this is no JSON object"),
         ({"PROCESSOR_SERVER": "localhost"}, "http://127.0.0.1:8080"),
         ({"PROCESSOR_FAILPOINTS": "after_commit->kill"}, "it needs PROCESSOR_TESTING=1"),
+        ({"PROCESSOR_SCHEMA_REGISTRY__URL": "http://127.0.0.1:8081"}, "does not use a registry yet"),
         ({"PROCESSOR_ETCD__PASSWORD_FILE": "/nowhere"}, "cannot read /nowhere"),
         ({"PROCESSOR_ETCD__PASSWORD": "a", "PROCESSOR_ETCD__PASSWORD_FILE": "/nowhere"}, "both set"),
         ({"PROCESSOR_CONFIG_FILE": "/nowhere"}, "cannot read the configuration file /nowhere"),

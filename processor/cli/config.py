@@ -12,6 +12,8 @@ def register(app: App) -> None:
     """Add this group's commands."""
     group = App(name="config", help="Settings.", result_action="return_value")
     group.command(show)
+    group.command(schema)
+    group.command(reference)
     app.command(group)
     app.command(version)
 
@@ -24,6 +26,22 @@ def show(*, config: ConfigFile = None, output: Output = "table") -> None:
 
     rows = [msgspec.to_builtins(row) for row in shown(settings_of(config))]
     emit_rows(rows, output, columns=("variable", "value", "origin"), name="variable")
+
+
+def schema() -> None:
+    """Print the JSON schema of the configuration file."""
+    from processor.settings import Settings
+
+    emit_document(Settings.model_json_schema(), "json")
+
+
+def reference() -> None:
+    """Print every setting with variable, default and help as Markdown; docs/configuration.md is this."""
+    import sys
+
+    from processor.reference import configuration_markdown
+
+    sys.stdout.write(configuration_markdown())
 
 
 def version(*, output: Output = "table") -> None:

@@ -74,8 +74,9 @@ def specs_of(settings: "Settings", patch: Path | None = None) -> "list[TopicSpec
 def _admin(settings: "Settings") -> "TopicsAdmin":
     from processor.assembly import kafka_connection
     from processor.kafka.admin import TopicsAdmin
+    from processor.kafka.recognition import recognised
 
-    return TopicsAdmin(kafka_connection(settings))
+    return TopicsAdmin(recognised(kafka_connection(settings)))
 
 
 def _await_all(admin: "TopicsAdmin", specs: "list[TopicSpec]") -> None:

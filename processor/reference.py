@@ -1,0 +1,73 @@
+"""Reference pages made from the code, so that they cannot say anything else."""
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from processor.configuration import Option, options
+from processor.settings import Settings
+
+HEADING = """\
+# Configuration
+
+<!-- made by `processor config reference`; a test keeps it so -->
+
+A value comes from the first of these that has it:
+
+1. a flag of the command,
+2. the environment variable below; those marked *or file* may be replaced by the same name with `_FILE` at its end,
+   which names a file that holds the value,
+3. the TOML file that `--config` or `PROCESSOR_CONFIG_FILE` names: `PROCESSOR_BATCH__EVENTS_MAX` is `events_max` in the
+   table `[batch]`,
+4. the default.
+
+Lists are comma-separated, objects are JSON. A variable that begins with `PROCESSOR_` and is none of these is an error
+(those that begin with `PROCESSOR_TEST` belong to the tests). `processor config show` prints the effective values and
+where each came from; secrets are masked.
+"""
+
+
+def configuration_markdown() -> str:
+    """Return the page with every setting."""
+    return "\n".join([HEADING, *_sections()])
+
+
+def _sections() -> Iterator[str]:
+    for group, listed in groupby(options(), key=lambda option: option.path[:-1]):
+        yield _title(group)
+        yield "| variable | default | meaning |"
+        yield "|---|---|---|"
+        yield from (_row(option) for option in listed)
+        yield ""
+
+
+def _title(group: tuple[str, ...]) -> str:
+    if not group:
+        return "## General\n"
+    model: Any = Settings.model_fields[group[0]].annotation
+    doc = model.__doc__ if issubclass(model, BaseModel) else ""
+    return f"## {group[0].replace('_', ' ').capitalize()}\n\n{doc}\n"
+
+
+def _row(option: Option) -> str:
+    file = " *or file*" if option.file_variable else ""
+    return f"| `{option.variable}`{file} | {_default(option)} | {option.help} |"
+
+
+def _default(option: Option) -> str:
+    default = option.field.default
+    if default is PydanticUndefined:
+        return "`{}`" if option.path == ("kafka", "extra") else "host-pid"
+    match default:
+        case None | "":
+            return "–"
+        case bool():
+            return f"`{json.dumps(default)}`"
+        case tuple():
+            return f"`{','.join(default)}`"
+        case _:
+            return f"`{default}`"
