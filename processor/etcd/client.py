@@ -14,7 +14,7 @@ from etcd3.etcdrpc import rpc_pb2 as rpc
 from etcd3.etcdrpc import rpc_pb2_grpc as stubs
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from processor.engine.errors import StoreUnavailable
+from processor.engine.errors import OutcomeUnknown, StoreUnavailable
 from processor.etcd.channel import Access, open_channel
 from processor.etcd.failures import Failure, failure_of, read_error, text_of, write_error
 
@@ -46,7 +46,7 @@ class PendingTransaction:
     def __init__(self, client: "EtcdClient", request: Any) -> None:
         self._client = client
         self._request = request
-        self._metadata = client.metadata()
+        self._metadata: Metadata | None = None
         self._future = self._begin()
 
     def result(self) -> Any:
@@ -54,17 +54,23 @@ class PendingTransaction:
         try:
             return self._wait()
         except _TokenExpiredError:
-            self._metadata = self._client.renewed(self._metadata)
             self._future = self._begin()
         try:
             return self._wait()
         except _TokenExpiredError as error:
-            raise write_error(Failure.AWAY, str(error)) from error
+            raise OutcomeUnknown(str(error)) from error
 
     def _begin(self) -> Any:
+        """Send, with another token than the last time; None when there is no token to be had."""
+        try:
+            self._metadata = self._client.metadata(other_than=self._metadata)
+        except StoreUnavailable:
+            return None
         return self._client.kv.Txn.future(self._request, timeout=CALL_TIMEOUT_S, metadata=self._metadata)
 
     def _wait(self) -> Any:
+        if self._future is None:
+            raise OutcomeUnknown("etcd: no token could be fetched")
         try:
             return self._future.result()
         except grpc.RpcError as error:
@@ -73,7 +79,7 @@ class PendingTransaction:
                 raise _TokenExpiredError(text_of(error)) from error
             raise write_error(failure, text_of(error)) from error
         except grpc.FutureCancelledError as error:
-            raise write_error(Failure.AWAY, "etcd: the channel was closed") from error
+            raise OutcomeUnknown("etcd: the channel was closed") from error
 
 
 class _TokenExpiredError(Exception):
@@ -172,15 +178,13 @@ class EtcdClient:
         """Close the channel; whatever is under way ends with an error."""
         self._channel.close()
 
-    def metadata(self) -> Metadata:
-        """Return what goes with every call: the token, where there are users. Raises StoreUnavailable."""
-        metadata = self._metadata
-        return self.renewed(None) if metadata is None else metadata
+    def metadata(self, *, other_than: Metadata | None = None) -> Metadata:
+        """Return what goes with every call: the token, where there are users; another one than the stale one given.
 
-    def renewed(self, stale: Metadata | None) -> Metadata:
-        """Return metadata other than `stale`, fetching a token unless another thread just did."""
+        Raises StoreUnavailable, InvalidRequest (wrong password).
+        """
         with self._token_lock:
-            if self._metadata is None or (self._metadata == stale and self._access.username):
+            if self._metadata is None or (self._metadata == other_than and self._access.username):
                 self._metadata = (("token", self._fetch_token()),)
             return self._metadata
 
@@ -205,7 +209,7 @@ class EtcdClient:
         metadata = self.metadata()
         answer, error = _once(method, request, timeout_s, metadata)
         if error is not None and failure_of(error) is Failure.TOKEN_EXPIRED and self._access.username:
-            return _once(method, request, timeout_s, self.renewed(metadata))
+            return _once(method, request, timeout_s, self.metadata(other_than=metadata))
         return answer, error
 
 

@@ -1,0 +1,142 @@
+"""What is etcd's own in owning a shard: lost replies, dead leases, broken watches."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+
+from processor.engine.errors import StoreUnavailable
+from processor.etcd.layout import ShardKeys
+from processor.etcd.ownership import EtcdOwnership
+from tests.contracts.store_worlds import EtcdWorld
+from tests.etcd.etcd_fake import LossyClient
+from tests.local_servers import LocalServer
+
+pytestmark = pytest.mark.services
+
+PATIENCE_S = 30.0
+
+
+def owned(epoch: int | None) -> int:
+    assert epoch is not None
+    return epoch
+
+
+def test_a_campaign_whose_reply_was_lost_is_found_won_the_next_time(world: EtcdWorld) -> None:
+    lossy: Any = LossyClient(world.client)
+    ownership = EtcdOwnership(lossy, world.keys, world.lease("one"))
+    lossy.fates.append("reply lost")
+    with pytest.raises(StoreUnavailable, match="campaign got no answer"):
+        ownership.campaign()
+    assert not ownership.alive()
+    stands = world.store().peek().owner_epoch
+    assert ownership.campaign() == stands > 0
+    assert ownership.alive()
+
+
+def test_a_campaign_with_a_lease_that_just_died_is_tried_again_with_a_new_one(world: EtcdWorld) -> None:
+    lease = world.lease("one")
+    ownership = EtcdOwnership(world.client, world.keys, lease)
+    world.client.revoke_lease(lease.ensure())
+    with pytest.raises(StoreUnavailable, match="lease ended"):
+        ownership.campaign()
+    assert ownership.campaign() is not None
+
+
+def test_one_lease_owns_several_shards_and_losing_it_loses_all_of_them(world: EtcdWorld) -> None:
+
+    lease = world.lease("one")
+    shards = [
+        EtcdOwnership(world.client, ShardKeys(world.root.removesuffix("/app"), "app", shard), lease)
+        for shard in range(2)
+    ]
+    epochs = [owned(shard.campaign()) for shard in shards]
+    world.client.revoke_lease(lease.ensure())
+    lease.give_up(lease.ensure())
+    renewed = owned(shards[0].campaign())
+    assert shards[0].alive()
+    assert not shards[1].alive()
+    assert not shards[1].verify(epochs[1])
+    assert renewed > epochs[0]
+
+
+def test_a_release_whose_reply_was_lost_is_done_once(world: EtcdWorld) -> None:
+    lossy: Any = LossyClient(world.client)
+    ownership = EtcdOwnership(lossy, world.keys, world.lease("one"))
+    epoch = owned(ownership.campaign())
+    lossy.fates.extend(["reply lost", "request lost"])
+    ownership.release(epoch, clean=True)
+    assert world.store().peek().owner_epoch == 0
+
+
+def test_a_release_without_any_answer_says_that_the_lease_will_decide(world: EtcdWorld) -> None:
+    lossy: Any = LossyClient(world.client)
+    ownership = EtcdOwnership(lossy, world.keys, world.lease("one"))
+    epoch = owned(ownership.campaign())
+    lossy.fates.extend(["request lost"] * 3)
+    with pytest.raises(StoreUnavailable, match="could not be deleted"):
+        ownership.release(epoch, clean=True)
+
+
+class BrokenWatches(LossyClient):
+    """Every watch breaks at once, as it does when the member goes away."""
+
+    watches = 0
+
+    def watch(self, requests: Any, *, timeout_s: float) -> Any:
+        self.watches += 1
+        stream = self._client.watch(requests, timeout_s=timeout_s)
+        stream.cancel()
+        return stream
+
+
+def test_a_vacancy_is_noticed_though_every_watch_breaks(world: EtcdWorld) -> None:
+    client: Any = BrokenWatches(world.client)
+    first = world.ownership("first")
+    second = EtcdOwnership(client, world.keys, world.lease("second"))
+    epoch = owned(first.campaign())
+    leaving = threading.Timer(0.1, lambda: first.release(epoch, clean=True))
+    leaving.start()
+    assert second.wait_for_vacancy(PATIENCE_S)
+    leaving.join()
+    assert client.watches > 0
+
+
+def test_a_vacancy_is_noticed_over_a_restart_of_the_server(
+    own_etcd: Callable[..., LocalServer], namespace: str
+) -> None:
+    server = own_etcd()
+    world = EtcdWorld(server.address, namespace)
+    first, second = world.ownership("first"), world.ownership("second")
+    epoch = owned(first.campaign())
+    answers: list[bool] = []
+
+    def wait() -> None:
+        while not answers:
+            try:
+                answers.append(second.wait_for_vacancy(PATIENCE_S))
+            except StoreUnavailable:
+                continue
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    server.kill()
+    server.start()
+    for _ in range(100):
+        try:
+            first.release(epoch, clean=True)
+        except (StoreUnavailable, grpc.RpcError):
+            continue
+        break
+    waiting.join(PATIENCE_S)
+    assert answers == [True]
+    world.close()
+
+
+def test_closing_ends_the_wait_for_a_vacancy(world: EtcdWorld) -> None:
+    first, second = world.ownership("first"), world.ownership("second")
+    first.campaign()
+    second.close()
+    assert not second.wait_for_vacancy(PATIENCE_S)
