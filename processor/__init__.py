@@ -1,0 +1,1 @@
+"""Control-plane state processor: events in, one guarded transaction a batch, differences out, exactly once."""

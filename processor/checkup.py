@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from processor.assembly import TopicNames, kafka_connection
 from processor.avro.catalogue import Catalogue
+from processor.backends import TopicNames, kafka_connection
 from processor.cluster.machine import ClusterMachine
 from processor.engine.errors import ProcessorError, Retry, ShardRefused
 from processor.engine.recovery import check_versions

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from processor.assembly import TopicNames, cluster_domain, etcd_client, kafka_connection, shard_topics
+from processor.assembly import cluster_domain
 from processor.avro.catalogue import Catalogue
+from processor.backends import TopicNames, etcd_client, kafka_connection, shard_topics
 from processor.cluster.document import to_document
 from processor.engine.errors import ShardRefused
 from processor.engine.recovery import check_versions, restore

@@ -8,8 +8,9 @@ from importlib.metadata import version
 from types import FrameType
 from typing import Any
 
-from processor.assembly import Backend, Domain, EmbeddedBackend, ServerBackend, Service, TopicNames, cluster_domain
+from processor.assembly import Domain, Service, cluster_domain
 from processor.avro.catalogue import Catalogue
+from processor.backends import Backend, EmbeddedBackend, ServerBackend, TopicNames
 from processor.clock import SystemClock
 from processor.cluster.document import to_document
 from processor.cluster.events import EVENT_TYPES

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from examples.device_twins.machine import DeviceTwins, InvalidEvent, parse_event
-from processor.assembly import Domain, EmbeddedBackend, Service
+from processor.assembly import Domain, Service
 from processor.avro.catalogue import Catalogue
 from processor.avro.codec import AvroEncoder
 from processor.avro.decoder import AvroEventDecoder
 from processor.avro.records import RecordCodec
+from processor.backends import EmbeddedBackend
 from processor.consume import AnnouncementReader
 from processor.engine.values import Role
 from processor.produce import EventProducer, KafkaConnection

@@ -57,7 +57,7 @@ def _run(settings: "Settings", *, embedded: bool, as_json: bool, demo: bool, for
     import threading
     from queue import SimpleQueue
 
-    from processor.assembly import EmbeddedBackend, kafka_connection
+    from processor.backends import EmbeddedBackend, kafka_connection
     from processor.demo.show import Show
     from processor.engine.reports import StepReport
     from processor.running import Running, stopped_by_signals
@@ -101,7 +101,7 @@ def _sum_up(totals: "Totals", *, as_json: bool) -> None:
 
 def _make_topics(settings: "Settings") -> None:
     """Create what is missing of the topics. Raises SourceUnavailable."""
-    from processor.assembly import kafka_connection
+    from processor.backends import kafka_connection
     from processor.cli.topics import specs_of
     from processor.kafka.admin import CreateTopic, TopicsAdmin
 

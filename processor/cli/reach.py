@@ -30,7 +30,7 @@ class Reach:
     @cached_property
     def connection(self) -> "KafkaConnection":
         """How the brokers are reached; they answered."""
-        from processor.assembly import kafka_connection
+        from processor.backends import kafka_connection
         from processor.kafka.recognition import recognised
 
         return recognised(kafka_connection(self.settings))

@@ -72,7 +72,7 @@ def specs_of(settings: "Settings", patch: Path | None = None) -> "list[TopicSpec
 
 
 def _admin(settings: "Settings") -> "TopicsAdmin":
-    from processor.assembly import kafka_connection
+    from processor.backends import kafka_connection
     from processor.kafka.admin import TopicsAdmin
     from processor.kafka.recognition import recognised
 

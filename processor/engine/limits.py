@@ -32,6 +32,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Pause between the end of one output transaction and the next, while commits go on."""
     tidy_after_ms: int = 1000
     """Time without commits after which a transaction of its own trims and materialises."""
+    tick_interval_ms: int = 1000
+    """Least time between two ticks of the clock."""
     peek_interval_ms: int = 500
     """How often an idle owner looks whether head and owner are still its own."""
     tell_interval_ms: int = 1000

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from processor.engine.alarm import Alarm
 from processor.engine.batch import Batch
 from processor.engine.breaker import Breaker
 from processor.engine.compose import Draft, Stamp, compose, largest_record
@@ -45,6 +46,7 @@ class Orchestrator:
         self._sent: Sent | None = None
         self._stale: tuple[Candidate, ...] = ()
         self._house = Housekeeping(parts)
+        self._alarm = Alarm(parts)
         self._head, self._revision = taken.head, taken.revision
         self._state, self._images = taken.restored.state, taken.restored.images
         self._tip = Tip(self._state, taken.positions)
@@ -73,6 +75,7 @@ class Orchestrator:
         if not self._may_speculate():
             report = self.settle() or report
         self._house.tell_positions(self._head)
+        self._alarm.ring(self._state)
         return report
 
     @property

@@ -8,12 +8,12 @@ import msgspec
 from processor.engine.compose import Identity
 from processor.engine.limits import Limits
 from processor.engine.machine import StateMachine
-from processor.engine.ports import Clock, Encoder, EventDecoder, Ownership, Sink, Source, Store
+from processor.engine.ports import Clock, Encoder, EventDecoder, Ownership, Sink, Source, Store, Ticker
 from processor.engine.reports import Middleware
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """The ports, the state machine and the settings of one shard.
+    """The ports, the state machine and the settings of one shard. Without `ticker`, ticks are left to others.
 
     `start` (earliest or latest) matters at the first start only. `cluster_key`: with more than one partition, the
     only key that records may have; None: the key is not looked at. `speculate`: reduce the next batch while a
@@ -32,6 +32,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     identity: Identity
     limits: Limits
+    ticker: Ticker | None = None
     middleware: tuple[Middleware, ...] = ()
     start: str = "earliest"
     cluster_key: bytes | None = None

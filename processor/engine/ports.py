@@ -200,6 +200,17 @@ class Sink(Protocol):
         ...
 
 
+class Ticker(Protocol):
+    """Produces the event that wakes the state machine."""
+
+    def tick(self, at_ms: int) -> None:
+        """Send one tick with this time to the shard's own partition, without waiting for it to arrive.
+
+        A tick that is lost is no harm: the next one comes while something is still due.
+        """
+        ...
+
+
 class Clock(Protocol):
     """Time, handed in."""
 

@@ -86,9 +86,10 @@ class Plan(msgspec.Struct, frozen=True):
 
 def plan_commit(commit: Commit, ground: Ground) -> Plan:
     """Return how to make a commit of any size. Raises InvalidRequest for an entity that fits into no transaction."""
+    value_bytes_max = ground.limits.value_bytes_max
     for image in commit.images:
-        if image.value is not None and len(image.value) > ground.limits.value_bytes_max:
-            raise InvalidRequest(f"{image.key} has {len(image.value)} bytes, at most {ground.limits.value_bytes_max}")
+        if image.value is not None and len(image.value) > value_bytes_max:
+            raise InvalidRequest(f"{image.key} has {len(image.value)} bytes, at most {value_bytes_max}")
     plan = _plan_whole(commit, ground)
     if plan.steps[0].ByteSize() <= ground.limits.request_bytes_max:
         return plan

@@ -104,8 +104,8 @@ def test_the_tail_counts_from_the_end_or_from_a_place(cli: Cli, lines: Path) -> 
 
 @pytest.mark.usefixtures("processor")
 def test_a_dead_letter_keeps_the_original(cli: Cli, servers: dict[str, str], settings_now: Settings) -> None:
-    from processor.assembly import kafka_connection
     from processor.avro.catalogue import Catalogue
+    from processor.backends import kafka_connection
     from processor.clients import EventEncoder, RecordDecoder, event_producer
     from processor.outcomes import Place
     from processor.submission import Waiter

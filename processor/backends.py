@@ -1,0 +1,197 @@
+"""Brokers and stores: the real servers, or everything embedded. A backend gives the ports of each shard."""
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from processor.clock import SystemClock
+from processor.engine.ports import Ownership, Sink, Source, Store, Ticker
+from processor.engine.values import Headers, Role
+from processor.etcd.channel import Access
+from processor.etcd.client import EtcdClient
+from processor.etcd.compactor import Compactor
+from processor.etcd.layout import Owner, ShardKeys
+from processor.etcd.lease import InstanceLease
+from processor.etcd.limits import check_limits
+from processor.etcd.ownership import EtcdOwnership
+from processor.etcd.store import EtcdStore
+from processor.etcd.transaction import Limits as StoreLimits
+from processor.kafka.connection import KafkaConnection, ShardTopics
+from processor.kafka.embedded import PARTITIONS, EmbeddedKafka
+from processor.kafka.idempotent import IdempotentSink
+from processor.kafka.sink import KafkaSink
+from processor.kafka.source import KafkaSource
+from processor.kafka.ticker import KafkaTicker
+from processor.memory.cluster import MemoryCluster
+from processor.memory.ownership import MemoryOwnership
+from processor.memory.store import MemoryStore
+from processor.settings import Settings
+
+TopicNames = Mapping[Role, str]
+"""Role → topic name, all five."""
+
+
+class Ports(msgspec.Struct, frozen=True):
+    """What one shard is run on."""
+
+    store: Store
+    source: Source
+    sink: Sink
+    ownership: Ownership
+
+
+class Backend(Protocol):
+    """A broker and a store."""
+
+    def start(self) -> None:
+        """Check what has to hold before any shard is run. Raises Retry, InvalidRequest."""
+        ...
+
+    def ports(self, shard: int) -> Ports:
+        """Return the ports of one shard."""
+        ...
+
+    def ticker(self, shard: int, *, key: bytes, value: bytes, headers: Headers) -> Ticker:
+        """Return what sends this event to the shard's partition of the normal topic."""
+        ...
+
+    def pressure(self) -> str:
+        """Return why commits should pause, empty when they need not."""
+        ...
+
+    def close(self) -> None:
+        """Let everything go; after the shards have ended."""
+        ...
+
+
+def kafka_connection(settings: Settings) -> KafkaConnection:
+    """Return how Kafka is reached."""
+    properties = settings.kafka.properties()
+    return KafkaConnection(settings.kafka.bootstrap_servers, extra=properties)
+
+
+def etcd_client(settings: Settings) -> EtcdClient:
+    """Return a client of etcd. Raises InvalidRequest when a certificate file cannot be read."""
+    etcd = settings.etcd
+    return EtcdClient(
+        Access(
+            endpoints=etcd.endpoints,
+            ca=etcd.ca_file.read_bytes() if etcd.ca_file else None,
+            certificate=etcd.cert_file.read_bytes() if etcd.cert_file else None,
+            private_key=etcd.key_file.read_bytes() if etcd.key_file else None,
+            username=etcd.username.get_secret_value() if etcd.username else None,
+            password=etcd.password.get_secret_value() if etcd.password else None,
+        )
+    )
+
+
+def shard_topics(topics: TopicNames, *, inputs: Sequence[int], output: int) -> ShardTopics:
+    """Return the topics of a shard with its partitions."""
+    return ShardTopics(
+        high=topics["high"],
+        normal=topics["normal"],
+        changes=topics["changes"],
+        commits=topics["commits"],
+        dead_letters=topics["dead-letters"],
+        input_partitions=tuple(inputs),
+        output_partition=output,
+    )
+
+
+class ServerBackend:
+    """Real Kafka and real etcd."""
+
+    def __init__(self, settings: Settings, topics: TopicNames, clock: SystemClock) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._connection = kafka_connection(settings)
+        self._client = etcd_client(settings)
+        self._limits = StoreLimits(settings.etcd.txn_ops_max, settings.etcd.request_bytes_max)
+        owner = Owner(settings.instance, socket.gethostname(), os.getpid(), clock.now_ms())
+        root = f"{settings.etcd.prefix}/{settings.app}"
+        self._lease = InstanceLease(self._client, root, owner, ttl_s=settings.shards.lease_ttl_s)
+        self._compactor = Compactor(
+            self._client, interval_s=settings.etcd.compact_interval_s, keep_s=settings.etcd.history_keep_s
+        )
+
+    def start(self) -> None:
+        """Probe etcd's limits without writing, and begin compacting. Raises StoreUnavailable, InvalidRequest."""
+        check_limits(self._client, self._limits)
+        if self._settings.etcd.compact:
+            self._compactor.start()
+
+    def ports(self, shard: int) -> Ports:
+        """Return the ports of one shard."""
+        settings = self._settings
+        keys = ShardKeys(settings.etcd.prefix, settings.app, shard)
+        topics = shard_topics(self._topics, inputs=(shard,), output=shard)
+        writer = f"{settings.app}-{shard}"
+        transactional = settings.publish.mode == "transactional"
+        make_sink = KafkaSink if transactional else IdempotentSink
+        return Ports(
+            store=EtcdStore(self._client, keys, limits=self._limits, materialise=settings.etcd.materialise),
+            source=KafkaSource(self._connection, topics, f"{settings.app}-processor"),
+            sink=make_sink(self._connection, topics, writer),
+            ownership=EtcdOwnership(self._client, keys, self._lease),
+        )
+
+    def ticker(self, shard: int, *, key: bytes, value: bytes, headers: Headers) -> Ticker:
+        """Return what sends this event to the shard's partition of the normal topic."""
+        return KafkaTicker(self._connection, self._topics["normal"], shard, key=key, value=value, headers=headers)
+
+    def pressure(self) -> str:
+        """Return that etcd is almost full, before its own alarm stops everything."""
+        used, most = self._compactor.pressure(), self._settings.etcd.quota_pause_ratio
+        return f"etcd's database is at {used:.0%} of its quota, above {most:.0%}" if used > most else ""
+
+    def database_bytes(self) -> tuple[int, int] | None:
+        """Return bytes in use and quota, as etcd said last."""
+        status = self._compactor.status()
+        return None if status is None else (status.size_in_use_bytes, status.quota_bytes)
+
+    def close(self) -> None:
+        """Stop compacting, end the lease, close the channel."""
+        self._compactor.stop()
+        self._lease.close()
+        self._client.close()
+
+
+class EmbeddedBackend:
+    """librdkafka's mock cluster and a store in memory: one shard, gone with the process."""
+
+    def __init__(self, settings: Settings, topics: TopicNames) -> None:
+        self._settings = settings
+        self._topics = topics
+        self.kafka = EmbeddedKafka()
+        self._cluster = MemoryCluster()
+
+    def start(self) -> None:
+        """Make the topics by using them."""
+        self.kafka.use_topics(tuple(self._topics.values()))
+
+    def ports(self, shard: int) -> Ports:
+        """Return the ports of the one shard, which reads all partitions of the inputs and writes one."""
+        connection = self.kafka.connection()
+        topics = shard_topics(self._topics, inputs=PARTITIONS, output=0)
+        return Ports(
+            store=MemoryStore(self._cluster, shard),
+            source=KafkaSource(connection, topics, f"{self._settings.app}-processor"),
+            sink=KafkaSink(connection, topics, f"{self._settings.app}-{shard}"),
+            ownership=MemoryOwnership(self._cluster, shard, self._settings.instance),
+        )
+
+    def ticker(self, shard: int, *, key: bytes, value: bytes, headers: Headers) -> Ticker:
+        """Return what sends this event to the first of the partitions that the shard reads."""
+        connection = self.kafka.connection()
+        return KafkaTicker(connection, self._topics["normal"], shard, key=key, value=value, headers=headers)
+
+    def pressure(self) -> str:
+        """Return nothing: memory has no quota."""
+        return ""
+
+    def close(self) -> None:
+        """End the mock cluster."""
+        self.kafka.close()
