@@ -26,6 +26,9 @@ class Scenario:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.at_ms = 1_000
+        self.calm = seed % 3 != 0
+        self.rules = (self._wild, self._busy_servers, self._busy_flows)[seed % 3]()
+        self.opening = [(server, replica) for server in SERVERS for replica in range(3)] if self.calm else []
 
     def event(self, state: State) -> Event:
         """Return the next well-formed event."""
@@ -40,16 +43,28 @@ class Scenario:
                 continue
 
     def _told(self, state: State) -> Told:
+        if self.opening:
+            server, replica = self.opening.pop()
+            room = {"memory": self._one(100, 150, 200, 400), "capabilities": ["sklearn", "xgb"]}
+            return "ServerReplicaConnected", {"server": server, "replica": replica, **room}
         answers = list(self._answers(state))
-        if answers and self._likely(0.6):
+        if answers and self._likely(0.75 if self.calm else 0.6):
             return self.random.choice(answers)
-        return self.random.choice(self._world())(state)
+        return self.random.choice(self.rules)(state)
 
-    def _world(self) -> tuple[Callable[[State], Told], ...]:
+    def _wild(self) -> tuple[Callable[[State], Told], ...]:
         often = (self._load, self._connect, self._connect, self._load)
         seldom = (self._declare, self._remove, self._disconnect, self._drain, self._unload, self._scale, self._clock)
         others = (self._policy, self._pipeline, self._unpipeline, self._start, self._stop, self._responder)
         return (*often, *seldom, self._clock, *others, self._pipeline, self._responder, self._report, self._route)
+
+    def _busy_servers(self) -> tuple[Callable[[State], Told], ...]:
+        often = (self._load, self._load, self._load, self._scale, self._scale, self._connect) * 3
+        return (*often, self._disconnect, self._drain, self._unload, self._declare, self._clock, self._policy)
+
+    def _busy_flows(self) -> tuple[Callable[[State], Told], ...]:
+        often = (self._load, self._connect, self._pipeline, self._start, self._responder) * 2
+        return (*often, self._unpipeline, self._stop, self._unload, self._disconnect, self._clock)
 
     def _one(self, *values: Any) -> Any:
         return self.random.choice(values)
@@ -93,7 +108,7 @@ class Scenario:
 
     def _reported(self, where: Data, verb: str) -> Data:
         if verb in {"Loaded", "Unloaded"}:
-            return {**where, "available_memory": self._one(0, 50, 100, 200)}
+            return {**where, "available_memory": self._one(0, 50, 100, 120, 200)}
         return {**where, "reason": self._one("a", "b", "")} if verb.endswith("Failed") else where
 
     def _answered(self, state: State) -> Iterator[Told]:
@@ -108,12 +123,12 @@ class Scenario:
 
     def _load(self, _: State) -> Told:
         spec = {
-            "uri": self._one("one", "one", "two"),
-            "requirements": self._one([], ["sklearn"], ["sklearn"], ["xgb", " sklearn "]),
-            "memory": self._one(0, 60, 100),
-            "instances": self._one(1, 1, 2),
-            "server": self._one("", "", "", "s1", "s9"),
-            "parameters": self._one({}, {"b": "1", "a": "2"}),
+            "uri": self._one("one", "one", "one", "two"),
+            "requirements": ["sklearn"] if self.calm else self._one([], ["sklearn"], ["xgb", " sklearn "]),
+            "memory": 60 if self.calm else self._one(0, 10, 60, 100),
+            "instances": 1 if self.calm else self._one(1, 1, 2),
+            "server": "" if self.calm else self._one("", "", "", "s1", "s9"),
+            "parameters": {} if self.calm else self._one({}, {"b": "1", "a": "2"}),
         }
         deployment = {
             "replicas": self._one(0, 1, 1, 2, 3),
@@ -146,9 +161,9 @@ class Scenario:
         ]
         data = {
             **self._replica(),
-            "capabilities": self._one([], ["sklearn"], ["sklearn"], ["xgb", "sklearn "]),
-            "memory": self._one(100, 200, 400),
-            "shared": self._likely(0.75),
+            "capabilities": ["sklearn"] if self.calm else self._one([], ["sklearn"], ["xgb", "sklearn "]),
+            "memory": self._one(100, 150, 200, 400),
+            "shared": self._likely(0.9 if self.calm else 0.75),
             "loaded_models": self._one([], [], loaded),
         }
         if self._likely(0.3):

@@ -10,7 +10,7 @@ from processor.cluster.state import State
 from tests.cluster import recomputation as again
 from tests.cluster.scenarios import told
 
-SEEDS = range(40)
+SEEDS = range(15)
 LENGTH = 120
 Json = dict[str, Any]
 
