@@ -4,7 +4,12 @@ A table inside an entity is a tuple of structs sorted by its key, which is the f
 its table. All numbers are integers, times are milliseconds since the epoch, sizes are bytes.
 """
 
+from typing import Final
+
 from msgspec import Struct
+
+INTEGER_MAX: Final = 2**63 - 1
+"""The largest number that an event or an entity may hold."""
 
 
 class NameValue(Struct, frozen=True, gc=False):

@@ -4,7 +4,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, Strict, StringConstraints, model_validator
 
-INTEGER_MAX: Final = 2**63 - 1
+from processor.cluster.entities import INTEGER_MAX
+
 NAME_LENGTH_MAX: Final = 253
 _NAME = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 

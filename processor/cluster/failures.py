@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from processor.cluster.draft import Draft
-from processor.cluster.entities import Experiment, Failure, Model, Pipeline
+from processor.cluster.entities import INTEGER_MAX, Experiment, Failure, Model, Pipeline
 from processor.cluster.lifecycle import (
     AVAILABLE,
     FAILED,
@@ -125,6 +125,11 @@ def forget_failure(draft: Draft, kind: str, name: str) -> None:
         draft.failures[key] = None
 
 
+def next_retry_ms(draft: Draft) -> int:
+    """Return when what fails now is tried again; at the end of all time if it would be later."""
+    return min(draft.at_ms + draft.policy.retry_interval_ms, INTEGER_MAX)
+
+
 def retry_time(failure: Failure, entity: Any, retry_limit: int) -> int | None:
     """Return when a failure is tried again, None if it is not."""
     if entity is None or failure.attempts >= retry_limit:
@@ -140,8 +145,7 @@ def _route_report(draft: Draft, kind: str, name: str, entity: Any) -> Cause | No
 
 def _recorded(draft: Draft, kind: str, name: str, entry: Failure | None, cause: Cause) -> Failure:
     if entry is None:
-        due = draft.at_ms + draft.policy.retry_interval_ms
-        return Failure(kind, name, cause.code, cause.message, draft.at_ms, 0, due)
+        return Failure(kind, name, cause.code, cause.message, draft.at_ms, 0, next_retry_ms(draft))
     if (entry.code, entry.message) == (cause.code, cause.message):
         return entry
     return replace(entry, code=cause.code, message=cause.message)

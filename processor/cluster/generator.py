@@ -12,7 +12,7 @@ from processor.cluster.draft import Draft, find_index
 from processor.cluster.entities import Model
 from processor.cluster.experiment_settlement import settle_experiment
 from processor.cluster.failures import settle_failure
-from processor.cluster.indexes import finished_ms
+from processor.cluster.indexes import finished_ms, waits
 from processor.cluster.lifecycle import LOAD_FAILED
 from processor.cluster.model_settlement import settle_model
 from processor.cluster.pipeline_settlement import settle_pipeline
@@ -104,6 +104,8 @@ def due_ms(state: State) -> int | None:
 
 
 def _retry(draft: Draft) -> None:
+    if not draft.waiting and not any(waits(draft.models[name]) for name in draft.stale):
+        return
     draft.sync()
     hopeless: set[Wish] = set()
     for _, name in sorted([(_waiting_since(draft, name), name) for name in draft.waiting]):

@@ -66,6 +66,15 @@ def test_a_failed_load_counts_before_a_failed_route() -> None:
     assert (failure(world)["code"], failure(world)["message"]) == ("load_failed", "no artifact")
 
 
+def test_no_time_is_beyond_the_largest_number() -> None:
+    world = World()
+    world.policy(retry_interval_ms=2**63 - 1)
+    world.load()
+    assert failure(world)["next_retry_ms"] == 2**63 - 1
+    assert world.tick(2**63 - 1) == "applied"
+    assert (failure(world)["next_retry_ms"], failure(world)["attempts"]) == (2**63 - 1, 1)
+
+
 def test_a_connected_replica_gives_a_failed_load_another_try_and_counts_it() -> None:
     world = World()
     world.connect()

@@ -11,7 +11,7 @@ from processor.cluster.axes import start
 from processor.cluster.draft import Draft
 from processor.cluster.entities import Axis, Failure, PipelineVersion
 from processor.cluster.events import ClockTicked
-from processor.cluster.failures import ENGINE, GATEWAY, LOAD, ROUTE_FAILED, TERMINATE, UNLOAD
+from processor.cluster.failures import ENGINE, GATEWAY, LOAD, ROUTE_FAILED, TERMINATE, UNLOAD, next_retry_ms
 from processor.cluster.lifecycle import CREATE, DELETE, LOAD_FAILED, TERMINATE_FAILED, UNLOAD_FAILED, UNLOAD_REQUESTED
 from processor.cluster.pipeline_settlement import ENGINE_ROLE, GATEWAY_ROLE, responders_of
 from processor.cluster.placement import INSUFFICIENT_REPLICAS, NO_MATCHING_SERVER
@@ -44,7 +44,7 @@ def _retry(draft: Draft, key: str) -> None:
     draft.failures[key] = replace(
         failure,
         attempts=failure.attempts + 1,
-        next_retry_ms=draft.at_ms + draft.policy.retry_interval_ms,
+        next_retry_ms=next_retry_ms(draft),
     )
     RETRIES[failure.kind, failure.code](draft, failure.name)
 

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from processor.cluster.draft import Draft
-from processor.cluster.entities import Deployment, Model, ModelSpec, NameValue, Replica, Version
+from processor.cluster.entities import INTEGER_MAX, Deployment, Model, ModelSpec, NameValue, Replica, Version
 from processor.cluster.events import (
     ModelLoadRequested,
     ModelRouteApplied,
@@ -193,8 +193,9 @@ def _scale_refusal(draft: Draft, latest: Version, event: ModelScaleRequested) ->
 def _up_refusal(latest: Version) -> Rejected | None:
     if latest.status != AVAILABLE:
         return Rejected("not_available", f"the model is {latest.status}")
-    if 0 < latest.deployment.max_replicas <= latest.deployment.replicas:
-        return Rejected("at_limit", f"{latest.deployment.max_replicas} replicas are the most")
+    most = latest.deployment.max_replicas or INTEGER_MAX
+    if latest.deployment.replicas >= most:
+        return Rejected("at_limit", f"{most} replicas are the most")
     return None
 
 

@@ -78,6 +78,7 @@ def test_unloading_twice_is_nothing_to_do_but_for_what_could_not_be_unloaded(wor
         ({"replicas": 1, "min_replicas": 1}, "up", 0, "applied"),
         ({"replicas": 1, "max_replicas": 1}, "up", 0, "at_limit"),
         ({"replicas": 1, "max_replicas": 2}, "up", 0, "applied"),
+        ({"replicas": 2**63 - 1, "min_replicas": 1}, "up", 0, "at_limit"),
         ({"replicas": 1, "max_replicas": 2}, "down", 99_000, "at_limit"),
         ({"replicas": 2, "min_replicas": 2}, "down", 99_000, "at_limit"),
         ({"replicas": 2, "max_replicas": 2}, "down", 59_999, "too_soon"),
