@@ -13,7 +13,8 @@ from processor.engine.errors import StoreUnavailable
 class Access(msgspec.Struct, frozen=True):
     """Where etcd is and who we are. `endpoints` are host:port; certificates and key are PEM.
 
-    TLS is used when `ca` is given; `certificate` and `private_key` come together or not at all.
+    TLS is used when `ca` is given; `certificate` and `private_key` come together or not at all. With several endpoints
+    every member's certificate has to be valid for the host of the first one.
     """
 
     endpoints: tuple[str, ...]
@@ -31,8 +32,8 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),  # the default of two minutes would outlast every outage
-    ("grpc.keepalive_time_ms", 10_000),  # etcd drops who pings more often than every 5 s
-    ("grpc.keepalive_timeout_ms", 3_000),
+    ("grpc.keepalive_time_ms", 6_000),  # etcd drops who pings more often than every 5 s
+    ("grpc.keepalive_timeout_ms", 2_000),
     ("grpc.use_local_subchannel_pool", 1),
 )
 

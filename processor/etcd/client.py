@@ -18,7 +18,9 @@ from processor.engine.errors import OutcomeUnknown, StoreUnavailable
 from processor.etcd.channel import Access, open_channel
 from processor.etcd.failures import Failure, failure_of, read_error, text_of, write_error
 
-CALL_TIMEOUT_S = 5.0
+CALL_TIMEOUT_S = 3.0
+TRANSACTION_TIMEOUT_S = 2.0
+"""Sent again, a transaction goes to the next member: what a frozen member or an election takes from us is this long."""
 PAGE_TIMEOUT_S = 30.0
 SIZE_IN_USE_FIELD = 9
 QUOTA_FIELD = 12
@@ -66,7 +68,7 @@ class PendingTransaction:
             self._metadata = self._client.metadata(other_than=self._metadata)
         except StoreUnavailable:
             return None
-        return self._client.kv.Txn.future(self._request, timeout=CALL_TIMEOUT_S, metadata=self._metadata)
+        return self._client.kv.Txn.future(self._request, timeout=TRANSACTION_TIMEOUT_S, metadata=self._metadata)
 
     def _wait(self) -> Any:
         if self._future is None:

@@ -1,67 +1,21 @@
-"""What is etcd's own in the store: overflow, staged commits, snapshots while others write, lost replies."""
+"""What is etcd's own in the store: overflow, staged commits, lost replies."""
 
-import hashlib
-import threading
 from typing import Any
 
 import msgspec
 import pytest
 
-from processor.engine.errors import InvalidRequest, OutcomeUnknown, ShardRefused, StoreUnavailable
-from processor.engine.values import Announcement, Commit, Committed, Image, Refused, Tidying
+from processor.engine.errors import OutcomeUnknown
+from processor.engine.values import Committed, Refused
 from processor.etcd import requests
-from processor.etcd.failures import CompactedError
-from processor.etcd.layout import encode_head, numbered
-from processor.etcd.snapshot import read_shard
+from processor.etcd.layout import numbered
 from processor.etcd.store import EtcdStore
 from processor.etcd.transaction import Limits, plan_commit
-from tests.contracts.store_worlds import EtcdWorld, commit, entry, head
+from tests.contracts.store_worlds import EtcdWorld, commit, head
 from tests.etcd.etcd_fake import LossyClient
+from tests.etcd.shard_steps import committed, many, refused, staged, started, tidied
 
 pytestmark = pytest.mark.services
-
-
-def noise(seed: int, size: int) -> bytes:
-    blocks = (hashlib.sha256(b"%d-%d" % (seed, block)).digest() for block in range(size // 32 + 1))
-    return b"".join(blocks)[:size]
-
-
-def many(count: int, value: bytes | None = b"v", first: int = 0) -> tuple[Image, ...]:
-    return tuple(Image(f"model/{number:05}", value) for number in range(first, first + count))
-
-
-def committed(answer: Committed | Refused) -> int:
-    assert isinstance(answer, Committed), answer
-    return answer.revision
-
-
-def refused(answer: Committed | Refused) -> Refused:
-    assert isinstance(answer, Refused), answer
-    return answer
-
-
-def started(world: EtcdWorld, epoch: int, store: EtcdStore | None = None) -> tuple[EtcdStore, int]:
-    store = store or world.store()
-    store.load()
-    return store, committed(store.send(Commit(0, head(0, epoch))).result())
-
-
-def tidied(store: EtcdStore, seq: int, epoch: int, revision: int) -> int:
-    """Tidy until there is nothing to do, as an idle engine does."""
-    for turn in range(100):
-        flight = store.tidy(Tidying(revision, head(seq, epoch, commit_id=f"tidy-{turn}")))
-        if flight is None:
-            return revision
-        revision = committed(flight.result())
-    raise AssertionError("tidying does not end")
-
-
-def staged(seq: int, epoch: int, revision: int, **fields: Any) -> Commit:
-    """A commit of some 2 MiB that do not compress: 1.2 of announcements, 0.8 of entities."""
-    announcements = tuple(Announcement(f"model/{n}", "T", noise(n, 150_000)) for n in range(8))
-    images = tuple(Image(f"model/{n}", noise(n, 100_000)) for n in range(8))
-    announced = entry(seq, epoch, announcements=announcements)
-    return Commit(revision, head(seq, epoch, **fields), images, announced)
 
 
 def test_a_thousand_entities_are_one_transaction_and_their_keys_follow(world: EtcdWorld, epoch: int) -> None:
@@ -223,123 +177,3 @@ def test_a_late_copy_of_a_former_owner_is_kept_out_by_the_owner_compare(world: E
     assert world.ownership("second").campaign() is not None
     assert not world.client.transact(lossy.sent[-1]).result().succeeded
     assert world.store().load().entities == ()
-
-
-def test_a_snapshot_is_of_one_revision_while_commits_go_on(world: EtcdWorld, epoch: int) -> None:
-    store, revision = started(world, epoch)
-    keys = many(100)
-    stop = threading.Event()
-
-    def write() -> None:
-        seq, at = 0, revision
-        while not stop.is_set():
-            seq += 1
-            images = tuple(Image(image.key, b"%d" % seq) for image in keys)
-            at = committed(store.send(commit(seq, epoch, at, *images, announced_seq=seq - 1)).result())
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    seen: list[int] = []
-    for _ in range(2_000):
-        if len(set(seen)) >= 20:
-            break
-        snapshot = world.store().load()
-        assert snapshot.head is not None
-        assert {value for _, value in snapshot.entities} <= {b"%d" % snapshot.head.seq}
-        assert [stored.entry.seq for stored in snapshot.outbox] == [snapshot.head.seq] * bool(snapshot.head.seq)
-        seen.append(snapshot.head.seq)
-    stop.set()
-    writer.join()
-    assert len(set(seen)) >= 20
-    assert seen == sorted(seen)
-
-
-class CompactingClient(LossyClient):
-    """Compacts everything before the first pages of the next snapshots are read."""
-
-    compactions = 0
-
-    def pages(self, start: bytes, end: bytes, **options: Any) -> Any:
-        if self.compactions:
-            self.compactions -= 1
-            revision = self._client.transact(requests.transaction((), [requests.put(b"/other", b"")])).result()
-            self._client.compact(revision.header.revision)
-        return self._client.pages(start, end, **options)
-
-
-def test_a_snapshot_whose_revision_is_compacted_starts_over_at_a_newer_one(world: EtcdWorld, epoch: int) -> None:
-    started(world, epoch)
-    client: Any = CompactingClient(world.client)
-    client.compactions = 2
-    snapshot = EtcdStore(client, world.keys).load()
-    assert client.compactions == 0
-    assert snapshot.head == head(0, epoch)
-
-
-def test_a_snapshot_that_is_compacted_again_and_again_is_given_up(world: EtcdWorld, epoch: int) -> None:
-    started(world, epoch)
-    client: Any = CompactingClient(world.client)
-    client.compactions = 1_000
-    with pytest.raises(StoreUnavailable, match="compacted while they were read"):
-        EtcdStore(client, world.keys).load()
-
-
-def test_the_past_can_be_read_as_far_as_history_reaches(world: EtcdWorld, epoch: int) -> None:
-    store, revision = started(world, epoch)
-    first = committed(store.send(commit(1, epoch, revision, *many(200, b"1"))).result())
-    second = committed(store.send(commit(2, epoch, first, *many(200, b"2"))).result())
-    past = read_shard(world.client, world.keys, at_revision=first).snapshot
-    assert past.head == msgspec.structs.replace(head(1, epoch), pending=past.head.pending if past.head else -1)
-    assert {value for _, value in past.entities} == {b"1"}
-    world.client.compact(second)
-    with pytest.raises(InvalidRequest, match=f"no longer reaches back to revision {first}"):
-        read_shard(world.client, world.keys, at_revision=first)
-
-
-def test_a_newer_layout_refuses_the_shard(world: EtcdWorld, epoch: int) -> None:
-    world.write_head_by_hand(head(0, epoch, layout=99))
-    with pytest.raises(ShardRefused, match="layout 99"):
-        world.store().load()
-
-
-def test_entities_changed_behind_the_head_are_suspects_wherever_they_stand_in_history(
-    world: EtcdWorld, epoch: int
-) -> None:
-    store, revision = started(world, epoch)
-    revision = committed(store.send(commit(1, epoch, revision, *many(200))).result())
-    revision = tidied(store, 1, epoch, revision)
-    world.transact(requests.put(world.keys.entity("model/00007"), b"edited"))
-    for seq in (2, 3):
-        revision = committed(store.send(commit(seq, epoch, revision, *many(1, b"%d" % seq, first=500))).result())
-    world.transact(requests.put(world.keys.entity("model/00009"), b"edited"))
-    assert store.suspects(store.load()) == ("model/00007", "model/00009", "model/00500")
-
-
-def test_suspects_older_than_history_are_not_named(world: EtcdWorld, epoch: int) -> None:
-    store, revision = started(world, epoch)
-    revision = committed(store.send(commit(1, epoch, revision, *many(2))).result())
-    edited = world.transact(requests.put(world.keys.entity("model/00001"), b"edited"))
-    revision = committed(store.send(commit(2, epoch, revision, *many(1, first=500))).result())
-    snapshot = store.load()
-    assert store.suspects(snapshot) == ("model/00001", "model/00500")
-    assert edited.header.revision < revision
-    world.client.compact(revision)
-    assert store.suspects(snapshot) == ("model/00500",)
-
-
-def test_compacted_history_is_an_error_of_its_own(world: EtcdWorld) -> None:
-    revision = world.transact(requests.put(b"/other", b"")).header.revision
-    world.client.compact(world.transact(requests.put(b"/other", b"")).header.revision)
-    with pytest.raises(CompactedError):
-        list(world.client.pages(b"/", b"0", revision=revision, page_keys=10))
-
-
-def test_a_head_repaired_by_hand_survives_a_load(world: EtcdWorld, epoch: int) -> None:
-    started(world, epoch)
-    repaired = head(0, epoch, commit_id="by hand")
-    world.transact(
-        requests.put(world.keys.head, encode_head(repaired)), requests.put(world.keys.entity("model/a"), b"x")
-    )
-    snapshot = world.store().load()
-    assert (snapshot.head, snapshot.entities) == (repaired, (("model/a", b"x"),))
-    assert snapshot.modified["model/a"] == snapshot.head_revision

@@ -1,0 +1,127 @@
+from typing import Any
+
+import pytest
+
+from processor.engine.errors import OutcomeUnknown
+from processor.engine.values import Committed, Refused
+from processor.etcd import requests
+from processor.etcd.backlog import Backlog
+from processor.etcd.inflight import EtcdInFlight
+from processor.etcd.layout import ShardKeys, encode_head
+from processor.etcd.transaction import Ground, Limits, Plan, plan_commit
+from tests.contracts.store_worlds import commit, head
+from tests.etcd.etcd_fake import FakeEtcd, LossyClient
+from tests.etcd.shard_steps import staged
+
+KEYS = ShardKeys("/p", "app", 0)
+
+
+class Told:
+    """Keeps what a flight says of its end."""
+
+    def __init__(self) -> None:
+        self.revisions: list[int] = []
+        self.refusals = 0
+
+    def committed(self, plan: Plan, revision: int) -> None:
+        assert plan.head.seq >= 0
+        self.revisions.append(revision)
+
+    def refused(self) -> None:
+        self.refusals += 1
+
+
+@pytest.fixture
+def client() -> Any:
+    return LossyClient(FakeEtcd())
+
+
+def put(client: Any, key: bytes, value: bytes) -> int:
+    revision: int = client.transact(requests.transaction((), (requests.put(key, value),))).result().header.revision
+    return revision
+
+
+@pytest.fixture
+def epoch(client: Any) -> int:
+    return put(client, KEYS.owner, b"{}")
+
+
+def flight(client: Any, plan: Plan) -> tuple[EtcdInFlight, Told]:
+    told = Told()
+    return EtcdInFlight(client, plan, on_committed=told.committed, on_refused=told.refused), told
+
+
+def planned(epoch: int, seq: int = 0, expected: int = 0) -> Plan:
+    return plan_commit(commit(seq, epoch, expected), Ground(KEYS, Limits(), Backlog(), 0))
+
+
+def test_the_end_is_told_once_however_often_the_result_is_asked_for(client: Any, epoch: int) -> None:
+    sent, told = flight(client, planned(epoch))
+    assert sent.result() == sent.result() == Committed(epoch + 1)
+    assert (told.revisions, told.refusals) == ([epoch + 1], 0)
+
+
+def test_asking_again_after_the_answer_sends_nothing(client: Any, epoch: int) -> None:
+    sent, _ = flight(client, planned(epoch))
+    sent.result()
+    before = len(client.sent)
+    sent.again()
+    assert len(client.sent) == before
+
+
+def test_again_sends_the_identical_bytes(client: Any, epoch: int) -> None:
+    client.fates.append("request lost")
+    sent, told = flight(client, planned(epoch))
+    with pytest.raises(OutcomeUnknown):
+        sent.result()
+    sent.again()
+    assert isinstance(sent.result(), Committed)
+    first, second = client.sent[-2:]
+    assert first.SerializeToString() == second.SerializeToString()
+    assert told.revisions == [epoch + 1]
+
+
+def test_a_refusal_with_our_commit_id_under_our_epoch_is_our_own_success_at_its_first_revision(
+    client: Any, epoch: int
+) -> None:
+    client.fates.append("reply lost")
+    sent, told = flight(client, planned(epoch))
+    with pytest.raises(OutcomeUnknown):
+        sent.result()
+    put(client, b"/other", b"")
+    sent.again()
+    assert sent.result() == Committed(epoch + 1)
+    assert (told.revisions, told.refusals) == ([epoch + 1], 0)
+
+
+def test_our_commit_id_under_another_owner_is_a_refusal(client: Any, epoch: int) -> None:
+    client.fates.append("reply lost")
+    sent, told = flight(client, planned(epoch))
+    client._client.keys.pop(KEYS.owner)
+    sent.again()
+    answer = sent.result()
+    assert isinstance(answer, Refused)
+    assert answer.owner_epoch == 0
+    assert (told.revisions, told.refusals) == ([], 1)
+
+
+def test_somebody_else_s_head_is_a_refusal_that_says_what_stands_there(client: Any, epoch: int) -> None:
+    by_hand = head(0, epoch, commit_id="by hand")
+    revision = put(client, KEYS.head, encode_head(by_hand))
+    sent, told = flight(client, planned(epoch, seq=1, expected=epoch))
+    assert sent.result() == Refused(by_hand, revision, epoch)
+    assert (told.revisions, told.refusals) == ([], 1)
+
+
+def test_a_part_without_an_answer_is_the_one_that_is_sent_again(client: Any, epoch: int) -> None:
+    plan = plan_commit(staged(1, epoch, 0), Ground(KEYS, Limits(), Backlog(), 0))
+    assert len(plan.steps) > 3
+    client.fates.extend(["answered", "request lost"])
+    sent, told = flight(client, plan)
+    with pytest.raises(OutcomeUnknown):
+        sent.result()
+    assert told.revisions == []
+    sent.again()
+    assert isinstance(sent.result(), Committed)
+    tries = client.sent[1:]
+    assert tries == [plan.steps[0], plan.steps[1], *plan.steps[1:]]
