@@ -1,7 +1,9 @@
 """The next state while one event is being reduced: what has changed so far, over the state before the event."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from immutables import Map
@@ -38,6 +40,7 @@ from processor.cluster.state import Indexes, Standing, State, Tables
 
 T = TypeVar("T")
 NOTHING: Map[Any, Any] = Map()
+_index = attrgetter("index")
 
 
 class Draft:
@@ -298,13 +301,10 @@ def find_index(items: Iterable[T], index: int) -> T | None:
 
 
 def _with_replica(replicas: tuple[ServerReplica, ...], replica: ServerReplica) -> tuple[ServerReplica, ...]:
-    index = replica.index
-    place = 0
-    for other in replicas:
-        if other.index >= index:
-            break
-        place += 1
-    following = place + (place < len(replicas) and replicas[place].index == index)
+    place = replica.index
+    if place >= len(replicas) or replicas[place].index != place:
+        place = bisect_left(replicas, replica.index, key=_index)
+    following = place + (place < len(replicas) and replicas[place].index == replica.index)
     return (*replicas[:place], replica, *replicas[following:])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from processor.cluster.draft import Draft, find_index, find_version, with_versions
-from processor.cluster.entities import Model, Orphan, Replica, ServerReplica, Version
+from processor.cluster.entities import Model, Orphan, Replica, Version
 from processor.cluster.events import ModelReplicaUnloaded
 from processor.cluster.lifecycle import GONE, REPORTS
 from processor.cluster.rejection import Rejected
@@ -30,7 +30,7 @@ def replica_reported(draft: Draft, event: Any) -> Rejected | None:
     if rule.target in GONE:
         draft.emptied |= {event.server}
     if rule.measured:
-        _measure(draft, event, None)
+        _measure(draft, event)
     draft.capacity_grown = rule.frees
     return None
 
@@ -40,27 +40,21 @@ def _with_entry(model: Model, version: Version, old: Replica, new: Replica) -> M
     return with_versions(model, tuple([moved if other is version else other for other in model.versions]))
 
 
-def _record(draft: Draft, event: Any) -> ServerReplica | None:
+def _measure(draft: Draft, event: Any) -> None:
     server = draft.server(event.server)
-    return find_index(server.replicas, event.replica) if server is not None else None
-
-
-def _measure(draft: Draft, event: Any, without: Orphan | None) -> None:
-    server, record = draft.server(event.server), _record(draft, event)
-    if server is None or record is None:
-        return
-    orphans = record.orphans
-    if without is not None:
-        orphans = tuple([orphan for orphan in orphans if orphan != without])
-    measured = replace(record, available_memory=event.available_memory, orphans=orphans)
-    draft.put_server_replica(server, measured)
+    record = find_index(server.replicas, event.replica) if server is not None else None
+    if server is not None and record is not None:
+        draft.put_server_replica(server, replace(record, available_memory=event.available_memory))
 
 
 def _without_target(draft: Draft, event: Any) -> Rejected | None:
-    record = _record(draft, event) if isinstance(event, ModelReplicaUnloaded) else None
+    server = draft.server(event.server) if isinstance(event, ModelReplicaUnloaded) else None
+    record = find_index(server.replicas, event.replica) if server is not None else None
     orphan = Orphan(event.model, event.version)
-    if record is None or orphan not in record.orphans:
+    if server is None or record is None or orphan not in record.orphans:
         return Rejected("unknown_target", f"{event.model} {event.version} is not on {event.server} {event.replica}")
-    _measure(draft, event, orphan)
+    orphans = tuple([other for other in record.orphans if other != orphan])
+    measured = replace(record, available_memory=event.available_memory, orphans=orphans)
+    draft.put_server_replica(server, measured)
     draft.capacity_grown = True
     return None
