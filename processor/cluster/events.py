@@ -321,6 +321,12 @@ def parse_json_event(type_name: str, at_ms: int, data: Any) -> Event:
     return parse_event(type_name, at_ms, data)
 
 
+def encodable(text: str) -> str:
+    """Return the text with what no encoding can carry (lone surrogates) as question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _explanation(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc']) or 'data'}: {first['msg']}"
+    place = ".".join(str(part) for part in first["loc"]) or "data"
+    return encodable(f"{place}: {first['msg']}")

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 from processor.cluster.changes import diff
 from processor.cluster.document import change_to_json, to_document
-from processor.cluster.events import Event, InvalidEvent, parse_json_event
+from processor.cluster.events import Event, InvalidEvent, encodable, parse_json_event
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import State
@@ -54,14 +54,14 @@ def parse_line(line: str) -> Line:
     try:
         return {"type": name, "event": _event(envelope)}
     except InvalidEvent as error:
-        return {"type": name, "event": Rejected("invalid_event", str(error))}
+        return {"type": encodable(name), "event": Rejected("invalid_event", str(error))}
 
 
 def _event(envelope: dict[str, Any]) -> Event:
     unknown = envelope.keys() - {"id", "type", "at_ms", "data"}
     missing = {"at_ms", "data"} - envelope.keys()
     if unknown or missing:
-        raise InvalidEvent(f"fields that are unknown: {sorted(unknown)}, missing: {sorted(missing)}")
+        raise InvalidEvent(encodable(f"fields that are unknown: {sorted(unknown)}, missing: {sorted(missing)}"))
     return parse_json_event(envelope["type"], envelope["at_ms"], envelope["data"])
 
 

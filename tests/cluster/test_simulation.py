@@ -35,6 +35,21 @@ def test_a_line_that_is_no_event_is_rejected(line: str, name: str) -> None:
     assert result["changes"] == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'{"type": "\ud800", "at_ms": 1, "data": {}}',
+        r'{"type": "ClockTicked", "at_ms": 1, "data": {}, "\ud800": 1}',
+        r'{"type": "ClockTicked", "at_ms": 1, "data": {"\ud800": 1}}',
+        r'{"type": "ModelLoadRequested", "at_ms": 1, "data": {"model": "a", "spec": {"uri": "\udfff"}}}',
+    ],
+)
+def test_what_no_encoding_can_carry_is_not_passed_on(line: str) -> None:
+    result = simulate([line])
+    assert json.dumps(result, ensure_ascii=False).encode()
+    assert [entry["code"] for entry in result["rejected"]] == ["invalid_event"]
+
+
 def test_an_event_may_have_an_id() -> None:
     assert type(parse_line(UNLOAD)["event"]).__name__ == "ModelUnloadRequested"
 
