@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from processor.engine.health import Health
 from processor.engine.reports import StepReport
+from processor.service.ages import Ages
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
 
@@ -64,13 +65,8 @@ class Metrics:
         self._dead_letters = Counter(
             "processor_dead_letters_total", "Dead letters by code", ["code"], registry=registry
         )
-        self._age = Histogram(
-            "processor_event_age_seconds",
-            "Age of events when committed",
-            ["lane"],
-            buckets=AGE_SECONDS,
-            registry=registry,
-        )
+        self._ages = Ages("processor_event_age_seconds", "Age of events when committed", AGE_SECONDS)
+        registry.register(self._ages)
         self._guard = Counter(
             "processor_lane_guard_total", "Batches in which the starvation guard acted", registry=registry
         )
@@ -79,11 +75,11 @@ class Metrics:
 
     def observe(self, report: StepReport) -> None:
         """Count one step."""
-        outcomes = Count(
-            (event.cause.topic, self._type(event.cause.event_type), event.outcome) for event in report.events
-        )
-        for labels, count in outcomes.items():
-            self._events.labels(*labels).inc(count)
+        outcomes = Count([(event.cause.topic, event.cause.event_type, event.outcome) for event in report.events])
+        for (topic, event_type, outcome), count in outcomes.items():
+            self._events.labels(topic, self._type(event_type), outcome).inc(count)
+        if any(outcome == "dead_lettered" for _, _, outcome in outcomes):
+            self._count_dead_letters(report)
         if report.events:
             self._batch.observe(len(report.events))
         for phase, seconds in report.seconds.items():
@@ -93,19 +89,25 @@ class Metrics:
         self._guard.inc(report.guard)
         for type_name, count in Count(report.announcement_types).items():
             self._announcements.labels(type_name).inc(count)
-        self._observe_events(report)
+        self._observe_ages(report)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
-    def _observe_events(self, report: StepReport) -> None:
-        for event in report.events:
-            if event.outcome == "dead_lettered":
-                self._dead_letters.labels(event.code).inc()
-            if event.at_ms >= 0:
-                lane = self._lanes.get(event.cause.topic, UNKNOWN_TYPE)
-                self._age.labels(lane).observe(max(0, report.committed_ms - event.at_ms) / 1000)
+    def _observe_ages(self, report: StepReport) -> None:
+        ages = Count(
+            (event.cause.topic, report.committed_ms - event.at_ms) for event in report.events if event.at_ms >= 0
+        )
+        by_lane: dict[str, Count[int]] = {}
+        for (topic, age_ms), count in ages.items():
+            by_lane.setdefault(self._lanes.get(topic, UNKNOWN_TYPE), Count())[max(0, age_ms)] += count
+        for lane, counts in by_lane.items():
+            self._ages.add(lane, counts)
+
+    def _count_dead_letters(self, report: StepReport) -> None:
+        for code, count in Count(event.code for event in report.events if event.outcome == "dead_lettered").items():
+            self._dead_letters.labels(code).inc(count)
 
     def _type(self, event_type: str) -> str:
         return event_type if event_type in self._known_types else UNKNOWN_TYPE
