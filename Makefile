@@ -45,8 +45,8 @@ fix: $(DEV)/project  ## format, and mend what the linter can mend
 	$(DEV)/bin/ruff format .
 	$(DEV)/bin/ruff check --fix .
 
-bench: $(DEV)/project  ## measure; results go to bench/results
-	$(DEV)/bin/python -m bench $(BENCH_ARGS)
+bench: $(DEV)/project  ## measure; results go to bench/results; BENCH="peer latency --quick" for some
+	$(DEV)/bin/python -m bench $(BENCH)
 
 services-up:  ## start Kafka and etcd on 127.0.0.1:9092 and :2379
 	$(SERVERS) up

@@ -1,0 +1,55 @@
+"""A read_committed consumer of announcements that notes when each one came."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, TopicPartition
+
+from bench.peer import catalogue
+from bench.place import Place
+from processor.avro.records import RecordCodec
+from processor.kafka.consume import TUNED
+from processor.settings import Settings
+
+BATCH = 1_000
+POLL_S = 0.05
+
+
+class Listener:
+    """Listens from the beginning; `came` are (monotonic time, key, value) in order."""
+
+    def __init__(self, place: Place) -> None:
+        self.came: list[tuple[float, bytes, bytes]] = []
+        self._codec = RecordCodec(catalogue(Settings()))
+        self._consumer = Consumer(
+            {"bootstrap.servers": place.servers.kafka, "group.id": "listener", "enable.auto.commit": False, **TUNED}
+        )
+        self._consumer.assign([TopicPartition(place.topics["changes"], 0, 0)])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    def listen(self, until: Callable[[], bool], *, timeout_s: float) -> None:
+        """Listen until it is so. Raises TimeoutError."""
+        deadline_s = time.monotonic() + timeout_s
+        while not until():
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"after {len(self.came)} announcements nothing more came in time")
+            first = self._consumer.poll(POLL_S)
+            if first is not None:
+                messages = [first, *self._consumer.consume(BATCH, timeout=0)]
+                now_s = time.monotonic()
+                self.came += [(now_s, message.key(), message.value()) for message in messages if not message.error()]
+
+    def readings(self) -> list[tuple[float, int]]:
+        """Return when each came, and the reading that it told of."""
+        return [
+            (came_s, int(self._codec.decode_record(value)[1]["after"]["reading"])) for came_s, _, value in self.came
+        ]

@@ -1,0 +1,94 @@
+"""A processor in a process of its own, measured: `python -m bench.worker SPEC` prints what it took as JSON."""
+
+import sys
+import threading
+from collections.abc import Sequence
+
+import msgspec
+
+from bench.domains import DOMAINS
+from bench.meter import Measured, Meter
+from bench.place import Materialise, Place
+from processor.assembly import Service
+from processor.backends import Ports, ServerBackend
+from processor.clock import SystemClock
+from processor.engine.ports import Sink
+from processor.engine.values import OutputRecord, Role, Tail
+from processor.running import stopped_by_signals
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """What to run. It ends when so many events are committed and published, with 0 when it is asked to."""
+
+    job: str
+    place: Place
+    materialise: Materialise = "auto"
+    events: int = 0
+
+
+def run(spec: Spec) -> Measured:
+    """Process until done; return what it took."""
+    stop = threading.Event()
+    meter = Meter(spec.events, stop)
+    settings = spec.place.settings(spec.materialise)
+    known = DOMAINS[spec.job]
+    domain = known.domain(known.catalogue(settings))
+    backend = MeteredBackend(ServerBackend(settings, spec.place.topics, SystemClock(stop)), meter)
+    with stopped_by_signals(stop):
+        Service(settings, backend, domain, stop=stop, middleware=(meter.observe,), log=_say).run()
+    return meter.measured()
+
+
+class MeteredBackend:
+    """The servers' ports, the sink measured."""
+
+    def __init__(self, backend: ServerBackend, meter: Meter) -> None:
+        self._meter = meter
+        self._backend = backend
+        self.start = backend.start
+        self.ticker = backend.ticker
+        self.pressure = backend.pressure
+        self.close = backend.close
+
+    def ports(self, shard: int) -> Ports:
+        """Return the ports of a shard."""
+        ports = self._backend.ports(shard)
+        return msgspec.structs.replace(ports, sink=MeteredSink(ports.sink, self._meter))
+
+
+class MeteredSink:
+    """Tells the meter when a transaction ended; all else is the sink's."""
+
+    def __init__(self, sink: Sink, meter: Meter) -> None:
+        self._sink = sink
+        self._meter = meter
+
+    def record_bytes_max(self) -> int:
+        """As the sink."""
+        return self._sink.record_bytes_max()
+
+    def open(self) -> None:
+        """As the sink."""
+        self._sink.open()
+
+    def publish(self, records: Sequence[OutputRecord]) -> None:
+        """As the sink, measured."""
+        self._meter.publishing()
+        self._sink.publish(records)
+        self._meter.published()
+
+    def tails(self) -> dict[Role, Tail]:
+        """As the sink."""
+        return self._sink.tails()
+
+    def close(self) -> None:
+        """As the sink."""
+        self._sink.close()
+
+
+def _say(event: str, **fields: object) -> None:
+    print(event, fields, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    print(msgspec.json.encode(run(msgspec.json.decode(sys.argv[1], type=Spec))).decode())
