@@ -1,10 +1,8 @@
 """The rules of experiments, and what follows for them from every event."""
 
-from copy import deepcopy
-
 from tests.reference.reports import repeats_route_report
 from tests.reference.turn import RefusedError, Turn, check_generation, repeats
-from tests.reference.words import Json, candidate_serves
+from tests.reference.words import Json, candidate_serves, copied
 
 DEFINITION = ("kind", "default", "candidates", "mirror")
 
@@ -16,14 +14,15 @@ def begin(turn: Turn, data: Json) -> None:
     experiment = turn.state["experiments"].get(name)
     if experiment is not None and not experiment["deleted"]:
         check_generation(experiment["generation"], data["generation"])
-        if repeats(experiment["generation"], data["generation"]):
+        turn.repeated = repeats(experiment["generation"], data["generation"])
+        if turn.repeated:
             return
         experiment["generation"] = data["generation"]
         if all(experiment[key] == data[key] for key in DEFINITION):
             return
     if experiment is None:
         turn.state["experiments"][name] = experiment = new_experiment(turn, name)
-    experiment.update({key: deepcopy(data[key]) for key in DEFINITION})
+    experiment.update({key: copied(data[key]) for key in DEFINITION})
     experiment.update(generation=data["generation"], deleted=False, deleted_ms=None, active=False)
     turn.replaced_experiments.add(name)
 
@@ -59,6 +58,7 @@ def stop(turn: Turn, data: Json) -> None:
     if experiment is None:
         raise RefusedError("unknown_target")
     if experiment["deleted"]:
+        turn.repeated = True
         return
     check_generation(experiment["generation"], data["generation"])
     experiment.update(deleted=True, deleted_ms=turn.at_ms, generation=data["generation"])

@@ -3,7 +3,7 @@
 from tests.reference.models import unload_what_failed_to
 from tests.reference.pipelines import ROLES, start
 from tests.reference.turn import Turn
-from tests.reference.words import Json, in_states, latest
+from tests.reference.words import NUMBER_MAX, Json, in_states, latest
 
 Cause = tuple[str, str]
 TABLES = {"model": "models", "pipeline": "pipelines", "experiment": "experiments"}
@@ -83,12 +83,16 @@ def remember(turn: Turn, key: str) -> None:
     if found is None and kind == "model" and name in turn.route_failure:
         found = ("route_failed", turn.route_failure[name])
     if found is not None and key not in turn.failures:
-        retry_ms = turn.at_ms + turn.state["policy"]["retry_interval_ms"]
-        turn.failures[key] = {"since_ms": turn.at_ms, "attempts": 0, "next_retry_ms": retry_ms}
+        turn.failures[key] = {"since_ms": turn.at_ms, "attempts": 0, "next_retry_ms": next_retry_ms(turn)}
     if found is not None:
         turn.failures[key].update(code=found[0], message=found[1])
     elif key in turn.failures and well(turn.state, key):
         del turn.failures[key]
+
+
+def next_retry_ms(turn: Turn) -> int:
+    interval_ms: int = turn.state["policy"]["retry_interval_ms"]
+    return min(turn.at_ms + interval_ms, NUMBER_MAX)
 
 
 def tick(turn: Turn) -> None:
@@ -103,7 +107,7 @@ def tick(turn: Turn) -> None:
         due = failure["next_retry_ms"] <= turn.at_ms and failure["attempts"] < policy["retry_limit"]
         if due and stands(turn.state, key):
             failure["attempts"] += 1
-            failure["next_retry_ms"] = turn.at_ms + policy["retry_interval_ms"]
+            failure["next_retry_ms"] = next_retry_ms(turn)
             retry(turn, key, failure["code"])
 
 

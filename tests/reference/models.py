@@ -1,9 +1,7 @@
 """The rules of what users and autoscalers ask of models."""
 
-from copy import deepcopy
-
 from tests.reference.turn import RefusedError, Turn, add_version, change_entry, check_generation, repeats
-from tests.reference.words import HELD, Json, in_states, latest
+from tests.reference.words import HELD, NUMBER_MAX, Json, copied, in_states, latest
 
 
 def load(turn: Turn, data: Json) -> None:
@@ -21,7 +19,8 @@ def load(turn: Turn, data: Json) -> None:
         turn.place.append(name)
         return
     check_generation(model["generation"], generation)
-    if not repeats(model["generation"], generation):
+    turn.repeated = repeats(model["generation"], generation)
+    if not turn.repeated:
         model["generation"] = generation
         redefine(turn, model, data)
     if not_whole(latest(model)):
@@ -39,7 +38,7 @@ def redefine(turn: Turn, model: Json, data: Json) -> None:
         add_version(turn, model, data["spec"], data["deployment"])
         turn.place.append(model["name"])
     elif version["deployment"] != data["deployment"]:
-        version["deployment"] = deepcopy(data["deployment"])
+        version["deployment"] = copied(data["deployment"])
         turn.place.append(model["name"])
 
 
@@ -55,6 +54,7 @@ def unload(turn: Turn, data: Json) -> None:
     if model is None:
         raise RefusedError("unknown_target")
     if model["deleted"]:
+        turn.repeated = True
         unload_what_failed_to(turn, model)
         return
     check_generation(model["generation"], data["generation"])
@@ -83,7 +83,7 @@ def scale(turn: Turn, data: Json) -> None:
     if data["direction"] == "up":
         if version["status"] != "Available":
             raise RefusedError("not_available")
-        if 0 < maximum < replicas + 1:
+        if replicas + 1 > (maximum or NUMBER_MAX):
             raise RefusedError("at_limit")
         deployment["replicas"] = replicas + 1
     else:

@@ -1,10 +1,8 @@
 """The rules of pipelines and responders, and what follows for pipelines from every event."""
 
-from copy import deepcopy
-
 from tests.reference.references import check_references
 from tests.reference.turn import RefusedError, Turn, check_generation, repeats
-from tests.reference.words import Json, latest, model_serves
+from tests.reference.words import Json, copied, latest, model_serves
 
 ROLES = {"dataflow_engine": "engine", "pipeline_gateway": "gateway"}
 STATE_OF = {"create": "Creating", "rebalance": "Rebalancing", "delete": "Terminating"}
@@ -47,7 +45,8 @@ def load(turn: Turn, data: Json) -> None:
     pipeline = turn.state["pipelines"].get(name)
     if pipeline is not None and not pipeline["deleted"]:
         check_generation(pipeline["generation"], data["generation"])
-        if repeats(pipeline["generation"], data["generation"]):
+        turn.repeated = repeats(pipeline["generation"], data["generation"])
+        if turn.repeated:
             return
         pipeline["generation"] = data["generation"]
         if all(latest(pipeline)[key] == data[key] for key in DEFINITION):
@@ -56,7 +55,7 @@ def load(turn: Turn, data: Json) -> None:
         turn.state["pipelines"][name] = pipeline = {"name": name, "versions": []}
     pipeline.update(generation=data["generation"], deleted=False, deleted_ms=None)
     number = latest(pipeline)["version"] + 1 if pipeline["versions"] else 1
-    version = {"version": number, **{key: deepcopy(data[key]) for key in DEFINITION}}
+    version = {"version": number, **{key: copied(data[key]) for key in DEFINITION}}
     for axis in ROLES.values():
         version[axis] = {"state": "Create", "sequence": 0, "answers": {}, "reason": ""}
     version.update(models_ready=False, status="", reason="", status_since_ms=turn.at_ms)
@@ -71,6 +70,7 @@ def unload(turn: Turn, data: Json) -> None:
     if pipeline is None:
         raise RefusedError("unknown_target")
     if pipeline["deleted"]:
+        turn.repeated = True
         return
     check_generation(pipeline["generation"], data["generation"])
     pipeline.update(deleted=True, deleted_ms=turn.at_ms, generation=data["generation"])

@@ -3,11 +3,11 @@
 import re
 
 from tests.reference.turn import RefusedError
-from tests.reference.words import Json
+from tests.reference.words import NAME_LENGTH_MAX, Json
 
-REFERENCE = re.compile(r"([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)(?:\.(inputs|outputs)(?:\.(.+))?)?", re.DOTALL)
+REFERENCE = re.compile(r"([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)(?:\.(inputs|outputs)(?:\.(.*))?)?", re.DOTALL)
 
-Reference = tuple[str, str, str]
+Reference = tuple[str, str, str | None]
 
 
 def check_references(pipeline: str, data: Json) -> None:
@@ -35,12 +35,12 @@ def check_references(pipeline: str, data: Json) -> None:
 def parse(pipeline: str, text: str) -> Reference:
     """Return (name, part, tensor) with the parts filled in."""
     match = REFERENCE.fullmatch(text)
-    if match is None:
+    if match is None or len(match[1]) > NAME_LENGTH_MAX:
         raise RefusedError("bad_reference")
     name, part, tensor = match[1], match[2], match[3]
     if name == pipeline and part == "outputs":
         raise RefusedError("bad_reference")
-    return name, part or ("inputs" if name == pipeline else "outputs"), tensor or ""
+    return name, part or ("inputs" if name == pipeline else "outputs"), tensor
 
 
 def has_cycle(needs: dict[str, set[str]]) -> bool:

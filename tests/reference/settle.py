@@ -1,16 +1,15 @@
 """One event on one state: its own rule, then everything that follows, in the order of the rules."""
 
 from collections.abc import Callable
-from copy import deepcopy
 
 from tests.reference import experiments, failures, models, pipelines, reports, rollout, servers
 from tests.reference.placement import place
 from tests.reference.turn import Turn
-from tests.reference.words import HELD, Json, in_states, latest
+from tests.reference.words import HELD, Json, copied, in_states, latest
 
 
 def change_policy(turn: Turn, data: Json) -> None:
-    turn.state["policy"] = deepcopy(data)
+    turn.state["policy"] = copied(data)
 
 
 RULES: dict[str, Callable[[Turn, Json], None]] = {
@@ -41,13 +40,13 @@ RULES: dict[str, Callable[[Turn, Json], None]] = {
 def apply(state: Json, kind: str, at_ms: int, data: Json) -> Json:
     """Return the state after the event; raise `RefusedError` where it is rejected."""
     turn = run(state, kind, at_ms, data, forget_failure=False)
-    if turn.user_request and turn.state != state:  # a request that is more than a repeat starts anew
+    if turn.user_request and (not turn.repeated or turn.state != state):  # more than a repeat: starts anew
         turn = run(state, kind, at_ms, data, forget_failure=True)
     return turn.state
 
 
 def run(state: Json, kind: str, at_ms: int, data: Json, *, forget_failure: bool) -> Turn:
-    turn = Turn(before=state, state=deepcopy(state), at_ms=at_ms)
+    turn = Turn(before=state, state=copied(state), at_ms=at_ms)
     if kind in reports.REPLICA_REPORTS:
         reports.report(turn, kind, data)
     else:

@@ -2,30 +2,42 @@
 
 import json
 from collections.abc import Iterable
-from copy import deepcopy
 from typing import Any
 
 from tests.reference.border import InvalidEventError, check_event
 from tests.reference.changes import diff
 from tests.reference.settle import apply
 from tests.reference.turn import RefusedError
-from tests.reference.words import Json, empty_state
+from tests.reference.words import Json, copied, empty_state
+
+Trace = tuple[list[Json], list[Json]]
 
 
 def simulate(lines: Iterable[str], state: Json | None = None, batch_events: int = 1) -> Json:
     """Return {state, changes, rejected} of one JSON event a line; blank lines do not count."""
-    state = deepcopy(state) if state is not None else empty_state()
-    changes: list[Json] = []
+    return document(trace(lines, state), batch_events)
+
+
+def trace(lines: Iterable[str], state: Json | None = None) -> Trace:
+    """Return the states, the given one first, and the rejection of each event that was refused."""
+    states = [copied(state) if state is not None else empty_state()]
     rejected: list[Json] = []
-    events = [line for line in lines if line.strip()]
-    for first in range(0, len(events), batch_events):
-        before = state
-        for index in range(first, min(first + batch_events, len(events))):
-            state, refusal = step(state, events[index])
-            if refusal:
-                rejected.append({"index": index, **refusal})
-        changes += [{"batch": first // batch_events, **change} for change in diff(before, state)]
-    return {"state": state, "changes": changes, "rejected": rejected}
+    for index, line in enumerate(line for line in lines if line.strip()):
+        after, refusal = step(states[-1], line)
+        states.append(after)
+        rejected += [{"index": index, **refusal}] if refusal else []
+    return states, rejected
+
+
+def document(traced: Trace, batch_events: int) -> Json:
+    states, rejected = traced
+    events = len(states) - 1
+    changes = [
+        {"batch": first // batch_events, **change}
+        for first in range(0, events, batch_events)
+        for change in diff(states[first], states[min(first + batch_events, events)])
+    ]
+    return {"state": states[-1], "changes": changes, "rejected": rejected}
 
 
 def step(state: Json, line: str) -> tuple[Json, Json | None]:

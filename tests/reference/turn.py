@@ -1,9 +1,8 @@
 """One event's turn: the state before it, the state it is making, and what its own rule asks of the steps after it."""
 
-from copy import deepcopy
 from dataclasses import dataclass, field
 
-from tests.reference.words import Json, latest
+from tests.reference.words import Json, copied, latest
 
 
 class RefusedError(Exception):
@@ -22,6 +21,7 @@ class Turn:
     capacity_may_have_grown: bool = False
     replica_connected: bool = False
     user_request: str = ""  # the failure's key of what a load, unload, start or stop is about
+    repeated: bool = False  # a repeat by its generation, or a removal of what is deleted
     experiment_reports: dict[str, str | None] = field(default_factory=dict)  # experiment -> reason, None: applied
     route_failure: dict[str, str] = field(default_factory=dict)  # model -> reason of a ModelRouteFailed
     replaced_experiments: set[str] = field(default_factory=set)
@@ -47,7 +47,7 @@ class Turn:
         return model
 
     def snapshot(self) -> tuple[Json, set[str]]:
-        return deepcopy(self.state), set(self.emptied_servers)
+        return copied(self.state), set(self.emptied_servers)
 
     def restore(self, snapshot: tuple[Json, set[str]]) -> None:
         self.state, self.emptied_servers = snapshot
@@ -71,8 +71,8 @@ def add_version(turn: Turn, model: Json, spec: Json, deployment: Json) -> Json:
     number = latest(model)["version"] + 1 if model["versions"] else 1
     version = {
         "version": number,
-        "spec": deepcopy(spec),
-        "deployment": deepcopy(deployment),
+        "spec": copied(spec),
+        "deployment": copied(deployment),
         "server": "",
         "replicas": {},
         "placement_failure": None,

@@ -4,6 +4,9 @@ from typing import Any
 
 Json = dict[str, Any]
 
+NUMBER_MAX = 2**63 - 1
+NAME_LENGTH_MAX = 253
+
 LOADING = {"LoadRequested", "Loading"}
 LIVE = {"Loaded", "Available", "LoadedUnavailable"}
 HELD = LOADING | LIVE
@@ -24,6 +27,13 @@ def empty_state() -> Json:
     }
     tables = ("servers", "models", "pipelines", "experiments", "responders", "failures")
     return {**{table: {} for table in tables}, "policy": policy}
+
+
+def copied(value: Any) -> Any:
+    """Return a deep copy of a JSON value."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
 
 
 def versions_of_all(state: Json) -> list[Json]:
@@ -64,7 +74,7 @@ def assignment(version: Json) -> list[str]:
 def rolled_out(version: Json) -> bool:
     replicas, minimum = version["deployment"]["replicas"], version["deployment"]["min_replicas"]
     available = len(in_states(version, {"Available"}))
-    return replicas == 0 or available >= replicas or (minimum > 0 and available >= minimum)
+    return bool(replicas == 0 or available >= replicas or 0 < minimum <= available)
 
 
 def fallback(model: Json) -> Json | None:
