@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 from cyclopts import App, Parameter
 
+from processor.cli.banner import embedded_banner
 from processor.cli.exits import Exit, unreachable, usage
 from processor.cli.options import ConfigFile, settings_of
 from processor.cli.output import coloured, json_text, note
@@ -12,13 +13,6 @@ from processor.cli.output import coloured, json_text, note
 if TYPE_CHECKING:
     from processor.demo.totals import Totals
     from processor.settings import Settings
-
-BANNER = """\
-processor, embedded: a broker and a store inside this process, gone when it ends.
-It is no Kafka: transactions are accepted but neither fence nor hide, there is no retention and no admin API,
-every topic has four partitions, and the one shard reads them all. Everything else runs the code of production.
-  export PROCESSOR_KAFKA__BOOTSTRAP_SERVERS={servers}
-"""
 
 
 def register(app: App) -> None:
@@ -71,7 +65,7 @@ def _run(settings: "Settings", *, embedded: bool, as_json: bool, demo: bool, for
     stream = sys.stderr if as_json else sys.stdout
     show = Show(running, reports, connection, write=lambda line: _write(stream, line), colours=coloured(stream))
     servers = connection.bootstrap_servers
-    note(BANNER.format(servers=servers) if embedded else f"processor on Kafka at {servers}")
+    note(embedded_banner(running) if embedded else f"processor on Kafka at {servers}")
     ending = threading.Event()
     with stopped_by_signals(ending):
         if demo:

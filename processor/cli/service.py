@@ -4,7 +4,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from processor.cli.banner import embedded_banner
 from processor.cli.options import ConfigFile, settings_of
+from processor.cli.output import note
 
 
 def register(app: App) -> None:
@@ -28,5 +30,7 @@ def run(
     settings = settings_of(config, http__address=http).settings
     set_up(settings.log.format, settings.log.level)
     running = Running(settings, embedded=embedded, once=once)
+    if embedded:
+        note(embedded_banner(running))
     with stopped_by_signals(running.stop):
         return running.run()

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -14,6 +14,12 @@ from processor.cli.output import emit_rows, note
 from processor.cli.reach import Reach
 
 WAIT_S = 30.0
+EMBEDDED_LOT = 1000
+"""Events sent to an embedded broker before waiting until they are consumed."""
+
+if TYPE_CHECKING:
+    from processor.outcomes import Place
+    from processor.produce import EventProducer
 
 
 def register(app: App) -> None:
@@ -55,7 +61,6 @@ def _submitted(
 ) -> int:
     from processor.clients import EventEncoder, event_producer
     from processor.cluster.events import InvalidEvent
-    from processor.outcomes import Place
     from processor.submission import Waiter
 
     encode = EventEncoder(reach.catalogue)
@@ -71,9 +76,7 @@ def _submitted(
     with event_producer(
         reach.connection, reach.topics, encode, clusters=reach.settings.clusters, cluster=cluster
     ) as producer:
-        for event in events:
-            producer.send(event["type"], event["data"], at_ms=event["at_ms"], event_id=event.get("id"))
-        places = [Place(sent.topic, sent.partition, sent.offset) for sent in producer.flush()]
+        places = _produced(reach, producer, events, partition)
     rows = [
         {
             "type": event["type"],
@@ -90,7 +93,28 @@ def _submitted(
     return _told(rows, places, waiter.wait(places, timeout_s=timeout_s), output)
 
 
-def _told(rows: list[dict[str, Any]], places: list[Any], known: Mapping[Any, Any], output: Output) -> int:
+def _produced(reach: Reach, producer: "EventProducer", events: list[dict[str, Any]], partition: int) -> "list[Place]":
+    """Send everything; an embedded broker keeps so little that it gets the next lot when the last was consumed."""
+    from processor.outcomes import Place
+    from processor.submission import Waiter
+
+    places: list[Place] = []
+    lot = EMBEDDED_LOT if reach.connection.embedded else max(1, len(events))
+    for start in range(0, len(events), lot):
+        gate = (
+            Waiter(reach.connection, reach.topics, reach.decode, partition=partition)
+            if start + lot < len(events)
+            else None
+        )
+        for event in events[start : start + lot]:
+            producer.send(event["type"], event["data"], at_ms=event["at_ms"], event_id=event.get("id"))
+        places += [Place(sent.topic, sent.partition, sent.offset) for sent in producer.flush()]
+        if gate is not None and not gate.wait(places[-1:], timeout_s=WAIT_S):
+            raise unreachable(f"{len(places)} events were sent; the embedded processor does not follow, so no more are")
+    return places
+
+
+def _told(rows: list[dict[str, Any]], places: "list[Place]", known: Mapping[Any, Any], output: Output) -> int:
     for row, place in zip(rows, places, strict=True):
         fate = known.get(place)
         row["outcome"] = fate.outcome if fate else "unknown"

@@ -1,12 +1,19 @@
 import json
+import re
+import signal
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from processor.cli.app import run
 from processor.cli.exits import Exit
+from tests.cli.conftest import Cli
 
 DEV = [sys.executable, "-m", "processor", "dev"]
 
@@ -52,3 +59,43 @@ def test_one_address_alone_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.delenv("PROCESSOR_ETCD__ENDPOINTS", raising=False)
     assert run(["dev"]) == Exit.USAGE
     assert "kafka.bootstrap_servers is set alone" in capsys.readouterr().err
+
+
+class Embedded(msgspec.Struct, frozen=True):
+    bootstrap_servers: str
+    server: str
+
+
+@pytest.fixture
+def embedded() -> Iterator[Embedded]:
+    process = subprocess.Popen([*DEV, "--http", ":0"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert process.stderr is not None
+    found: dict[str, str] = {}
+    for line in process.stderr:
+        for name, pattern in (("bootstrap_servers", r"BOOTSTRAP_SERVERS=(\S+)"), ("server", r"url=(\S+)")):
+            if match := re.search(pattern, line):
+                found[name] = match[1]
+        if "shard_taken_over" in line:
+            break
+    yield Embedded(**found)
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=30)
+    assert process.returncode == Exit.OK, rest
+
+
+def test_a_client_talks_to_the_embedded_processor(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, embedded: Embedded
+) -> None:
+    monkeypatch.setenv("PROCESSOR_KAFKA__BOOTSTRAP_SERVERS", embedded.bootstrap_servers)
+    monkeypatch.setenv("PROCESSOR_SERVER", embedded.server)
+    lines = tmp_path / "events.jsonl"
+    event = {"type": "ModelLoadRequested", "data": {"model": "iris", "generation": 1, "spec": {"uri": "s3://x"}}}
+    lines.write_text(f"{json.dumps(event)}\n" * 2500)
+    told = cli("submit", "-f", str(lines), "--wait", "-o", "json")
+    assert told.code == Exit.OK, told.err
+    assert Counter(row["outcome"] for row in told.json) == {"applied": 1, "unchanged": 2499}
+    assert cli("state", "get", "models", "-o", "name").out == "iris\n"
+    assert cli("status").code == Exit.OK
+    assert cli("commits", "list", "-o", "json").json[0]["changed"] == 2
+    topics = cli("topics", "check")
+    assert (topics.code, "embedded" in topics.err) == (Exit.USAGE, True)

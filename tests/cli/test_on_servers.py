@@ -202,3 +202,14 @@ def settings_now(servers: dict[str, str]) -> Settings:
 
     del servers
     return load().settings
+
+
+@pytest.mark.usefixtures("servers")
+def test_the_demo_plays_on_real_servers_and_makes_their_topics_first(cli: Cli) -> None:
+    told = cli("dev", "--demo", "--for", "5", "-o", "json")
+    assert told.code == Exit.OK, told.err
+    assert "processor on Kafka at" in told.err
+    assert (told.json["dead_lettered"], told.json["events"] > 1200) == (1, True)
+    assert cli("topics", "check").code == Exit.OK
+    commits = cli("commits", "list", "-n", "1", "-o", "json").json
+    assert commits[0]["digest"] == told.json["digest"]
