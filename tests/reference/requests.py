@@ -44,9 +44,14 @@ class Requests:
             self.connect_responder: 4,
             self.disconnect_responder: 2,
         }
-        focus: list[float] = [random.choice([1, 1, 1, 3, 3, 0]) * weight for weight in weights.values()]
-        self.makers: dict[Callable[[Json], Event], float] = dict(zip(weights, focus, strict=True))
+        focus = [random.choice([1, 1, 1, 3, 3, 0]) * weight for weight in weights.values()]
+        models, rest = random.choice([(1, 1), (3, 0), (1, 0), (1, 3)])
+        factors = [models] * 10 + [rest] * (len(weights) - 10)
+        self.makers: dict[Callable[[Json], Event], int] = dict(
+            zip(weights, [weight * factor for weight, factor in zip(focus, factors, strict=True)], strict=True)
+        )
         self.makers[self.tick] += 1
+        self.makers[self.load_model] += 4
 
     def any(self, state: Json) -> Event:
         return self.random.choices(list(self.makers), list(self.makers.values()))[0](state)
@@ -62,6 +67,8 @@ class Requests:
         if self.chance(0.5):
             pairs = [{"role": role, "responder": name} for role in ROLES for name in ("r0", "r1")]
             cluster += [("ResponderConnected", pair) for pair in pairs if self.chance(0.8)]
+        if self.chance(0.4):
+            cluster += [self.declare_server({}) for _ in self.servers]
         if self.chance(0.3):
             cluster += [self.change_policy({})]
         return cluster
@@ -78,6 +85,19 @@ class Requests:
     def generation(self) -> Json:
         generation = self.random.choice(self.generations)
         return {} if generation == 0 and self.chance(0.5) else {"generation": generation}
+
+    def known(self, table: Json, names: list[str]) -> str:
+        """Return a name of a table mostly, else any."""
+        there = [name for name in names if name in table]
+        return self.random.choice(there if there and self.chance(0.85) else names)
+
+    def connected_replica(self, state: Json) -> Json:
+        """Return one that is connected mostly, else any."""
+        there = [(name, index) for name in sorted(state["servers"]) for index in state["servers"][name]["replicas"]]
+        if not there or self.chance(0.15):
+            return self.at_replica()
+        server, index = self.random.choice(there)
+        return {"server": server, "replica": int(index)}
 
     def at_replica(self) -> Json:
         return {"server": self.random.choice(self.servers), "replica": self.random.randrange(self.replicas)}
@@ -101,17 +121,17 @@ class Requests:
 
     def deployment(self) -> Json:
         replicas = self.pick(0, 1, 1, 1, 2, 2, 3, 4)
-        minimum = self.random.randint(0, replicas) if self.chance(0.5) else 0
-        maximum = replicas + self.random.randint(0, 2) if self.chance(0.4) else 0
+        minimum = self.random.randint(0, replicas) if self.chance(0.6) else 0
+        maximum = replicas + self.random.randint(0, 2) if replicas and self.chance(0.4) else 0
         if self.chance(0.05):
             minimum = self.random.randint(0, 3)
         return {"replicas": replicas, "min_replicas": minimum, "max_replicas": maximum}
 
-    def unload_model(self, _: Json) -> Event:
-        return "ModelUnloadRequested", {"model": self.random.choice(self.models), **self.generation()}
+    def unload_model(self, state: Json) -> Event:
+        return "ModelUnloadRequested", {"model": self.known(state["models"], self.models), **self.generation()}
 
     def scale_model(self, state: Json) -> Event:
-        name = self.random.choice(self.models)
+        name = self.known(state["models"], self.models)
         known = state["models"].get(name)
         version = known["versions"][-1]["version"] if known and self.chance(0.9) else self.random.randint(1, 3)
         return "ModelScaleRequested", {"model": name, "version": version, "direction": self.pick("up", "down")}
@@ -143,17 +163,17 @@ class Requests:
             found.append({"model": self.random.choice([*MODELS, "ghost"]), "version": self.random.randint(1, 3)})
         return found
 
-    def disconnect_replica(self, _: Json) -> Event:
-        return "ServerReplicaDisconnected", {**self.at_replica(), "reason": self.reason()}
+    def disconnect_replica(self, state: Json) -> Event:
+        return "ServerReplicaDisconnected", {**self.connected_replica(state), "reason": self.reason()}
 
-    def drain_replica(self, _: Json) -> Event:
-        return "ServerReplicaDraining", self.at_replica()
+    def drain_replica(self, state: Json) -> Event:
+        return "ServerReplicaDraining", self.connected_replica(state)
 
     def declare_server(self, _: Json) -> Event:
         data: Json = {"server": self.random.choice(self.servers), **self.generation()}
         if self.chance(0.8):
-            data |= {"expected_replicas": self.pick(-1, 0, 0, 1, 2, 2, 3), "min_replicas": self.pick(0, 0, 1, 2)}
-            data |= {"max_replicas": self.pick(0, 1, 3, 5), "shared": self.chance(0.75)}
+            data |= {"expected_replicas": self.pick(-1, 0, 1, 2, 2, 3, 4), "min_replicas": self.pick(0, 0, 1, 2)}
+            data |= {"max_replicas": self.pick(0, 1, 3, 5, 5), "shared": self.chance(0.75)}
         return "ServerDeclared", data
 
     def remove_server(self, _: Json) -> Event:
@@ -200,8 +220,8 @@ class Requests:
         odd = [".", ".output", ".outputs.", ".outputs.a.b", ".t", ".outputs. ", ".Inputs", " ", ".outputs.\n"]
         return str(name + self.random.choice(odd if self.chance(0.05) else common))
 
-    def unload_pipeline(self, _: Json) -> Event:
-        return "PipelineUnloadRequested", {"pipeline": self.random.choice(PIPELINES), **self.generation()}
+    def unload_pipeline(self, state: Json) -> Event:
+        return "PipelineUnloadRequested", {"pipeline": self.known(state["pipelines"], PIPELINES), **self.generation()}
 
     def start_experiment(self, _: Json) -> Event:
         kind = self.pick("model", "model", "pipeline")
@@ -218,8 +238,9 @@ class Requests:
             data["mirror"] = {"name": self.random.choice(left if self.chance(0.9) else things), "percent": 10}
         return "ExperimentStartRequested", data
 
-    def stop_experiment(self, _: Json) -> Event:
-        return "ExperimentStopRequested", {"experiment": self.random.choice(EXPERIMENTS), **self.generation()}
+    def stop_experiment(self, state: Json) -> Event:
+        name = self.known(state["experiments"], EXPERIMENTS)
+        return "ExperimentStopRequested", {"experiment": name, **self.generation()}
 
     def responder(self) -> Json:
         return {"role": self.random.choice(ROLES), "responder": self.pick("r0", "r1")}

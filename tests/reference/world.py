@@ -23,8 +23,8 @@ class World:
         self.lines: list[str] = []
         self.planned: list[Event] = self.requests.warm_up() if self.random.random() < 0.7 else []
         self.hostility = self.random.choice([0.0, 0.05, 0.2, 0.5])
-        self.diligence = self.random.choice([0.3, 0.6, 0.8])
-        self.failing = self.random.choice([0.0, 0.1, 0.4])
+        self.diligence = self.random.choice([0.3, 0.6, 0.8, 0.9])
+        self.failing = self.random.choice([0.0, 0.1, 0.25, 0.5])
 
     @property
     def state(self) -> Json:
@@ -71,7 +71,7 @@ class World:
         yield from self.agents()
         yield from self.routers()
         yield from self.responders()
-        if self.state["failures"]:
+        if self.state["failures"] and self.random.random() < 0.1:
             yield lambda: ("ClockTicked", {})
 
     def agents(self) -> Iterator[Callable[[], Event]]:
