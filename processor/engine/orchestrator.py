@@ -267,8 +267,9 @@ class Orchestrator:
             raise foreign_edit(parts.store, snapshot, found=restored.digest)
         parts.log("reloaded", shard=parts.identity.shard, seq=head.seq, repaired=repaired)
         self._head, self._revision = head, snapshot.head_revision
-        self._state, self._images = restored.state, restored.images
-        self._tip = Tip(self._state, head.positions)
+        # until the edit is committed as a repair, the state that has the head's digest is the one before it
+        self._state, self._images = (before.state if repaired and before else restored.state), restored.images
+        self._tip = Tip(restored.state, head.positions)
         self._stale = ()
         self._preparer.forget()
         self._publisher.offer_all(snapshot.outbox)
