@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test check fix bench services-up services-down lock clean help
+.PHONY: run test check fix bench bench-generator services-up services-down lock clean help
 
 PYTHON ?= python3
 SERVICES ?= embedded
@@ -47,6 +47,9 @@ fix: $(DEV)/project  ## format, and mend what the linter can mend
 
 bench: $(DEV)/project  ## measure; results go to bench/results; BENCH="peer latency --quick" for some
 	$(DEV)/bin/python -m bench $(BENCH)
+
+bench-generator: $(DEV)/project  ## measure the state generator alone, event by event; needs no server
+	$(DEV)/bin/python -m bench.costs $(BENCH)
 
 services-up:  ## start Kafka and etcd on 127.0.0.1:9092 and :2379
 	$(SERVERS) up
