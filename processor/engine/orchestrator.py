@@ -15,7 +15,7 @@ from processor.engine.parts import Parts
 from processor.engine.preparation import Prepared, Preparer
 from processor.engine.publisher import Publisher
 from processor.engine.recovery import foreign_edit, restore
-from processor.engine.reloading import Candidate, repair_draft, state_with
+from processor.engine.reloading import Candidate, mend
 from processor.engine.reports import StepReport
 from processor.engine.requests import Requests
 from processor.engine.sent import Sent, report_of
@@ -261,22 +261,21 @@ class Orchestrator:
         if head is None:
             raise ShardRefused("the head is gone")
         restored = restore(snapshot, machine=parts.machine, encoder=parts.encoder)
-        before = state_with(head.digest, self._stale)
-        repaired = restored.digest != head.digest
-        if repaired and before is None:
+        mending = mend(head, restored, self._stale, machine=parts.machine)
+        if mending is None:
             raise foreign_edit(parts.store, snapshot, found=restored.digest)
-        parts.log("reloaded", shard=parts.identity.shard, seq=head.seq, repaired=repaired)
+        parts.log("reloaded", shard=parts.identity.shard, seq=head.seq, repaired=mending.draft is not None)
         self._head, self._revision = head, snapshot.head_revision
         # until the edit is committed as a repair, the state that has the head's digest is the one before it
-        self._state, self._images = (before.state if repaired and before else restored.state), restored.images
+        self._state, self._images = mending.before, restored.images
         self._tip = Tip(restored.state, head.positions)
         self._stale = ()
         self._preparer.forget()
         self._publisher.offer_all(snapshot.outbox)
         self._intake.rewind(head.positions)
         parts.loaded()
-        if repaired and before is not None:
-            self._dispatch(repair_draft(before, restored, machine=parts.machine, positions=head.positions), None)
+        if mending.draft is not None:
+            self._dispatch(mending.draft, None)
             self.settle()
 
     # -- between commits -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""After somebody changed the head while we own the shard: which state was meant, and what to announce of the edit."""
+"""After somebody changed the head while we own the shard: which state was meant, and what to commit of the edit."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from processor.engine.compose import Draft
+from processor.engine.images import Encoded
 from processor.engine.machine import StateMachine
 from processor.engine.recovery import Restored
-from processor.engine.values import Positions
+from processor.engine.values import CommitKind, Head, Positions
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -18,19 +19,40 @@ class Candidate(msgspec.Struct, frozen=True):
     digest: str
 
 
-def state_with(digest: str, candidates: Sequence[Candidate]) -> Candidate | None:
-    """Return the candidate that has this digest."""
-    return next((item for item in candidates if item.digest == digest), None)
+class Mending(msgspec.Struct, frozen=True):
+    """The state that has the head's digest, and the commit that leads from it to what stands in the store, if any."""
+
+    before: Any
+    draft: Draft | None = None
 
 
-def repair_draft(
-    before: Candidate, restored: Restored, *, machine: StateMachine[Any, Any], positions: Positions
-) -> Draft:
-    """Return the commit of kind `repair`: no ranges, announcements are the edit's diff."""
-    changes = machine.diff(before.state, restored.state)
-    encoded = restored.images.encode(changes)
+def mend(
+    head: Head, restored: Restored, candidates: Sequence[Candidate], *, machine: StateMachine[Any, Any]
+) -> Mending | None:
+    """Return what a reload has to commit; None: no candidate has the head's digest, so the edit cannot be told.
+
+    A state made by an older reducer has no digest that could be compared: as at a take-over, an upgrade takes it as
+    it stands.
+    """
+    if head.reducer_version < machine.version:
+        return Mending(restored.state, upgrade_draft(restored, head.positions))
+    if restored.digest == head.digest:
+        return Mending(restored.state)
+    before = next((item.state for item in candidates if item.digest == head.digest), None)
+    if before is None:
+        return None
+    changes = machine.diff(before, restored.state)
+    return Mending(before, _draft("repair", restored, restored.images.encode(changes), head.positions))
+
+
+def upgrade_draft(restored: Restored, positions: Positions) -> Draft:
+    """Return the commit of kind `upgrade`: no ranges, no announcements, the state as this build encodes it."""
+    return _draft("upgrade", restored, restored.images.encode(()), positions)
+
+
+def _draft(kind: CommitKind, restored: Restored, encoded: Encoded, positions: Positions) -> Draft:
     return Draft(
-        kind="repair",
+        kind=kind,
         after=restored.state,
         encoded=msgspec.structs.replace(encoded, digest=restored.images.digest),
         positions=positions,

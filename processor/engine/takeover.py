@@ -8,6 +8,7 @@ from processor.engine.parts import Parts
 from processor.engine.positions import MutablePositions, checked_positions, first_positions
 from processor.engine.publisher import Publisher
 from processor.engine.recovery import Restored, check_versions, foreign_edit, restore
+from processor.engine.reloading import upgrade_draft
 from processor.engine.requests import Requests
 from processor.engine.values import Commit, Head, Refused, Snapshot, TopicFacts
 
@@ -47,8 +48,7 @@ def _continue(parts: Parts, snapshot: Snapshot, head: Head, facts: TopicFacts) -
     restored = restore(snapshot, machine=parts.machine, encoder=parts.encoder)
     upgrade = None
     if head.reducer_version < parts.machine.version:
-        encoded = msgspec.structs.replace(restored.images.encode(()), digest=restored.images.digest)
-        upgrade = Draft(kind="upgrade", after=restored.state, encoded=encoded, positions=positions)
+        upgrade = upgrade_draft(restored, positions)
     elif restored.digest != head.digest:
         raise foreign_edit(parts.store, snapshot, found=restored.digest)
     return TakenOver(snapshot, head, snapshot.head_revision, restored, positions, upgrade)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from examples.device_twins.machine import Device
+from examples.device_twins.machine import Device, DeviceTwins
 from processor.engine.values import Commit, Image
 from processor.memory.store import MemoryInFlight, MemoryStore
 from tests.engine.test_shard import edit, report
@@ -52,3 +52,25 @@ def test_an_edit_that_meets_the_repair_of_another_is_announced_together_with_it(
     assert readings(world)[5:7] == [("device/d0", 1, 98), ("device/d1", 1, 99)]
     digests = [commit.digest for commit in world.commits()]
     assert [commit.previous_digest for commit in world.commits()[1:]] == digests[:-1]
+
+
+class Newer(DeviceTwins):
+    version = 2
+
+
+def test_an_upgrade_that_meets_an_edit_is_sent_again_and_takes_the_state_as_it_stands() -> None:
+    world = World(batch_events_max=5)
+    report(world, 5)
+    world.run()
+    report(world, 1, start=5)
+    parts = world.parts(machine=Newer())
+    store = Meddled(world, {1: lambda: edit(world, edited("d0", 99), with_head=True)})
+    identity = msgspec.structs.replace(parts.identity, reducer_version=2)
+    world.run(msgspec.structs.replace(parts, identity=identity, store=store))
+    assert [(commit.kind, commit.reducer_version) for commit in world.commits()] == [
+        ("batch", 1),
+        ("upgrade", 2),
+        ("batch", 2),
+    ]
+    assert world.numbers() == list(range(6))
+    assert world.devices() == {"d0": 99} | {f"d{number}": 1 for number in range(1, 6)}
