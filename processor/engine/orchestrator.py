@@ -84,6 +84,11 @@ class Orchestrator:
         pending = self._sent is not None or self._stale or self._tip.carried.ranges or self._preparer.has_rest
         return not (pending or self._breaker.open)
 
+    @property
+    def revision(self) -> int:
+        """The head's revision that everything here builds upon."""
+        return self._revision
+
     def wait(self) -> None:
         """Wait for the next record for a moment; not while a commit is under way."""
         if self._breaker.open:

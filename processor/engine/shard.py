@@ -21,6 +21,7 @@ class ShardRunner:
         self._once = once
         self._done = False
         self._pause_ms = parts.limits.retry_pause_ms
+        self._refused_at = 0
         self.board = board
 
     def run(self) -> None:
@@ -56,7 +57,7 @@ class ShardRunner:
         announcer: Announcer = (BackgroundAnnouncer if parts.announce_in_background else InlineAnnouncer)(
             parts, publisher
         )
-        clean = False
+        orchestrator, clean = None, False
         try:
             orchestrator = self._taken_over(epoch, publisher)
             if orchestrator is not None:
@@ -68,13 +69,14 @@ class ShardRunner:
             self.board.put(phase="standby", reason="")
         except (ShardRefused, InvalidRequest) as refused:
             self._refuse(epoch, refused)
+            self._refused_at = self._refused_at if orchestrator is None else orchestrator.revision
         finally:
             announcer.stop()
             self.board.state = None
             publisher.close()
-            self._release(epoch, clean=clean)
+            released = self._release(epoch, clean=clean)
         if self.board.health.phase == "refused":
-            self._await_a_person()
+            self._await_a_person(epoch, released=released)
 
     def _taken_over(self, epoch: int, publisher: Publisher) -> Orchestrator | None:
         parts = self._parts
@@ -82,6 +84,7 @@ class ShardRunner:
         began_s = parts.clock.monotonic_s()
         while not self._stopping():
             try:
+                self._refused_at = parts.store.peek().head_revision
                 taken = take_over(parts, epoch=epoch, publisher=publisher, requests=Requests(parts, self.board))
             except Retry as error:
                 self._check_lease()
@@ -128,26 +131,28 @@ class ShardRunner:
             self._parts.log("handed_over_unpublished", shard=self._parts.identity.shard, reason=str(error))
         return True
 
-    def _release(self, epoch: int, *, clean: bool) -> None:
+    def _release(self, epoch: int, *, clean: bool) -> bool:
         try:
             self._parts.ownership.release(epoch, clean=clean)
         except Retry as error:
             self._parts.log("release_failed", shard=self._parts.identity.shard, reason=str(error))
+            return False
+        return True
 
     def _refuse(self, epoch: int, refused: ShardRefused | InvalidRequest) -> None:
         self._parts.log("shard_refused", shard=self._parts.identity.shard, epoch=epoch, reason=str(refused))
         self.board.put(phase="refused", reason=str(refused))
         self._done = self._once
 
-    def _await_a_person(self) -> None:
-        """Wait until somebody changed the head; no new campaign before."""
-        refused_at = self._head_revision()
+    def _await_a_person(self, epoch: int, *, released: bool) -> None:
+        """Wait until the head is another than the one that was refused; no new campaign before.
+
+        A shard that could not be given up is given up here: our lease lives on, and nobody else could own it.
+        """
         while not self._ended():
             self._parts.clock.sleep(self._parts.limits.peek_interval_ms / 1000)
-            revision = self._head_revision()
-            if refused_at is None:
-                refused_at = revision
-            elif revision is not None and revision != refused_at:
+            released = released or self._release(epoch, clean=False)
+            if self._head_revision() not in {None, self._refused_at}:
                 return
 
     def _head_revision(self) -> int | None:
