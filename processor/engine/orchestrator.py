@@ -147,8 +147,11 @@ class Orchestrator:
     # -- sending ---------------------------------------------------------------------------------------------
 
     def _take_up(self, prepared: Prepared) -> None:
-        """Send what was prepared; what changed nothing is carried to the next commit."""
-        if not prepared.silent:
+        """Send what was prepared; what changed nothing is carried to the next commit.
+
+        Not while the crash counter is in use: a record tried before the one that kills must not be tried again.
+        """
+        if not prepared.silent or self._counter.stored:
             self._dispatch(prepared.draft, prepared)
             return
         tip, draft = self._tip, prepared.draft

@@ -246,14 +246,20 @@ class Refused(msgspec.Struct, frozen=True):
     owner_epoch: int
 
 
+class Tried(msgspec.Struct, frozen=True):
+    """The record of one input partition that was tried last, and how many owners in a row have tried it."""
+
+    topic: str
+    partition: int
+    offset: int
+    count: int
+
+
 class Attempts(msgspec.Struct, frozen=True):
-    """The crash counter: the record being tried after an unclean start, or `clean`."""
+    """The crash counter: the records being tried after an unclean start, or `clean`."""
 
     clean: bool = False
-    topic: str = ""
-    partition: int = 0
-    offset: int = 0
-    count: int = 0
+    tried: tuple[Tried, ...] = ()
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ import pytest
 from etcd3.etcdrpc import rpc_pb2 as rpc
 
 from processor.engine.ports import Ownership, Store
-from processor.engine.values import Attempts, Commit, Head, Image, OutboxEntry
+from processor.engine.values import Attempts, Commit, Head, Image, OutboxEntry, Tried
 from processor.etcd import requests
 from processor.etcd.channel import Access
 from processor.etcd.client import EtcdClient
@@ -145,4 +145,4 @@ def images(**values: bytes | None) -> tuple[Image, ...]:
     return tuple(Image(f"model/{name}", value) for name, value in values.items())
 
 
-ATTEMPT = Attempts(topic="normal", partition=0, offset=7, count=1)
+ATTEMPT = Attempts(tried=(Tried("normal", 0, 7, 1),))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.engine.errors import ShardRefused
-from processor.engine.values import LAYOUT, Announcement, Attempts, DeadLetter, Head, Image, OutboxEntry
+from processor.engine.values import LAYOUT, Announcement, Attempts, DeadLetter, Head, Image, OutboxEntry, Tried
 from processor.etcd.layout import (
     ShardKeys,
     decode_attempts,
@@ -61,6 +61,7 @@ entries = st.builds(
     dead_letters=st.lists(dead_letters, max_size=3).map(tuple),
     commit_record=BLOBS,
 )
+tried = st.lists(st.builds(Tried, TEXTS, COUNTS, NUMBERS, COUNTS), max_size=3).map(tuple)
 images = st.lists(st.builds(Image, key=TEXTS, value=st.none() | BLOBS), max_size=8).map(tuple)
 
 
@@ -73,7 +74,7 @@ def test_a_head_is_read_as_it_was_written(head: Head) -> None:
     assert decode_head(encode_head(head)) == head
 
 
-@given(st.builds(Attempts, clean=st.booleans(), topic=TEXTS, partition=COUNTS, offset=NUMBERS, count=COUNTS))
+@given(st.builds(Attempts, clean=st.booleans(), tried=tried))
 def test_attempts_are_read_as_they_were_written(attempts: Attempts) -> None:
     assert decode_attempts(encode_attempts(attempts)) == attempts
 
@@ -155,7 +156,7 @@ def test_what_is_no_head_refuses_the_shard(value: bytes) -> None:
         decode_head(value)
 
 
-@pytest.mark.parametrize("value", [b"", b"[]", b"\xff", b'{"count":"x"}'])
+@pytest.mark.parametrize("value", [b"", b"[]", b"\xff", b'{"tried":"x"}'])
 def test_what_is_no_crash_counter_refuses_the_shard(value: bytes) -> None:
     with pytest.raises(ShardRefused, match="attempts cannot be read"):
         decode_attempts(value)

@@ -1,0 +1,69 @@
+"""Records that end the process, and the records around them."""
+
+from tests.engine.test_shard import Interrupting, Poisoned, edit, edited, report
+from tests.engine.world import World
+
+KILLED_AT_MOST = 10
+
+
+def killed(world: World, name: str) -> bool:
+    """Run a processor that dies of device d7; return whether it did."""
+    parts = world.parts(name, machine=Poisoned())
+    try:
+        world.run(parts)
+    except KeyboardInterrupt:
+        world.cluster.expire(parts.ownership.lease)  # type: ignore[attr-defined]
+        return True
+    return False
+
+
+def codes(world: World) -> list[bytes | None]:
+    return [dict(letter.headers)["dead-letter-code"] for letter in world.output("dead-letters")]
+
+
+def test_a_record_that_ends_the_process_is_found_behind_one_that_changes_nothing() -> None:
+    world = World(batch_events_max=10)
+    report(world, 2)
+    world.run()
+    report(world, 2)
+    report(world, 1, start=7)
+    kills = 0
+    while killed(world, f"run{kills}"):
+        kills += 1
+        assert kills < KILLED_AT_MOST
+    assert codes(world) == [b"process_crash"]
+
+
+def test_a_record_that_ends_the_process_is_found_however_much_arrives_on_the_other_lane() -> None:
+    world = World(batch_events_max=10)
+    report(world, 1, start=7)
+    kills = 0
+    while killed(world, f"run{kills}"):
+        kills += 1
+        assert kills < KILLED_AT_MOST
+        world.submit("DeviceReported", high=True, device="d1", reading=kills)
+    assert codes(world) == [b"process_crash"]
+    assert world.devices() == {"d1": kills}
+
+
+def test_a_record_that_ends_the_process_right_after_a_clean_hand_over_is_found() -> None:
+    world = World(batch_events_max=10)
+    report(world, 2)
+    world.run()
+    report(world, 1, start=7)
+    kills = 0
+    while killed(world, f"run{kills}"):
+        kills += 1
+        assert kills < KILLED_AT_MOST
+    assert codes(world) == [b"process_crash"]
+
+
+def test_a_record_that_is_taken_again_after_a_conflict_was_not_tried_more_often() -> None:
+    world = World(batch_events_max=10, crash_attempts_max=2)
+    report(world, 1)
+    world.run()
+    report(world, 1, start=1)
+    store = Interrupting(world, lambda: edit(world, edited(99), with_head=True), at=1)
+    world.run(world.parts("second", store=store))
+    assert codes(world) == []
+    assert world.devices() == {"d0": 99, "d1": 1}
