@@ -33,12 +33,13 @@ def simulate(
 
 
 def _lines(path: Path) -> list[str]:
-    return sys.stdin.read().splitlines() if str(path) == "-" else _text(path).splitlines()
+    """Return the lines, which end at a line feed and nowhere else: a JSON text may hold every other separator."""
+    return [line.removesuffix("\r") for line in _text(path).split("\n")]
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return (sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()).decode()
     except OSError as error:
         raise usage(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

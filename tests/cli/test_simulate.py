@@ -53,8 +53,30 @@ def test_a_run_goes_on_from_the_state_of_an_earlier_one(tmp_path: Path, capsys: 
 
 
 def test_events_may_come_from_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(CONNECTED)))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(CONNECTED).encode())))
     assert "s1" in _simulated(capsys, "-")["state"]["servers"]
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\u0085"])
+def test_a_line_ends_at_a_line_feed_and_nowhere_else(
+    separator: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reason = f"one{separator}two"
+    lost = {
+        "type": "ServerReplicaDisconnected",
+        "at_ms": 2000,
+        "data": {"server": "s1", "replica": 0, "reason": reason},
+    }
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\r\n".join(json.dumps(line, ensure_ascii=False).encode() for line in (CONNECTED, lost)))
+    document = _simulated(capsys, str(path))
+    assert (document["rejected"], document["state"]["servers"]) == ([], {})
+
+
+def test_a_carriage_return_alone_is_a_space_between_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(json.dumps(CONNECTED).replace(", ", ",\r").encode())
+    assert _simulated(capsys, str(path))["rejected"] == []
 
 
 @pytest.mark.parametrize(
