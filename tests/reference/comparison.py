@@ -4,7 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from processor.cluster.document import from_document
+from processor.cluster.machine import ClusterMachine
+from processor.cluster.rejection import Rejected
+from processor.cluster.simulation import parse_line
 from processor.cluster.simulation import simulate as simulate_product
+from tests.reference.failures import due_ms
 from tests.reference.simulation import Trace, document, trace
 from tests.reference.words import Json
 
@@ -36,7 +40,21 @@ def least_difference(lines: list[str], traced: Trace, seed: int) -> str:
         if differences(lines, way, traced):
             least = shrink(lines, lambda fewer, way=way: bool(differences(fewer, way)))  # type: ignore[misc]
             return f"{way}\n{report(least, differences(least, way))}"
-    return ""
+    due = due_differences(lines, traced[0])
+    return report(lines, due) if due else ""
+
+
+def due_differences(lines: list[str], states: list[Json]) -> list[Difference]:
+    """Return after which events the two disagree on when the clock should tick next."""
+    machine = ClusterMachine()
+    state, found = machine.empty(), []
+    for place, (line, expected) in enumerate(zip(lines, states[1:], strict=True)):
+        event = parse_line(line)["event"]
+        outcome = event if isinstance(event, Rejected) else machine.apply(state, event)
+        state = state if isinstance(outcome, Rejected) else outcome
+        if machine.due_ms(state) != due_ms(expected):
+            found.append((f"/due/{place}", due_ms(expected), machine.due_ms(state)))
+    return found
 
 
 def comparable(document: Json) -> Json:

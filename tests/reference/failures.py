@@ -99,7 +99,8 @@ def tick(turn: Turn) -> None:
     """Remove what has long been gone, then try again what is due."""
     for table in TABLES.values():
         for name in sorted(turn.state[table]):
-            if removable(turn, table, turn.state[table][name]):
+            thing = turn.state[table][name]
+            if finished(table, thing) and thing["deleted_ms"] + turn.state["policy"]["tombstone_ttl_ms"] <= turn.at_ms:
                 del turn.state[table][name]
     turn.place_in_order = True
     for key in sorted(turn.failures, key=lambda key: (turn.failures[key]["since_ms"], key)):
@@ -111,8 +112,22 @@ def tick(turn: Turn) -> None:
             retry(turn, key, failure["code"])
 
 
-def removable(turn: Turn, table: str, thing: Json) -> bool:
-    if not thing["deleted"] or thing["deleted_ms"] + turn.state["policy"]["tombstone_ttl_ms"] > turn.at_ms:
+def due_ms(state: Json) -> int | None:
+    """Return when a tick next has something to do, None: never."""
+    policy = state["policy"]
+    times = [
+        failure["next_retry_ms"]
+        for key, failure in state["failures"].items()
+        if failure["attempts"] < policy["retry_limit"] and stands(state, key)
+    ]
+    for table in TABLES.values():
+        gone = [thing for thing in state[table].values() if finished(table, thing)]
+        times += [thing["deleted_ms"] + policy["tombstone_ttl_ms"] for thing in gone]
+    return min(times, default=None)
+
+
+def finished(table: str, thing: Json) -> bool:
+    if not thing["deleted"]:
         return False
     if table == "experiments":
         return bool(thing["status"] == "Stopped")

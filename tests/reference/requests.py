@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.reference.words import Json
+from tests.reference.words import Json, candidate_serves
 
 Event = tuple[str, Json]
 
@@ -25,6 +25,7 @@ class Requests:
         self.generations = random.choice([[0], [0, 0, 1], [0, 1, 2], [1, 2, 3]])
         self.capabilities = random.choice([["x"], ["x"], ["x", "y"], ["x", " y ", "z"]])
         self.memory = random.choice([[100], [100, 200], [200, 300], [50, 100, 300], [1000], [1000]])
+        self.alike = random.choice([[], [], [], [100], [50, 100]])
         self.orderly = random.choice([0.5, 0.9, 1.0])
         weights = {
             self.load_model: 12,
@@ -45,7 +46,7 @@ class Requests:
             self.disconnect_responder: 2,
         }
         focus = [random.choice([1, 1, 1, 3, 3, 0]) * weight for weight in weights.values()]
-        models, rest = random.choice([(1, 1), (3, 0), (1, 0), (1, 3)])
+        models, rest = random.choice([(1, 1), (3, 0), (1, 0), (1, 3), (1, 5)])
         factors = [models] * 10 + [rest] * (len(weights) - 10)
         self.makers: dict[Callable[[Json], Event], int] = dict(
             zip(weights, [weight * factor for weight, factor in zip(focus, factors, strict=True)], strict=True)
@@ -106,7 +107,9 @@ class Requests:
         name = self.random.choice(self.models)
         known = state["models"].get(name)
         spec: Json = {"uri": self.pick("one", "one", "two")}
-        if known and self.chance(0.5):
+        if self.alike:
+            spec["memory"] = self.random.choice(self.alike)
+        elif known and self.chance(0.5):
             spec = dict(known["versions"][-1]["spec"])
         else:
             spec["memory"] = self.pick(0, 50, 50, 100, 100, 150)
@@ -223,9 +226,12 @@ class Requests:
     def unload_pipeline(self, state: Json) -> Event:
         return "PipelineUnloadRequested", {"pipeline": self.known(state["pipelines"], PIPELINES), **self.generation()}
 
-    def start_experiment(self, _: Json) -> Event:
+    def start_experiment(self, state: Json) -> Event:
         kind = self.pick("model", "model", "pipeline")
         things = self.models if kind == "model" else PIPELINES
+        if self.chance(0.8):
+            serving = [name for name in things if candidate_serves(state, kind, name)]
+            things = serving or things
         names = [self.random.choice(things) for _ in range(self.pick(0, 1, 1, 2, 2, 3))]
         if self.chance(self.orderly):
             names = self.random.sample(things, min(len(things), self.pick(1, 1, 2)))
