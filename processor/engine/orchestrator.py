@@ -7,7 +7,7 @@ from processor.engine.batch import Batch
 from processor.engine.breaker import Breaker
 from processor.engine.compose import Draft, Stamp, compose, largest_record
 from processor.engine.crash_counter import CrashCounter
-from processor.engine.errors import ShardRefused
+from processor.engine.errors import InvalidRequest, ShardRefused
 from processor.engine.health import Board
 from processor.engine.housekeeping import Housekeeping
 from processor.engine.intake import Intake
@@ -170,7 +170,12 @@ class Orchestrator:
             self._shrink(prepared)
             return
         sent_s = parts.clock.monotonic_s()
-        self._sent = Sent(parts.store.send(commit), commit, draft, prepared, self._tip.carried, sent_s)
+        try:
+            in_flight = parts.store.send(commit)
+        except InvalidRequest:
+            self._shrink(prepared)
+            return
+        self._sent = Sent(in_flight, commit, draft, prepared, self._tip.carried, sent_s)
         self._tip = Tip(draft.after, draft.positions, encoded=draft.encoded)
 
     def _stamp(self) -> Stamp:
@@ -189,9 +194,9 @@ class Orchestrator:
         return f"{self._epoch}-{self._commit_ids}"
 
     def _shrink(self, prepared: Prepared | None) -> None:
-        """One record would be too large to publish: cut the batch, or put its only event aside."""
+        """A record would be too large to publish, or an entity to store: cut the batch, or put its only event aside."""
         if prepared is None:
-            raise ShardRefused("a record of this commit is larger than the output topics take: raise max.message.bytes")
+            raise ShardRefused("a record of this commit is larger than the output topics or the store take")
         batch, decoded = prepared.batch, prepared.batch.decoded[0]
         if prepared.count > 1:
             self._preparer.put_back(batch.limited(prepared.count // 2))
@@ -199,7 +204,7 @@ class Orchestrator:
         if isinstance(decoded, Undecodable):
             raise ShardRefused("a dead letter is larger than the output topics take: raise max.message.bytes")
         limit = self._parts.sink.record_bytes_max()
-        message = f"a record that this event causes is larger than {limit} bytes"
+        message = f"a record that this event causes is larger than {limit} bytes, or an entity than the store takes"
         self._preparer.put_back(batch.replaced(0, Undecodable(decoded.cause, "transition_too_large", message)))
 
     def _carried_too_long(self) -> bool:
@@ -304,11 +309,8 @@ class Orchestrator:
 
     def _tidy(self) -> None:
         announced_seq = max(self._head.announced_seq, self._publisher.acknowledged_seq)
-        # the owner compare takes the head's epoch: until its first commit that is still the owner's before us
-        head = msgspec.structs.replace(
-            self._head, epoch=self._epoch, commit_id=self._next_commit_id(), announced_seq=announced_seq
-        )
-        in_flight = self._parts.store.tidy(Tidying(self._revision, head))
+        head = msgspec.structs.replace(self._head, commit_id=self._next_commit_id(), announced_seq=announced_seq)
+        in_flight = self._parts.store.tidy(Tidying(self._revision, head, self._epoch))
         if in_flight is None:
             return
         answer = self._requests.resolve(in_flight)

@@ -220,16 +220,22 @@ class Commit(msgspec.Struct, frozen=True):
     outbox: OutboxEntry | None = None
     clear_attempts: bool = False
 
+    @property
+    def epoch(self) -> int:
+        """What the owner key's create_revision has to be."""
+        return self.head.epoch
+
 
 class Tidying(msgspec.Struct, frozen=True):
     """A transaction that is no commit: trims the outbox up to `head.announced_seq` and materialises deltas.
 
-    `head` differs from the committed one only in `commit_id` and `announced_seq` (and `pending`), and in `epoch`,
-    which is the writer's: it may not have committed yet.
+    `head` differs from the committed one only in `commit_id` and `announced_seq` (and `pending`); it keeps the epoch
+    of its commit, so the owner compare takes `epoch`, that of whoever tidies.
     """
 
     expected_revision: int
     head: Head
+    epoch: int
 
 
 class Committed(msgspec.Struct, frozen=True):

@@ -52,7 +52,7 @@ class EtcdInFlight:
     def _settle_refusal(self, refusal: Refused) -> Committed | Refused:
         ours = self._plan.head
         stands = refusal.head
-        if stands and stands.commit_id == ours.commit_id and refusal.owner_epoch == ours.epoch:
+        if stands and stands.commit_id == ours.commit_id and refusal.owner_epoch == self._plan.epoch:
             return self._committed(refusal.head_revision)
         self._on_refused()
         return refusal

@@ -80,6 +80,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     steps: tuple[Any, ...]
     head: Head
+    epoch: int
     effect: Effect
     sweeps: bool
 
@@ -103,13 +104,13 @@ def plan_tidying(tidying: Tidying, ground: Ground) -> Plan | None:
     """Return the transaction that trims and materialises; None when there is nothing to do."""
     if tidying.head.announced_seq <= ground.trimmed_through and not ground.backlog.commits:
         return None
-    draft = _Draft(ground, tidying.head)
+    draft = _Draft(ground, tidying.head, tidying.epoch)
     draft.trim()
     return draft.finished(tidying.expected_revision, superseded=(), delta=None, sweeps=not ground.leftovers)
 
 
 def _plan_whole(commit: Commit, ground: Ground) -> Plan:
-    draft = _Draft(ground, commit.head)
+    draft = _Draft(ground, commit.head, commit.epoch)
     draft.trim()
     if commit.outbox is not None:
         draft.put(numbered(ground.keys.outbox, commit.head.seq), pack_entry(commit.outbox))
@@ -148,7 +149,7 @@ def _plan_staged(commit: Commit, ground: Ground) -> Plan:
     entry_frame, entry_parts = _staged_entry(commit.outbox, ground, delta_parts=len(delta_parts))
     parts = [(numbered(keys.delta, seq, number), part) for number, part in enumerate(delta_parts, start=1)]
     parts += [(numbered(keys.outbox, seq, number), part) for number, part in enumerate(entry_parts, start=1)]
-    draft = _Draft(ground, commit.head)
+    draft = _Draft(ground, commit.head, commit.epoch)
     draft.trim()
     draft.sweep(seq, entry_parts=len(entry_parts), delta_parts=len(delta_parts))
     if commit.clear_attempts:
@@ -161,12 +162,10 @@ def _plan_staged(commit: Commit, ground: Ground) -> Plan:
         delta = Delta(seq, len(delta_frame) + sum(map(len, delta_parts)), commit.images)
     last = draft.finished(commit.expected_revision, superseded=commit.images, delta=delta)
     staged = tuple(
-        requests.guarded(
-            keys, [requests.put(*part)], expected_revision=commit.expected_revision, epoch=commit.head.epoch
-        )
+        requests.guarded(keys, [requests.put(*part)], expected_revision=commit.expected_revision, epoch=commit.epoch)
         for part in parts
     )
-    return Plan(staged + last.steps, last.head, last.effect, last.sweeps)
+    return Plan(staged + last.steps, last.head, last.epoch, last.effect, last.sweeps)
 
 
 def _staged_entry(entry: OutboxEntry | None, ground: Ground, *, delta_parts: int) -> tuple[bytes | None, list[bytes]]:
@@ -178,9 +177,10 @@ def _staged_entry(entry: OutboxEntry | None, ground: Ground, *, delta_parts: int
 class _Draft:
     """The operations of one transaction that writes `head`, and what is left of its budget."""
 
-    def __init__(self, ground: Ground, head: Head) -> None:
+    def __init__(self, ground: Ground, head: Head, epoch: int) -> None:
         self._ground = ground
         self._head = head
+        self._epoch = epoch
         self._operations: list[Any] = []
         self._size_bytes = _GUARD_BYTES + len(encode_head(head))
 
@@ -234,9 +234,9 @@ class _Draft:
         head = msgspec.structs.replace(self._head, pending=self._ground.backlog.pending_after(effect))
         self.put(self._ground.keys.head, encode_head(head))
         request = requests.guarded(
-            self._ground.keys, self._operations, expected_revision=expected_revision, epoch=head.epoch
+            self._ground.keys, self._operations, expected_revision=expected_revision, epoch=self._epoch
         )
-        return Plan((request,), head, effect, sweeps)
+        return Plan((request,), head, self._epoch, effect, sweeps)
 
     def _follow(self, own: frozenset[str]) -> tuple[Image, ...]:
         """Write the oldest of the backlog; of what is large, one at least, so that the backlog shrinks.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from processor.engine.values import Attempts, Capacity, Commit, Committed, Head, Refused, Snapshot, Tidying
+from processor.engine.values import Attempts, Capacity, Commit, Committed, Refused, Snapshot, Tidying
 from processor.memory.cluster import MemoryCluster, Shard
 
 DEFAULT_CAPACITY = Capacity(entities_max=768, bytes_max=512 * 1024)
@@ -77,11 +77,11 @@ class MemoryStore:
             if isinstance(request, Commit):
                 _apply(request, keys, revision)
 
-        revision = self._guarded(change, request.expected_revision, request.head.epoch)
+        revision = self._guarded(change, request.expected_revision, request.epoch)
         if revision is not None:
             return Committed(revision)
         refusal = self.peek()
-        if _is_ours(refusal, request.head):
+        if _is_ours(refusal, request):
             return Committed(refusal.head_revision)
         return refusal
 
@@ -100,6 +100,6 @@ def _apply(commit: Commit, keys: Shard, revision: int) -> None:
         keys.attempts = None
 
 
-def _is_ours(refusal: Refused, head: Head) -> bool:
+def _is_ours(refusal: Refused, request: Commit | Tidying) -> bool:
     stands = refusal.head
-    return stands is not None and stands.commit_id == head.commit_id and refusal.owner_epoch == head.epoch
+    return stands is not None and stands.commit_id == request.head.commit_id and refusal.owner_epoch == request.epoch

@@ -171,7 +171,7 @@ def test_tidying_trims_and_leaves_all_else_as_it_is(world: World, epoch: int) ->
     revision = committed(store.send(commit(0, epoch, 0, *images(a=b"1"))).result())
     revision = committed(store.send(commit(1, epoch, revision)).result())
     tidied = head(1, epoch, commit_id="tidy", announced_seq=1)
-    flight = store.tidy(Tidying(expected_revision=revision, head=tidied))
+    flight = store.tidy(Tidying(expected_revision=revision, head=tidied, epoch=epoch))
     assert flight is not None
     after = committed(flight.result())
     snapshot = world.store().load()
@@ -185,7 +185,7 @@ def test_there_is_nothing_to_tidy_when_all_that_was_announced_is_trimmed(world: 
     store.load()
     revision = committed(store.send(commit(0, epoch, 0)).result())
     revision = committed(store.send(commit(1, epoch, revision)).result())
-    assert store.tidy(Tidying(expected_revision=revision, head=head(1, epoch, commit_id="tidy"))) is None
+    assert store.tidy(Tidying(expected_revision=revision, head=head(1, epoch, commit_id="tidy"), epoch=epoch)) is None
 
 
 def test_a_tidying_on_an_older_head_is_refused(world: World, epoch: int) -> None:
@@ -195,7 +195,9 @@ def test_a_tidying_on_an_older_head_is_refused(world: World, epoch: int) -> None
     revision = committed(store.send(commit(1, epoch, revision)).result())
     other.load()
     committed(store.send(commit(2, epoch, revision)).result())
-    flight = other.tidy(Tidying(expected_revision=revision, head=head(1, epoch, commit_id="tidy", announced_seq=1)))
+    flight = other.tidy(
+        Tidying(expected_revision=revision, head=head(1, epoch, commit_id="tidy", announced_seq=1), epoch=epoch)
+    )
     assert flight is not None
     assert refused(flight.result()).head == head(2, epoch)
 

@@ -6,7 +6,7 @@ import pytest
 
 from examples.device_twins.machine import Device, DeviceTwins, Event, Rejected, Twins
 from processor.engine.digest import MODULUS, digest_hex, entity_digest
-from processor.engine.errors import SinkUnavailable, SinkUnclear
+from processor.engine.errors import InvalidRequest, SinkUnavailable, SinkUnclear
 from processor.engine.health import Board
 from processor.engine.shard import ShardRunner
 from processor.engine.values import Attempts, Capacity, Image, OutputRecord
@@ -349,3 +349,21 @@ def test_an_owner_that_finds_nothing_to_do_trims_what_its_predecessor_left() -> 
     ShardRunner(world.parts("two"), board=Board(0), stopping=lambda: next(looks, None) is None).run()
     assert MemoryStore(world.cluster, 0).load().outbox == ()
     assert not {"reloaded", "shard_refused"} & {event for event, _ in world.log}
+
+
+class Narrow(MemoryStore):
+    """Takes no entity named d7, as a store refuses one that exceeds a request."""
+
+    def send(self, commit: Any) -> Any:
+        if any(image.key == "device/d7" for image in commit.images):
+            raise InvalidRequest("device/d7 is too large")
+        return super().send(commit)
+
+
+def test_an_event_whose_entity_the_store_cannot_take_is_put_aside_alone() -> None:
+    world = World()
+    report(world, 12)
+    world.run(world.parts(store=Narrow(world.cluster, 0, world.capacity)))
+    (letter,) = world.output("dead-letters")
+    assert dict(letter.headers)["dead-letter-code"] == b"transition_too_large"
+    assert len(world.devices()) == 11

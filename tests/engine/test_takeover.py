@@ -4,6 +4,8 @@ import pytest
 from examples.device_twins.machine import Device, DeviceTwins
 from processor.engine.adoption import adopt, plan_adoption
 from processor.engine.errors import OwnershipLost, ShardRefused
+from processor.engine.health import Board
+from processor.engine.shard import ShardRunner
 from processor.engine.values import Image
 from processor.memory.store import MemoryStore
 from tests.engine.test_shard import edit, report
@@ -129,3 +131,20 @@ def test_a_sound_state_is_not_adopted() -> None:
     assert not plan_adoption(world.parts("tool")).needed
     with pytest.raises(ShardRefused, match="nothing to adopt"):
         adopt(world.parts("tool"))
+
+
+def test_an_owner_that_only_tidies_leaves_the_epoch_of_the_last_commit() -> None:
+    world = World()
+    report(world, 3)
+    world.run()
+    before = MemoryStore(world.cluster, 0).load().head
+    parts = world.parts("two")
+    deadline_s = world.clock.seconds + 5
+    runner = ShardRunner(parts, board=Board(0), stopping=lambda: world.clock.seconds > deadline_s)
+    runner.run()
+    after = MemoryStore(world.cluster, 0).load().head
+    assert before is not None
+    assert after is not None
+    assert refusals(world) == []
+    assert (after.epoch, after.seq) == (before.epoch, before.seq)
+    assert (before.announced_seq, after.announced_seq) == (0, 1)

@@ -36,7 +36,7 @@ def started(world: EtcdWorld, epoch: int, store: EtcdStore | None = None) -> tup
 def tidied(store: EtcdStore, seq: int, epoch: int, revision: int) -> int:
     """Tidy until there is nothing to do, as an idle engine does."""
     for turn in range(100):
-        flight = store.tidy(Tidying(revision, head(seq, epoch, commit_id=f"tidy-{turn}")))
+        flight = store.tidy(Tidying(revision, head(seq, epoch, commit_id=f"tidy-{turn}"), epoch))
         if flight is None:
             return revision
         revision = committed(flight.result())

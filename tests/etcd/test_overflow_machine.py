@@ -129,7 +129,7 @@ class OverflowMachine(RuleBasedStateMachine):
     def _tidy_once(self, fates: list[Fate]) -> bool:
         tidied = head(self.seq, self.epoch, commit_id=f"tidy-{next(serial)}", announced_seq=self.announced_seq)
         self.client.fates.extend(fates)
-        flight = self.store.tidy(Tidying(expected_revision=self.revision, head=tidied))
+        flight = self.store.tidy(Tidying(expected_revision=self.revision, head=tidied, epoch=self.epoch))
         if flight is not None:
             self._finish(flight)
         self.client.fates.clear()

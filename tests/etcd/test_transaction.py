@@ -159,7 +159,7 @@ def test_the_removal_of_an_entity_that_a_delta_mentions_is_a_tombstone_even_if_i
 
 def test_a_tombstone_is_materialised_by_deleting_the_key() -> None:
     behind = ground(Delta(1, 10, (Image("model/a", None),)))
-    plan = plan_tidying(Tidying(EXPECTED, head(1, EPOCH)), behind)
+    plan = plan_tidying(Tidying(EXPECTED, head(1, EPOCH), EPOCH), behind)
     assert plan is not None
     assert deletes(plan) == [(KEYS.entity("model/a"), b""), (KEYS.delta, numbered(KEYS.delta, 2))]
 
@@ -200,18 +200,18 @@ def test_a_commit_record_that_fits_into_no_transaction_is_an_invalid_request() -
 
 def test_large_entities_follow_a_few_at_a_time_and_at_least_one() -> None:
     large = tuple(Image(f"model/{number}", noise(100_000)) for number in range(3))
-    plan = plan_tidying(Tidying(EXPECTED, head(1, EPOCH)), ground(Delta(1, 10, large)))
+    plan = plan_tidying(Tidying(EXPECTED, head(1, EPOCH), EPOCH), ground(Delta(1, 10, large)))
     assert plan is not None
     assert entities(plan) == ["model/0"]
     assert plan.head.pending == 2
 
 
 def test_there_is_nothing_to_tidy_without_deltas_when_all_is_trimmed() -> None:
-    assert plan_tidying(Tidying(EXPECTED, head(9, EPOCH, announced_seq=4)), ground(trimmed_through=4)) is None
+    assert plan_tidying(Tidying(EXPECTED, head(9, EPOCH, announced_seq=4), EPOCH), ground(trimmed_through=4)) is None
 
 
 def test_tidying_writes_no_outbox_entry_and_keeps_seq() -> None:
-    plan = plan_tidying(Tidying(EXPECTED, head(9, EPOCH, announced_seq=5)), ground(trimmed_through=4))
+    plan = plan_tidying(Tidying(EXPECTED, head(9, EPOCH, announced_seq=5), EPOCH), ground(trimmed_through=4))
     assert plan is not None
     assert set(puts(plan)) == {KEYS.head}
     assert plan.head == head(9, EPOCH, announced_seq=5)
