@@ -131,7 +131,7 @@ def _told(rows: list[dict[str, Any]], places: "list[Place]", known: Mapping[Any,
 
 
 def _from_file(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    for number, line in enumerate(_text(path).split("\n"), 1):
         if line.strip():
             where = f"{path}:{number}"
             envelope = _json(line, where)

@@ -52,3 +52,11 @@ def test_brokers_that_are_away_are_exit_three(cli: Cli, monkeypatch: pytest.Monk
     monkeypatch.setenv("PROCESSOR_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
     told = cli("submit", "ModelUnloadRequested", "--data", '{"model": "iris"}')
     assert (told.code, "127.0.0.1:1 does not answer" in told.err) == (Exit.UNREACHABLE, True)
+
+
+def test_a_line_ends_at_a_line_feed_and_nowhere_else(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    lost = '{"type": "ServerReplicaDisconnected", "data": {"server": "s1", "replica": 0, "reason": "one\u2028two"}}'
+    path.write_text(f"{lost}\nnonsense\n", encoding="utf-8")
+    told = cli("submit", "--file", str(path))
+    assert (told.code, f"{path}:2" in told.err) == (Exit.INVALID_DATA, True)
