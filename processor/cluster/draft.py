@@ -1,10 +1,8 @@
 """The next state while one event is being reduced: what has changed so far, over the state before the event."""
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 
 from immutables import Map
 from msgspec.structs import replace
@@ -36,11 +34,10 @@ from processor.cluster.indexes import (
     usage_deltas,
     waits,
 )
+from processor.cluster.rows import with_row
 from processor.cluster.state import Indexes, Standing, State, Tables
 
-T = TypeVar("T")
 NOTHING: Map[Any, Any] = Map()
-_index = attrgetter("index")
 
 
 class Draft:
@@ -129,19 +126,7 @@ class Draft:
 
     def put_server_replica(self, server: Server, replica: ServerReplica) -> None:
         """Add or replace one replica of a server."""
-        self.put_server(
-            Server(
-                server.name,
-                server.declared,
-                server.generation,
-                server.expected_replicas,
-                server.min_replicas,
-                server.max_replicas,
-                server.shared,
-                server.requested_replicas,
-                _with_replica(server.replicas, replica),
-            )
-        )
+        self.put_server(replace(server, replicas=with_row(server.replicas, replica)))
 
     def put_model(self, model: Model) -> None:
         """Add or replace a model, and have it settled even if nothing of it differs."""
@@ -156,7 +141,7 @@ class Draft:
     def put_latest(self, model: Model, version: Version) -> None:
         """Replace the latest version of a model."""
         if version is not model.versions[-1]:
-            model = with_versions(model, (*model.versions[:-1], version))
+            model = replace(model, versions=(*model.versions[:-1], version))
         self.put_model(model)
 
     def models_at(self, server: str, index: int) -> list[str]:
@@ -195,20 +180,43 @@ class Draft:
 
     def commit(self) -> State:
         """Return the next state; the very same as before if nothing differs."""
-        state, tables, befores = self.state, {}, {}
-        for field in Tables.__struct_fields__:
-            overlay = getattr(self, field)
-            if overlay:
-                table, before = getattr(state, field), getattr(state.before, field)
-                folded, touched = _folded(table, before, overlay)
-                if folded is not table:
-                    tables[field], befores[field] = folded, touched
-        if self.policy is not state.policy and self.policy != state.policy:
-            tables["policy"] = self.policy
-        if not tables:
+        state, before = self.state, self.state.before
+        models, models_before = _folded(state.models, before.models, self.models)
+        servers, servers_before = _folded(state.servers, before.servers, self.servers)
+        failures, failures_before = _folded(state.failures, before.failures, self.failures)
+        pipelines, pipelines_before = _folded(state.pipelines, before.pipelines, self.pipelines)
+        experiments, experiments_before = _folded(state.experiments, before.experiments, self.experiments)
+        responders, responders_before = _folded(state.responders, before.responders, self.responders)
+        if (
+            models is state.models
+            and servers is state.servers
+            and failures is state.failures
+            and pipelines is state.pipelines
+            and experiments is state.experiments
+            and responders is state.responders
+            and self.policy == state.policy
+        ):
             return state
-        before = replace(state.before, **befores)
-        return replace(state, **tables, before=before, indexes=self._indexes(), room=self.room)
+        return State(
+            self.policy,
+            servers,
+            responders,
+            models,
+            pipelines,
+            experiments,
+            failures,
+            Tables(
+                servers_before,
+                responders_before,
+                models_before,
+                pipelines_before,
+                experiments_before,
+                failures_before,
+            ),
+            state.origin,
+            self._indexes(),
+            self.room,
+        )
 
     def _index_model(self, name: str, old: Model | None, new: Model | None) -> None:
         freed, blocked = blockers(old), blockers(new)
@@ -236,17 +244,21 @@ class Draft:
                 self.room = self.room.delete(server)
 
     def _indexes(self) -> Indexes:
-        indexes = self.state.indexes
-        pipelines, parts, defaults = indexes.pipelines_by_model, indexes.experiments_by_candidate, indexes.defaults
+        old = self.state.indexes
+        pipelines, parts, defaults, standings = (
+            old.pipelines_by_model,
+            old.experiments_by_candidate,
+            old.defaults,
+            old.standings,
+        )
+        for name, standing in self.standings.items():
+            standings = standings.set(name, standing) if standing is not None else standings.delete(name)
         for name, pipeline in self.pipelines.items():
             pipelines = linked(pipelines, name, models_of(self.state.pipelines.get(name)), models_of(pipeline))
         for name, experiment in self.experiments.items():
-            old = self.state.experiments.get(name)
-            parts = linked(parts, name, parts_of(old), parts_of(experiment))
-            defaults = linked(defaults, name, default_of(old), default_of(experiment))
-        standings = indexes.standings
-        for name, standing in self.standings.items():
-            standings = standings.set(name, standing) if standing is not None else standings.delete(name)
+            known = self.state.experiments.get(name)
+            parts = linked(parts, name, parts_of(known), parts_of(experiment))
+            defaults = linked(defaults, name, default_of(known), default_of(experiment))
         return Indexes(
             self.server_names,
             self.usage,
@@ -262,54 +274,10 @@ class Draft:
         )
 
 
-def find(items: Iterable[Any], key: Any) -> Any:
-    """Return the item whose first field is the key, None if there is none."""
-    for item in items:
-        if getattr(item, item.__struct_fields__[0]) == key:
-            return item
-    return None
-
-
-def with_versions(model: Model, versions: tuple[Version, ...]) -> Model:
-    """Return the model with these versions."""
-    return Model(
-        model.name,
-        model.generation,
-        model.deleted,
-        model.deleted_ms,
-        model.route_revision,
-        model.route_applied_revision,
-        versions,
-    )
-
-
-def find_version(model: Model | None, number: int) -> Version | None:
-    """Return the version of this number, None if there is none."""
-    if model is not None:
-        for version in model.versions:
-            if version.version == number:
-                return version
-    return None
-
-
-def find_index(items: Iterable[T], index: int) -> T | None:
-    """Return the server replica, or the entry, of this index, None if there is none."""
-    for item in items:
-        if item.index == index:  # type: ignore[attr-defined]
-            return item
-    return None
-
-
-def _with_replica(replicas: tuple[ServerReplica, ...], replica: ServerReplica) -> tuple[ServerReplica, ...]:
-    place = replica.index
-    if place >= len(replicas) or replicas[place].index != place:
-        place = bisect_left(replicas, replica.index, key=_index)
-    following = place + (place < len(replicas) and replicas[place].index == replica.index)
-    return (*replicas[:place], replica, *replicas[following:])
-
-
 def _folded(table: Any, before: Any, overlay: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return the table with the overlay in it, and what stood there before; the same table if nothing differs."""
+    if not overlay:
+        return table, before
     for name, entity in overlay.items():
         old = table.get(name)
         if entity is not old and entity != old:

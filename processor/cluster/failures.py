@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from processor.cluster.draft import Draft
-from processor.cluster.entities import INTEGER_MAX, Experiment, Failure, Model, Pipeline
+from processor.cluster.entities import INTEGER_MAX, Experiment, Failure, Model, Pipeline, Replica
 from processor.cluster.lifecycle import (
     AVAILABLE,
     FAILED,
@@ -44,13 +44,11 @@ def model_cause(model: Model) -> Cause | None:
     if latest.status == FAILED:
         failed = any(replica.state == LOAD_FAILED for replica in latest.replicas)
         return Cause(LOAD if failed else ROUTE_FAILED, latest.reason)
-    stuck = None
     for version in model.versions:
         for replica in version.replicas:
             if replica.state == UNLOAD_FAILED:
-                entry = (replica.since_ms, version.version, replica.index, replica.reason)
-                stuck = entry if stuck is None else max(stuck, entry)
-    return Cause(UNLOAD, stuck[3]) if stuck is not None else None
+                return Cause(UNLOAD, _newest_stuck(model).reason)
+    return None
 
 
 def pipeline_cause(pipeline: Pipeline) -> Cause | None:
@@ -70,6 +68,16 @@ def pipeline_cause(pipeline: Pipeline) -> Cause | None:
 def experiment_cause(experiment: Experiment) -> Cause | None:
     """Return what is wrong with an experiment, None if nothing is."""
     return Cause(ROUTE_FAILED, experiment.reason) if experiment.status == FAILED else None
+
+
+def _newest_stuck(model: Model) -> Replica:
+    stuck = [
+        (replica.since_ms, version.version, replica.index, replica)
+        for version in model.versions
+        for replica in version.replicas
+        if replica.state == UNLOAD_FAILED
+    ]
+    return max(stuck)[-1]
 
 
 def _model_is_well(model: Model, code: str) -> bool:
@@ -98,7 +106,7 @@ def settle_failure(draft: Draft, kind: str, name: str, entity: Any) -> None:
     key = f"{kind}/{name}"
     entry = draft.failure(key)
     cause = None if entity is None else CAUSES[kind](entity)
-    reported = cause or _route_report(draft, kind, name, entity)
+    reported = cause if cause is not None or draft.route_failure is None else _route_report(draft, kind, name, entity)
     if entry is None and reported is None and key not in draft.retries.times:
         return
     if reported is not None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from processor.cluster import events
 from processor.cluster.agenda import earliest
-from processor.cluster.draft import Draft, find_index
+from processor.cluster.draft import Draft
 from processor.cluster.entities import Model
 from processor.cluster.experiment_settlement import settle_experiment
 from processor.cluster.failures import settle_failure
@@ -19,6 +19,7 @@ from processor.cluster.pipeline_settlement import settle_pipeline
 from processor.cluster.placement import Wish, place, place_if_better, wish_of
 from processor.cluster.reducers import clock, experiments, models, pipelines, policy, reports, responders, servers
 from processor.cluster.rejection import Rejected
+from processor.cluster.rows import find_index
 from processor.cluster.scaling import ask_for_fewer
 from processor.cluster.state import State
 

@@ -6,7 +6,14 @@ from typing import Any, Final
 from immutables import Map
 
 from processor.cluster.entities import Experiment, Model, Pipeline, Replica, Version
-from processor.cluster.lifecycle import DRAINING, OCCUPYING, ON_THE_WAY, SCHEDULE_FAILED, TERMINATED
+from processor.cluster.lifecycle import (
+    DRAINING,
+    OCCUPYING,
+    ON_THE_WAY,
+    REPLICA_STATES,
+    SCHEDULE_FAILED,
+    TERMINATED,
+)
 from processor.cluster.rollout import held
 from processor.cluster.state import Usage
 
@@ -68,9 +75,9 @@ def usage_deltas(old: Model | None, new: Model | None) -> Deltas:
     before = old.versions if old is not None else ()
     after = new.versions if new is not None else ()
     if len(before) == len(after):
-        for one, other in zip(before, after, strict=True):
-            if one is not other:
-                _weigh_both(deltas, one, other)
+        for place, version in enumerate(after):
+            if version is not before[place]:
+                _weigh_both(deltas, before[place], version)
     else:
         for version in before:
             if version not in after:
@@ -162,33 +169,39 @@ def frozen_nested(nested: Mapping[Any, Mapping[Any, Any]]) -> Nested:
 _EMPTY: Final = Map()
 
 
+_IDLE, _HEAVY, _HEAVIER = (False, False), (False, True), (True, True)
+_BURDEN: Final = {
+    **dict.fromkeys(REPLICA_STATES, _IDLE),
+    **dict.fromkeys(OCCUPYING, _HEAVY),
+    **dict.fromkeys(ON_THE_WAY, _HEAVIER),
+}
+"""State of an entry → whether memory is reserved for it, whether it occupies its server replica."""
+
+
 def _weigh_both(deltas: Deltas, old: Version, new: Version) -> None:
-    before, after = old.replicas, new.replicas
-    if old.server != new.server or old.spec is not new.spec or not _same_places(before, after):
-        _weigh(deltas, old, before, -1)
-        _weigh(deltas, new, after, 1)
-        return
-    for one, other in zip(before, after, strict=True):
-        if one is not other:
-            _shift(deltas, new, one, other)
-
-
-def _same_places(before: tuple[Replica, ...], after: tuple[Replica, ...]) -> bool:
-    if len(before) != len(after):
-        return False
-    for one, other in zip(before, after, strict=True):  # noqa: SIM110 - a generator costs more than the loop
-        if one is not other and one.index != other.index:
-            return False
-    return True
+    """Weigh out what was and weigh in what is, from the first place on at which the two are not on the same replica."""
+    before, after, shared = old.replicas, new.replicas, 0
+    if old.server == new.server and old.spec is new.spec:
+        if before is after:
+            return
+        for was in before:
+            entry = after[shared] if shared < len(after) else None
+            if entry is not was:
+                if entry is None or entry.index != was.index:
+                    break
+                if _BURDEN[entry.state] is not _BURDEN[was.state]:
+                    _shift(deltas, new, was, entry)
+            shared += 1
+    if shared < len(before) or shared < len(after):
+        _weigh(deltas, old, before[shared:], -1)
+        _weigh(deltas, new, after[shared:], 1)
 
 
 def _shift(deltas: Deltas, version: Version, old: Replica, new: Replica) -> None:
-    occupied = (new.state in OCCUPYING) - (old.state in OCCUPYING)
-    on_the_way = (new.state in ON_THE_WAY) - (old.state in ON_THE_WAY)
-    if occupied or on_the_way:
-        delta = deltas.setdefault((version.server, new.index), [0, 0, 0, 0])
-        delta[0] += on_the_way * required(version)
-        delta[1] += occupied
+    (reserved, occupied), (reserves, occupies) = _BURDEN[old.state], _BURDEN[new.state]
+    delta = deltas.setdefault((version.server, new.index), [0, 0, 0, 0])
+    delta[0] += (reserves - reserved) * required(version)
+    delta[1] += occupies - occupied
 
 
 def _weigh(deltas: Deltas, version: Version, replicas: Iterable[Replica], sign: int) -> None:

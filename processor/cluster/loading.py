@@ -20,8 +20,7 @@ from processor.cluster.indexes import (
     usage_deltas,
     waits,
 )
-from processor.cluster.lifecycle import tally
-from processor.cluster.rollout import fallback_place, routes_of, serves
+from processor.cluster.rollout import fallback_place, routes_of, serves, tallies_of
 from processor.cluster.state import KINDS, UNTOUCHED, Indexes, Standing, State, Usage
 
 Tables = Mapping[str, Mapping[str, Any]]
@@ -66,7 +65,7 @@ def indexes_of(policy: Policy, tables: Tables) -> Indexes:
 
 def standing_of(model: Model) -> Standing:
     """Return what others see of a model."""
-    tallies = [tally(version.replicas) for version in model.versions]
+    tallies = tallies_of(model)
     place = fallback_place(model, tallies)
     return Standing(routes_of(model, tallies, place), serves(model, tallies, place))
 

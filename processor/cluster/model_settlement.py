@@ -4,7 +4,7 @@ from operator import is_
 
 from msgspec.structs import replace
 
-from processor.cluster.draft import Draft, find_version, with_versions
+from processor.cluster.draft import Draft
 from processor.cluster.entities import Model, Replica, Route, Version
 from processor.cluster.lifecycle import (
     FAULTS,
@@ -16,7 +16,8 @@ from processor.cluster.lifecycle import (
     Tally,
     tally,
 )
-from processor.cluster.rollout import fallback_place, newly_loaded, released, routed, routes_of, serves
+from processor.cluster.rollout import fallback_place, newly_loaded, released, routed, routes_of, serves, tallies_of
+from processor.cluster.rows import find_version
 from processor.cluster.state import Standing
 
 
@@ -28,12 +29,12 @@ def settle_model(draft: Draft, name: str) -> bool:
     if model is None:
         draft.standings[name] = None
         return served
-    tallies = [tally(version.replicas) for version in model.versions]
+    tallies = tallies_of(model)
     place = fallback_place(model, tallies)
     wanted, serving = routes_of(model, tallies, place), serves(model, tallies, place)
-    settled = _with_versions(draft, model, tallies, place)
+    settled = _settled(draft, model, tallies, place)
     announced = standing.routes if standing is not None else ()
-    if wanted != announced or _announced_again(draft, settled, wanted):
+    if wanted != announced or (wanted and _announced_again(draft, settled, wanted)):
         settled = replace(settled, route_revision=settled.route_revision + 1)
     if standing is None or serving != served or wanted != announced:
         draft.standings[name] = Standing(wanted, serving)
@@ -47,11 +48,11 @@ def newest(replicas: list[Replica]) -> Replica:
     return max(replicas, key=lambda replica: (replica.since_ms, replica.index))
 
 
-def _with_versions(draft: Draft, model: Model, tallies: list[Tally], second: int) -> Model:
+def _settled(draft: Draft, model: Model, tallies: list[Tally], second: int) -> Model:
     if len(tallies) == 1 and not model.deleted:
         latest = model.versions[0]
         settled = _with_status(latest, tallies[0], LIVE_STATUS, draft.at_ms)
-        return model if settled is latest else with_versions(model, (settled,))
+        return model if settled is latest else replace(model, versions=(settled,))
     last = len(tallies) - 1
     versions = []
     for place, version in enumerate(model.versions):
@@ -64,7 +65,7 @@ def _with_versions(draft: Draft, model: Model, tallies: list[Tally], second: int
             versions.append(_with_status(retired, tally(retired.replicas), RETIRING_STATUS, draft.at_ms))
     if len(versions) == len(tallies) and all(map(is_, versions, model.versions)):
         return model
-    return with_versions(model, tuple(versions))
+    return replace(model, versions=tuple(versions))
 
 
 def _is_finished(version: Version) -> bool:

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from processor.cluster.draft import NOTHING, Draft, find_index
+from processor.cluster.draft import NOTHING, Draft
 from processor.cluster.entities import Model, Orphan, PlacementDetail, PlacementFailure, Replica, Server, Version
 from processor.cluster.indexes import required
 from processor.cluster.lifecycle import (
@@ -20,6 +20,7 @@ from processor.cluster.lifecycle import (
     UNROUTE_REQUESTED,
 )
 from processor.cluster.rollout import held, released, routed
+from processor.cluster.rows import find_index
 from processor.cluster.scaling import ask_for_more
 
 NO_MATCHING_SERVER: Final = "no_matching_server"

@@ -15,11 +15,19 @@ def held(version: Version) -> int:
     return count
 
 
+def tallies_of(model: Model) -> list[Tally]:
+    """Return the tally of each version."""
+    versions = model.versions
+    if len(versions) == 1:
+        return [tally(versions[0].replicas)]
+    return [tally(version.replicas) for version in versions]
+
+
 def fallback(model: Model) -> Version | None:
     """Return the older version that serves until the latest is rolled out, None if there is none or no need."""
     if len(model.versions) == 1 or model.deleted:
         return None
-    place = fallback_place(model, [tally(version.replicas) for version in model.versions])
+    place = fallback_place(model, tallies_of(model))
     return model.versions[place] if place >= 0 else None
 
 
@@ -39,7 +47,7 @@ def fallback_place(model: Model, tallies: list[Tally]) -> int:
 
 def routes(model: Model) -> tuple[Route, ...]:
     """Return the model's routes, newest version first."""
-    tallies = [tally(version.replicas) for version in model.versions]
+    tallies = tallies_of(model)
     return routes_of(model, tallies, fallback_place(model, tallies))
 
 
@@ -101,8 +109,10 @@ def newly_loaded(version: Version, before: Version | None) -> bool:
     if version is before:
         return False
     known = before.replicas if before is not None and before.server == version.server else ()
-    loaded = [replica for replica in version.replicas if replica.state == LOADED]
-    return bool(loaded) and not all(_was_loaded(replica, known) for replica in loaded)
+    for replica in version.replicas:  # noqa: SIM110 - a generator costs more than the loop
+        if replica.state == LOADED and not _was_loaded(replica, known):
+            return True
+    return False
 
 
 def _was_loaded(replica: Replica, known: tuple[Replica, ...]) -> bool:

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from processor.cluster.axes import UNASKED, answered, start
-from processor.cluster.draft import Draft, find
+from processor.cluster.draft import Draft
 from processor.cluster.entities import Answer, NameValue, Pipeline, PipelineVersion, Step, StepOutput
 from processor.cluster.event_fields import OutputFields, StepFields
 from processor.cluster.events import PipelineLoadRequested, PipelineReported, PipelineUnloadRequested
@@ -13,6 +13,7 @@ from processor.cluster.lifecycle import ANSWER_FAILED, CREATE, PENDING, SUCCEEDE
 from processor.cluster.pipeline_checks import refusal
 from processor.cluster.pipeline_settlement import ENGINE_ROLE, GATEWAY_ROLE, ended, responders_of
 from processor.cluster.rejection import Rejected
+from processor.cluster.rows import find
 
 Definition = tuple[tuple[Step, ...], StepOutput, bool]
 

@@ -4,11 +4,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from processor.cluster.draft import Draft, find_index, find_version, with_versions
-from processor.cluster.entities import Model, Orphan, Replica, Version
+from processor.cluster.draft import Draft
+from processor.cluster.entities import Orphan, Replica
 from processor.cluster.events import ModelReplicaUnloaded
 from processor.cluster.lifecycle import GONE, REPORTS
 from processor.cluster.rejection import Rejected
+from processor.cluster.rows import find_index, find_version, with_row, with_version
 
 
 def replica_reported(draft: Draft, event: Any) -> Rejected | None:
@@ -25,19 +26,15 @@ def replica_reported(draft: Draft, event: Any) -> Rejected | None:
         return None
     if entry.state not in rule.sources:
         return Rejected("unexpected_report", f"{event.model} {event.version} is {entry.state} there")
-    reported = Replica(entry.index, rule.target, event.reason if rule.reasoned else "", event.at_ms)
-    draft.put_model(_with_entry(model, version, entry, reported))
-    if rule.target in GONE:
+    target = rule.target
+    reported = Replica(entry.index, target, event.reason if rule.reasoned else "", event.at_ms)
+    draft.put_model(with_version(model, replace(version, replicas=with_row(version.replicas, reported))))
+    if target in GONE:
         draft.emptied |= {event.server}
     if rule.measured:
         _measure(draft, event)
     draft.capacity_grown = rule.frees
     return None
-
-
-def _with_entry(model: Model, version: Version, old: Replica, new: Replica) -> Model:
-    moved = replace(version, replicas=tuple([new if replica is old else replica for replica in version.replicas]))
-    return with_versions(model, tuple([moved if other is version else other for other in model.versions]))
 
 
 def _measure(draft: Draft, event: Any) -> None:

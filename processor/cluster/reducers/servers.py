@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from processor.cluster.draft import NOTHING, Draft, find_index
+from processor.cluster.draft import NOTHING, Draft
 from processor.cluster.entities import Model, Orphan, Replica, Server, ServerReplica, Version
 from processor.cluster.events import (
     ServerDeclared,
@@ -15,6 +15,7 @@ from processor.cluster.generations import repeats, stale
 from processor.cluster.lifecycle import DRAIN, DRAINING, HELD, LOADED, READOPTED, UNLOAD_REQUESTED, UNLOADED
 from processor.cluster.rejection import Rejected
 from processor.cluster.rollout import fallback, held
+from processor.cluster.rows import find_index
 
 
 def server_declared(draft: Draft, event: ServerDeclared) -> Rejected | None:
