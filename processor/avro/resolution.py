@@ -21,7 +21,8 @@ def resolve(body: bytes, writer: Schema, reader: Schema) -> Any:
     """
     try:
         return fastavro.schemaless_reader(io.BytesIO(body), writer.parsed, reader.parsed)
-    except (SchemaResolutionError, ValueError) as error:  # ValueError: bytes that became text and are no UTF-8
+    # ValueError: bytes that became text and are no UTF-8. KeyError: two fields that are read as one, by an alias.
+    except (SchemaResolutionError, ValueError, KeyError) as error:
         raise Malformed(f"{writer.name} as written cannot be read as it is now: {error}") from error
 
 

@@ -28,6 +28,7 @@ def test_fields_that_are_gone_are_dropped_and_new_ones_get_their_defaults() -> N
         record({"name": "a", "type": "string"}),
         record({"name": "a", "type": "long"}, {"name": "b", "type": "long"}),
         record({"name": "a", "type": "long"}, name="any.Other"),
+        record({"name": "a", "type": "long", "aliases": ["gone"]}),
     ],
 )
 def test_schemas_that_do_not_match_are_malformed(new: Schema) -> None:
