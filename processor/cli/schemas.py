@@ -1,13 +1,14 @@
-"""`schemas list|decode`: the catalogue, and bytes to JSON."""
+"""`schemas list|check|decode`: the catalogue, whether its versions go together, and bytes to JSON."""
 
 import sys
 from typing import Annotated
 
+import msgspec
 from cyclopts import App, Parameter
 
-from processor.cli.exits import invalid
+from processor.cli.exits import Exit, invalid
 from processor.cli.options import ConfigFile, Output
-from processor.cli.output import emit_document, emit_rows
+from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.reach import Reach
 
 
@@ -15,18 +16,43 @@ def register(app: App) -> None:
     """Add this group's commands."""
     group = App(name="schemas", help="The Avro schemas.", result_action="return_value")
     group.command(list_, name="list")
+    group.command(check)
     group.command(decode)
     app.command(group)
 
 
 def list_(*, config: ConfigFile = None, output: Output = "table") -> None:
-    """List every schema that this build reads and writes, by its fingerprint."""
-    catalogue = Reach(config).catalogue
+    """List every record that this build reads and writes: the version it was released as, its fingerprint."""
+    from processor.avro.releases import load_histories
+
     rows = [
-        {"name": name, "fingerprint": schema.fingerprint.hex(), "fields": len(schema.definition["fields"])}
-        for name, schema in sorted(catalogue.current.items())
+        {
+            "name": history.record,
+            "version": history.version or None,
+            "fingerprint": history.current.fingerprint.hex(),
+            "fields": len(history.current.definition["fields"]),
+        }
+        for history in load_histories(Reach(config).settings.schemas_dir)
+        if history.current is not None
     ]
-    emit_rows(rows, output, columns=("name", "fingerprint", "fields"), name="name")
+    emit_rows(rows, output, columns=("name", "version", "fingerprint", "fields"), name="name")
+
+
+def check(*, config: ConfigFile = None, output: Output = "table") -> int:
+    """Check that every version of each record, released or current, reads what every other wrote; exit 1 if not.
+
+    This is what schema registries call FULL_TRANSITIVE.
+    """
+    from processor.avro.releases import conflicts, load_histories
+
+    histories = load_histories(Reach(config).settings.schemas_dir)
+    rows = [msgspec.structs.asdict(conflict) for history in histories for conflict in conflicts(history)]
+    if rows or output != "table":
+        emit_rows(rows, output, columns=("record", "writer", "reader", "path", "reason"), name="record")
+    released = sum(len(history.released) for history in histories)
+    found = f"{len(rows)} conflicts" if rows else "all go together"
+    note(f"{len(histories)} records, {released} released versions: {found}")
+    return Exit.DIFFERS if rows else Exit.OK
 
 
 def decode(
