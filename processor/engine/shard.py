@@ -9,7 +9,7 @@ from processor.engine.orchestrator import Orchestrator
 from processor.engine.parts import Parts
 from processor.engine.publisher import Publisher
 from processor.engine.requests import Requests
-from processor.engine.takeover import take_over
+from processor.engine.takeover import TakenOver, take_over
 
 
 class ShardRunner:
@@ -53,7 +53,7 @@ class ShardRunner:
 
     def _own(self, epoch: int) -> None:
         parts = self._parts
-        publisher = Publisher(parts.sink, parts.ownership, identity=parts.identity, limits=parts.limits)
+        publisher = self._new_publisher()
         announcer: Announcer = (BackgroundAnnouncer if parts.announce_in_background else InlineAnnouncer)(
             parts, publisher
         )
@@ -93,8 +93,15 @@ class ShardRunner:
             self._recovered()
             took_ms = round((parts.clock.monotonic_s() - began_s) * 1000)
             parts.log("shard_taken_over", shard=parts.identity.shard, epoch=epoch, seq=taken.head.seq, took_ms=took_ms)
-            return Orchestrator(parts, taken, epoch=epoch, publisher=publisher, board=self.board)
+            return self._new_orchestrator(taken, epoch=epoch, publisher=publisher)
         return None
+
+    def _new_publisher(self) -> Publisher:
+        parts = self._parts
+        return Publisher(parts.sink, parts.ownership, identity=parts.identity, limits=parts.limits)
+
+    def _new_orchestrator(self, taken: TakenOver, *, epoch: int, publisher: Publisher) -> Orchestrator:
+        return Orchestrator(self._parts, taken, epoch=epoch, publisher=publisher, board=self.board)
 
     def _loop(self, orchestrator: Orchestrator, publisher: Publisher, announcer: Announcer) -> None:
         while not self._ended():
