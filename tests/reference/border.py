@@ -32,6 +32,7 @@ def number(least: int, most: int = NUMBER_MAX) -> Check:
 
 def text(value: Any) -> str:
     insist(isinstance(value, str), f"{value!r} is no text")
+    insist(value.encode("utf-8", "ignore").decode() == value, "half of a surrogate pair is no text")
     return str(value)
 
 

@@ -7,9 +7,29 @@ from typing import Any
 from tests.reference.requests import EXPERIMENTS, MODELS, PIPELINES, Event, Requests
 from tests.reference.words import Json
 
-ODD_VALUES: list[Any] = [None, True, 1.0, 1.5, "1", "", " ", "A", "-a", "a" * 253, "a" * 254, "inner", [], {}, [None]]
+ODD_VALUES: list[Any] = [
+    None,
+    True,
+    1.0,
+    1.5,
+    "1",
+    "",
+    " ",
+    "A",
+    "-a",
+    "a" * 253,
+    "a" * 254,
+    "inner",
+    "\ud800",
+    [],
+    {},
+    [None],
+]
 ODD_NUMBERS = [-2, -1, 0, 1, 100, 101, 2**63 - 1, 2**63, -(2**63) - 1, 10**30]
 ODD_LINES = [
+    "[" * 100_000,
+    '{"type": "ClockTicked", "at_ms": NaN, "data": {}}',
+    '{"type": "A\\ud800"}',
     "nonsense",
     "[]",
     '"text"',

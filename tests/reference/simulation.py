@@ -44,7 +44,7 @@ def step(state: Json, line: str) -> tuple[Json, Json | None]:
     """Return the state after one line, and the rejection if it was refused."""
     decoded = decode(line)
     kind = decoded.get("type", "") if isinstance(decoded, dict) else ""
-    refusal = {"type": kind if isinstance(kind, str) else "", "message": ""}
+    refusal = {"type": kind.encode("utf-8", "replace").decode() if isinstance(kind, str) else "", "message": ""}
     try:
         return apply(state, *check_event(decoded)), None
     except InvalidEventError as error:
@@ -55,6 +55,10 @@ def step(state: Json, line: str) -> tuple[Json, Json | None]:
 
 def decode(line: str) -> Any:
     try:
-        return json.loads(line)
-    except ValueError:
+        return json.loads(line, parse_constant=refuse_constant)
+    except (ValueError, RecursionError):
         return None
+
+
+def refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

@@ -23,6 +23,7 @@ class World:
         self.lines: list[str] = []
         self.planned: list[Event] = self.requests.warm_up() if self.random.random() < 0.7 else []
         self.hostility = self.random.choice([0.0, 0.05, 0.2, 0.5])
+        self.breakage = 0.7 if self.random.random() < 0.1 else self.hostility / 6
         self.diligence = self.random.choice([0.3, 0.6, 0.8, 0.9])
         self.failing = self.random.choice([0.0, 0.1, 0.25, 0.5])
 
@@ -44,7 +45,7 @@ class World:
         if self.lines and self.random.random() < self.hostility / 4:
             return self.random.choice(self.lines[-15:])
         kind, data = self.event()
-        if self.random.random() < self.hostility / 6:
+        if self.random.random() < self.breakage:
             return broken(self.random, kind, self.pass_time(), data)
         return json.dumps({"type": kind, "at_ms": self.pass_time(), "data": data})
 
