@@ -194,7 +194,7 @@ class Orchestrator:
         return f"{self._epoch}-{self._commit_ids}"
 
     def _shrink(self, prepared: Prepared | None) -> None:
-        """A record would be too large to publish, or an entity to store: cut the batch, or put its only event aside."""
+        """Cut a batch that makes a record or an entity too large, or put its only event aside."""
         if prepared is None:
             raise ShardRefused("a record of this commit is larger than the output topics or the store take")
         batch, decoded = prepared.batch, prepared.batch.decoded[0]
