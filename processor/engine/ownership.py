@@ -1,0 +1,97 @@
+"""Who should own what: fair shares without needless moves. Pure; `Sharing` feeds it and acts upon it.
+
+With N shards and L live instances everybody shall own ⌊N/L⌋ or ⌈N/L⌉. Whoever has that keeps what it has, so one
+shard stays where it is and the second process stands by.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Set
+from hashlib import blake2b
+
+import msgspec
+
+
+class Census(msgspec.Struct, frozen=True):
+    """Who lives and who owns what, at one revision. A shard without owner is missing in `owners`."""
+
+    instances: tuple[str, ...]
+    owners: Mapping[int, str]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What one instance shall do now: campaign for all of these, hand that one over."""
+
+    campaign: tuple[int, ...] = ()
+    hand_over: int | None = None
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """The world as one instance, `us`, sees it.
+
+    `vacant_s`: shard → how long we have seen it without owner. `unable`: shards that we must not run (refused).
+    """
+
+    us: str
+    shards: int
+    census: Census
+    ttl_s: float
+    vacant_s: Mapping[int, float] = {}
+    unable: Set[int] = frozenset()
+
+
+def plan(outlook: Outlook) -> Plan:
+    """Return what to do now; nothing while we are not among the live instances."""
+    if outlook.us not in outlook.census.instances:
+        return Plan()
+    shares = _Shares(outlook)
+    return Plan(campaign=_campaign(outlook, shares), hand_over=_hand_over(outlook, shares))
+
+
+class _Shares:
+    """How many shards each live instance owns, and how many it should."""
+
+    def __init__(self, outlook: Outlook) -> None:
+        live = outlook.census.instances
+        counted = Counter(outlook.census.owners.values())
+        self.owned = {instance: counted[instance] for instance in live}
+        self.floor = outlook.shards // len(live)
+        self.ceiling = -(-outlook.shards // len(live))
+        self.ours = self.owned[outlook.us]
+        self.missing = sum(max(0, self.floor - owned) for owned in self.owned.values())
+        self.missing_elsewhere = self.missing - max(0, self.floor - self.ours)
+        self.surplus = sum(max(0, owned - self.ceiling) for owned in self.owned.values())
+
+
+def _campaign(outlook: Outlook, shares: _Shares) -> tuple[int, ...]:
+    """Below ⌊N/L⌋: at once. Below ⌈N/L⌉: once nobody else is below ⌊N/L⌋, or nobody took the shard for a TTL."""
+    vacant = _vacant(outlook)
+    if shares.ours < shares.floor:
+        return tuple(vacant[: shares.floor - shares.ours])
+    if shares.missing_elsewhere:
+        vacant = [shard for shard in vacant if outlook.vacant_s.get(shard, 0.0) >= outlook.ttl_s]
+    return tuple(vacant[: max(0, shares.ceiling - shares.ours)])
+
+
+def _hand_over(outlook: Outlook, shares: _Shares) -> int | None:
+    """Above ⌈N/L⌉: one. At ⌈N/L⌉: only if others are below ⌊N/L⌋ and it takes ours to raise them."""
+    if shares.ours > shares.ceiling or _gives(outlook, shares):
+        return max(shard for shard, owner in outlook.census.owners.items() if owner == outlook.us)
+    return None
+
+
+def _gives(outlook: Outlook, shares: _Shares) -> bool:
+    """What is vacant already, or must move anyway, raises others first; then as many give as it takes, by name."""
+    if shares.ours <= shares.floor:
+        return False
+    vacant = set(range(outlook.shards)) - outlook.census.owners.keys()
+    underway = sum(outlook.vacant_s.get(shard, 0.0) < outlook.ttl_s for shard in vacant)
+    needed = shares.missing_elsewhere - underway - shares.surplus
+    able = sorted(name for name, owned in shares.owned.items() if shares.floor < owned <= shares.ceiling)
+    return outlook.us in able[: max(0, needed)]
+
+
+def _vacant(outlook: Outlook) -> list[int]:
+    """Return the shards without owner, ascending from a place of our own, so that instances rarely meet."""
+    start = int.from_bytes(blake2b(outlook.us.encode(), digest_size=8).digest(), "big") % outlook.shards
+    taken = outlook.census.owners.keys() | outlook.unable
+    return [shard for place in range(outlook.shards) if (shard := (start + place) % outlook.shards) not in taken]
