@@ -68,6 +68,10 @@ class AvroEncoder:
         except (Malformed, Unframed) as error:
             raise ShardRefused(f"{key}: the stored value cannot be read: {error}") from error
 
+    def is_current(self, key: str, value: bytes) -> bool:
+        """Tell whether a stored value stands in this release's schema, as `encode` would write the entity again."""
+        return value.startswith(self._entities[key.partition("/")[0]].prefix)
+
     def body(self, value: bytes) -> bytes:
         """Return the canonical body (no prefix) of a stored value that `encode` of this release made."""
         return value[SINGLE_OBJECT_BYTES:]

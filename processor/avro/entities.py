@@ -38,7 +38,8 @@ class EntityCodec:
     def __init__(self, catalogue: Catalogue, schema: Schema, struct: type) -> None:
         self.schema = schema
         self.struct = struct
-        self.write = compile_writer(schema, schema.parsed, struct, prefix=single_object_prefix(schema))
+        self.prefix = single_object_prefix(schema)
+        self.write = compile_writer(schema, schema.parsed, struct, prefix=self.prefix)
         self._catalogue = catalogue
         self._read = compile_reader(schema, StructShape(bound_structs(schema, struct)))
         self._older: dict[bytes, Reader] = {}

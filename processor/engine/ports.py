@@ -86,6 +86,10 @@ class Encoder(Protocol):
         """Return the entity; a value of an older schema is resolved. Raises ShardRefused when it cannot be read."""
         ...
 
+    def is_current(self, key: str, value: bytes) -> bool:
+        """Tell whether a stored value stands in this release's schema, as `encode` would write the entity again."""
+        ...
+
     def body(self, value: bytes) -> bytes:
         """Return the canonical body (no prefix) of a stored value that `encode` of this release made."""
         ...

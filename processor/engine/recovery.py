@@ -24,12 +24,17 @@ class Restored(msgspec.Struct, frozen=True):
 
 def restore(snapshot: Snapshot, *, machine: StateMachine[Any, Any], encoder: Encoder) -> Restored:
     """Decode every entity and sum the digest again. Raises ShardRefused for what this build cannot read."""
-    values = dict(snapshot.entities)
     state = machine.load((key, encoder.decode(key, value)) for key, value in snapshot.entities)
     images = Images(encoder)
-    current = snapshot.head is not None and snapshot.head.reducer_version == machine.version
-    images.load(machine.entities(state), values if current else {})
+    images.load(machine.entities(state), _current_values(snapshot, machine=machine, encoder=encoder))
     return Restored(state, images, digest_hex(images.digest))
+
+
+def _current_values(snapshot: Snapshot, *, machine: StateMachine[Any, Any], encoder: Encoder) -> dict[str, bytes]:
+    """Return the stored values that encoding would give again; after an upgrade, keys still hold those of before."""
+    if snapshot.head is None or snapshot.head.reducer_version != machine.version:
+        return {}
+    return {key: value for key, value in snapshot.entities if encoder.is_current(key, value)}
 
 
 def check_versions(head: Head, *, reducer_version: int) -> None:

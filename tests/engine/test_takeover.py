@@ -1,3 +1,5 @@
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -48,6 +50,44 @@ def test_a_newer_reducer_upgrades_the_state_with_a_commit_of_its_own() -> None:
     last = world.commits()[-1]
     assert (last.kind, last.ranges, last.reducer_version) == ("upgrade", (), 2)
     assert last.digest == last.previous_digest
+
+
+class NewerCodec(JsonCodec):
+    """Writes the place of a device besides, which an older value does not have."""
+
+    def encode(self, key: str, entity: Any) -> bytes:
+        del key
+        return b"K" + msgspec.json.encode({"device": entity, "place": "unknown"})
+
+    def decode(self, key: str, value: bytes) -> Any:
+        if value.startswith(b"J"):
+            return super().decode(key, value)
+        return msgspec.convert(msgspec.json.decode(value[1:])["device"], Device)
+
+    def is_current(self, key: str, value: bytes) -> bool:
+        del key
+        return value.startswith(b"K")
+
+
+def test_entities_keep_their_older_form_until_they_change_and_the_digest_counts_the_newer_one() -> None:
+    world = World()
+    report(world, 3)
+    world.run()
+    parts = world.parts()
+    identity = msgspec.structs.replace(parts.identity, reducer_version=2)
+    newer: dict[str, Any] = {"machine": Newer(), "encoder": NewerCodec(), "identity": identity}
+    world.run(world.parts(**newer))
+    upgrade = world.commits()[-1]
+    assert (upgrade.kind, upgrade.digest == upgrade.previous_digest) == ("upgrade", False)
+    report(world, 1, start=1, reading=2)
+    for _ in range(2):
+        world.run(world.parts(**newer))
+    assert refusals(world) == []
+    assert [value[:1] for _, value in MemoryStore(world.cluster, 0).load().entities] == [b"J", b"K", b"J"]
+    last = world.commits()[-1]
+    assert (last.kind, last.previous_digest) == ("batch", upgrade.digest)
+    announced = msgspec.json.decode(world.output("changes")[-1].value or b"")
+    assert [msgspec.json.decode(side)["place"] for side in announced[1:3]] == ["unknown", "unknown"]
 
 
 def test_an_older_reducer_refuses_the_state_of_a_newer_one() -> None:

@@ -89,6 +89,10 @@ class JsonCodec:
         del key
         return msgspec.json.decode(value[1:], type=Device)
 
+    def is_current(self, key: str, value: bytes) -> bool:
+        del key
+        return value.startswith(b"J")
+
     def body(self, value: bytes) -> bytes:
         return value[1:]
 
