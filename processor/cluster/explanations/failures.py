@@ -23,7 +23,7 @@ RETRIED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
         ("model", NO_MATCHING_SERVER): "the latest version is placed again",
         ("model", INSUFFICIENT_REPLICAS): "the latest version is placed again",
-        ("model", LOAD): "the replicas that failed to load are dropped and the latest version is placed again",
+        ("model", LOAD): "failed replicas are dropped and the latest version is placed again",
         ("model", ROUTE_FAILED): "the routes are announced again under a new revision",
         ("model", UNLOAD): "the replicas that failed to unload are told to unload again",
         ("pipeline", ENGINE): "the engines are asked again to create the latest version",
@@ -83,7 +83,7 @@ def retry_words(state: State, kind: str, name: str) -> str:
         return ""
     limit = state.policy.retry_limit
     if failure.attempts >= limit:
-        return f"no retry comes any more ({failure.attempts} made, the policy allows {limit}): a new request starts anew"
+        return f"no retry comes any more ({failure.attempts} made, the policy allows {limit}): only a new request does"
     return f"the clock, for retry {failure.attempts + 1} of {limit}: {RETRIED[kind, failure.code]}"
 
 

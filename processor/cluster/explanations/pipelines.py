@@ -1,0 +1,163 @@
+"""Why a pipeline is as it is, and why a responder is there."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from processor.cluster.entities import Axis, Pipeline, PipelineVersion
+from processor.cluster.explanations.failures import failure_facts, retry_words
+from processor.cluster.explanations.values import Explanation, Section
+from processor.cluster.indexes import finished_ms
+from processor.cluster.lifecycle import AXIS_CREATE, CREATING, PENDING, REBALANCING, TERMINATING
+from processor.cluster.pipeline_settlement import ENGINE_ROLE, GATEWAY_ROLE
+from processor.cluster.state import State
+
+STATUS_RULES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Failed": "no {failed} could create it",
+        "Ready": "engines and gateways have it, and all its models serve",
+        "ModelsUnavailable": "engines and gateways have it, but not all its models serve",
+        "Creating": "engines or gateways do not have it yet",
+        "TerminateFailed": "it is not wanted any more, and some responder could not delete it",
+        "Terminated": "it is not wanted any more, and no responder has it",
+        "Terminating": "it is not wanted any more, and some responder still has it",
+    }
+)
+"""Status of a version → the rule that gives it, in words."""
+
+_ASKED: Final[Mapping[str, str]] = MappingProxyType(
+    {CREATING: "to create it", REBALANCING: "to share it anew", TERMINATING: "to delete it"}
+)
+_RESPONDERS: Final[Mapping[str, str]] = MappingProxyType({ENGINE_ROLE: "engine", GATEWAY_ROLE: "gateway"})
+
+
+def explain_pipeline(state: State, name: str) -> Explanation:
+    """Explain a pipeline by its latest version; the sections hold the others."""
+    pipeline = state.pipelines[name]
+    latest = pipeline.versions[-1]
+    return Explanation(
+        kind="pipeline",
+        name=name,
+        status=latest.status,
+        rule=_rule(latest),
+        facts={**_facts(state, pipeline), **failure_facts(state, "pipeline", name)},
+        sections=tuple(section for section in _sections(state, pipeline) if section.rows),
+        awaits=tuple(_awaits(state, pipeline)),
+    )
+
+
+def explain_responder(state: State, key: str) -> Explanation:
+    """Explain the responder `<role>/<name>`: what it is asked for."""
+    responder = state.responders[key]
+    asked = [
+        f"its answer about pipeline {pipeline.name} version {version.version}: asked {_ASKED.get(axis.state, 'for it')}"
+        for pipeline in (state.pipelines[name] for name in sorted(state.pipelines))
+        for version, role, axis in _axes(pipeline)
+        if role == responder.role
+        and any((answer.responder, answer.state) == (responder.responder, PENDING) for answer in axis.answers)
+    ]
+    return Explanation(
+        kind="responder",
+        name=key,
+        status="",
+        rule="it is connected",
+        facts={"role": responder.role, "connected_ms": responder.connected_ms},
+        awaits=tuple(asked),
+    )
+
+
+def _rule(version: PipelineVersion) -> str:
+    failed = [_RESPONDERS[role] for role, axis in _axes_of(version) if axis.state == "Failed"]
+    return STATUS_RULES[version.status].format(failed=" and no ".join(failed))
+
+
+def _facts(state: State, pipeline: Pipeline) -> dict[str, Any]:
+    latest, finished = pipeline.versions[-1], finished_ms("pipeline", pipeline)
+    return {
+        "reason": latest.reason,
+        "status_since_ms": latest.status_since_ms,
+        "version": latest.version,
+        "generation": pipeline.generation,
+        "deleted": pipeline.deleted,
+        "forgotten_ms": None if finished is None else finished + state.policy.tombstone_ttl_ms,
+        "engine": latest.engine.state,
+        "engines_connected": len(state.indexes.responders.get(ENGINE_ROLE, ())),
+        "gateway": latest.gateway.state,
+        "gateways_connected": len(state.indexes.responders.get(GATEWAY_ROLE, ())),
+        "models_ready": latest.models_ready,
+    }
+
+
+def _sections(state: State, pipeline: Pipeline) -> Iterator[Section]:
+    yield Section(
+        "versions",
+        tuple(
+            {"version": version.version, "status": version.status, "because": _rule(version), "reason": version.reason}
+            for version in pipeline.versions
+        ),
+    )
+    yield Section("axes", tuple(_axis_row(version, role, axis) for version, role, axis in _axes(pipeline)))
+    yield Section(
+        "answers",
+        tuple(
+            {"version": version.version, "role": role, **_answer(answer)}
+            for version, role, axis in _axes(pipeline)
+            for answer in axis.answers
+        ),
+    )
+    yield Section("models", tuple(_model_row(state, step.name) for step in pipeline.versions[-1].steps))
+
+
+def _axis_row(version: PipelineVersion, role: str, axis: Axis) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "role": role,
+        "state": axis.state,
+        "sequence": axis.sequence,
+        "reason": axis.reason,
+    }
+
+
+def _answer(answer: Any) -> dict[str, str]:
+    return {"responder": answer.responder, "answer": answer.state, "reason": answer.reason}
+
+
+def _model_row(state: State, name: str) -> dict[str, Any]:
+    model = state.models.get(name)
+    if model is None:
+        return {"model": name, "serving": False, "status": "", "because": "there is no such model"}
+    serving = state.indexes.standings[name].serving
+    because = "some replica takes traffic" if serving else "no replica takes traffic"
+    if model.deleted:
+        because = "it is deleted"
+    return {"model": name, "serving": serving, "status": model.versions[-1].status, "because": because}
+
+
+def _awaits(state: State, pipeline: Pipeline) -> Iterator[str]:
+    for version, role, axis in _axes(pipeline):
+        word = _RESPONDERS[role]
+        if axis.state == AXIS_CREATE:
+            yield f"a first {word} to connect, to create version {version.version}"
+        for answer in axis.answers:
+            if answer.state == PENDING and axis.state in _ASKED:
+                yield f"{word} {answer.responder}, asked {_ASKED[axis.state]}: version {version.version}"
+    latest = pipeline.versions[-1]
+    for step in () if pipeline.deleted else latest.steps:
+        row = _model_row(state, step.name)
+        if not row["serving"]:
+            yield f"model {step.name} to serve: {row['because']}"
+    retry = retry_words(state, "pipeline", pipeline.name)
+    if retry:
+        yield retry
+    if finished_ms("pipeline", pipeline) is not None:
+        yield "the clock, to forget it"
+
+
+def _axes(pipeline: Pipeline) -> Iterator[tuple[PipelineVersion, str, Axis]]:
+    for version in pipeline.versions:
+        for role, axis in _axes_of(version):
+            yield version, role, axis
+
+
+def _axes_of(version: PipelineVersion) -> tuple[tuple[str, Axis], ...]:
+    return (ENGINE_ROLE, version.engine), (GATEWAY_ROLE, version.gateway)
