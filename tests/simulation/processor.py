@@ -1,0 +1,109 @@
+"""The processors of a run: the real engine, its ports simulated, and at will one part of it made wrong."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from processor.engine.compose import Identity
+from processor.engine.health import Board
+from processor.engine.parts import Parts
+from processor.engine.shard import ShardRunner
+from tests.engine.world import EventCodec, JsonCodec
+from tests.simulation.output import OutputBroker
+from tests.simulation.ownership import SimulatedOwnership
+from tests.simulation.process import Process, Stage
+from tests.simulation.settings import Settings
+from tests.simulation.sink import SimulatedSink
+from tests.simulation.source import SimulatedSource
+from tests.simulation.store import SimulatedStore
+from tests.simulation.workload import FragileTwins
+
+EDITED = "changed without the head"
+NEWER = "this build has 1: run a newer build"
+"""Why a shard may be refused until somebody changes its head: after an edit, and by what is older than the state."""
+
+
+class Defect(msgspec.Struct, frozen=True):
+    """What to build a processor with; the defaults are sound."""
+
+    store: type[SimulatedStore] = SimulatedStore
+    source: type[SimulatedSource] = SimulatedSource
+    sink: type[SimulatedSink] = SimulatedSink
+    ownership: type[SimulatedOwnership] = SimulatedOwnership
+    machine: type[FragileTwins] = FragileTwins
+    runner: type[ShardRunner] = ShardRunner
+
+
+SOUND = Defect()
+
+
+class SimulatedClock:
+    """Virtual time as one process sees it."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def now_ms(self) -> int:
+        """Return wall time, which may jump."""
+        return self._process.stage.now_ms()
+
+    def monotonic_s(self) -> float:
+        """Return time that only goes forward."""
+        return self._process.stage.scheduler.now_ms / 1000
+
+    def sleep(self, seconds: float) -> None:
+        """Pause."""
+        self._process.pause(1000 * seconds)
+
+
+class Workshop:
+    """Builds processors and remembers what they refused."""
+
+    def __init__(self, stage: Stage, broker: OutputBroker, settings: Settings, defect: Defect) -> None:
+        self._stage = stage
+        self._broker = broker
+        self._settings = settings
+        self._defect = defect
+        self._refusals: list[str] = []
+        self._reloads = 0
+        for topic in ("high", "normal", "changes", "commits", "dead-letters"):
+            broker.create_topic(topic)
+
+    def runner(self, process: Process) -> ShardRunner:
+        """Return a processor."""
+        return self._defect.runner(self.parts(process), board=Board(0), stopping=lambda: process.stopping)
+
+    def parts(self, process: Process) -> Parts:
+        """Return the parts of a processor or a tool."""
+        codec, settings, stage = JsonCodec(), self._settings, self._stage
+        return Parts(
+            machine=self._defect.machine(process, stage.version),
+            decoder=EventCodec(codec),
+            encoder=codec,
+            store=self._defect.store(process, settings.capacity),
+            source=self._defect.source(process, self._broker),
+            sink=self._defect.sink(process, self._broker, record_bytes_max=settings.record_bytes_max),
+            ownership=self._defect.ownership(process),
+            clock=SimulatedClock(process),
+            identity=Identity("app", 0, "cluster", stage.version),
+            limits=settings.limits,
+            speculate=settings.speculate,
+            pressure=lambda: "the store is almost full" if stage.scheduler.now_ms < stage.pressure_until_ms else "",
+            log=self._log_of(process),
+        )
+
+    def unexpected(self, *, edited: bool) -> list[str]:
+        """Return what was refused or loaded again without a fault that explains it."""
+        explained = [EDITED] * edited + [NEWER] * bool(self._stage.faults.fired["upgrade"])
+        found = [f"refused: {why}" for why in self._refusals if not any(part in why for part in explained)]
+        return found + [f"{count} reloads" for count in (self._reloads,) if count and not edited]
+
+    def _log_of(self, process: Process) -> Callable[..., None]:
+        def log(event: str, **fields: object) -> None:
+            told = ", ".join(f"{name} {value}" for name, value in fields.items() if name != "shard")
+            process.tell(f"[{event}] {told}")
+            self._reloads += event == "reloaded"
+            if event == "shard_refused":
+                self._refusals.append(str(fields["reason"]))
+
+        return log
