@@ -1,9 +1,23 @@
 """Records that end the process, and the records around them."""
 
-from tests.engine.test_shard import Interrupting, Poisoned, edit, edited, report
+import msgspec
+
+from examples.device_twins.machine import DeviceTwins, Event, Rejected, Twins
+from processor.engine.values import Attempts
+from processor.memory.store import MemoryStore
+from tests.engine.test_shard import Interrupting, edit, edited, report
 from tests.engine.world import World
 
 KILLED_AT_MOST = 10
+
+
+class Poisoned(DeviceTwins):
+    """Ends the process on one device."""
+
+    def apply(self, state: Twins, event: Event) -> Twins | Rejected:
+        if event.device == "d7":
+            raise KeyboardInterrupt
+        return super().apply(state, event)
 
 
 def killed(world: World, name: str) -> bool:
@@ -67,3 +81,37 @@ def test_a_record_that_is_taken_again_after_a_conflict_was_not_tried_more_often(
     world.run(world.parts("second", store=store))
     assert codes(world) == []
     assert world.devices() == {"d0": 99, "d1": 1}
+
+
+def test_a_record_that_ends_the_process_is_put_aside_after_its_attempts() -> None:
+    world = World(batch_events_max=10)
+    report(world, 12)
+    runs = 0
+    while runs < 10:
+        runs += 1
+        parts = world.parts(f"run{runs}", machine=Poisoned())
+        try:
+            world.run(parts)
+        except KeyboardInterrupt:
+            world.cluster.expire(parts.ownership.lease)  # type: ignore[attr-defined]
+            continue
+        break
+    assert runs == 1 + 2 + 1, "one crash unprepared, two counted, and the run that puts it aside"
+    (letter,) = world.output("dead-letters")
+    assert dict(letter.headers)["dead-letter-code"] == b"process_crash"
+    assert len(world.devices()) == 11
+
+
+def test_after_a_clean_hand_over_one_record_is_tried_alone_and_its_commit_takes_the_mark_away() -> None:
+    world = World()
+    report(world, 3)
+    world.run()
+    assert MemoryStore(world.cluster, 0).load().attempts == Attempts(clean=True)
+    report(world, 3, start=3)
+    parts = world.parts("two")
+    seen: list[Attempts | None] = []
+    store = Interrupting(world, lambda: seen.append(MemoryStore(world.cluster, 0).load().attempts))
+    world.run(msgspec.structs.replace(parts, store=store))
+    assert store.sends == 2
+    assert seen == [None]
+    assert [commit.changed for commit in world.commits()] == [3, 1, 2]

@@ -4,12 +4,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from examples.device_twins.machine import Device, DeviceTwins, Event, Rejected, Twins
+from examples.device_twins.machine import Device
 from processor.engine.digest import MODULUS, digest_hex, entity_digest
 from processor.engine.errors import InvalidRequest, SinkUnavailable, SinkUnclear
 from processor.engine.health import Board
 from processor.engine.shard import ShardRunner
-from processor.engine.values import Attempts, Capacity, Image, OutputRecord
+from processor.engine.values import Capacity, Image, OutputRecord
 from processor.memory.sink import MemorySink
 from processor.memory.store import MemoryStore
 from tests.engine.world import TOPICS, JsonCodec, World
@@ -253,49 +253,6 @@ def test_an_owner_that_lost_the_shard_neither_commits_nor_announces() -> None:
     assert world.numbers() == list(range(20))
     epochs = [commit.epoch for commit in world.commits()]
     assert epochs == sorted(epochs)
-
-
-class Poisoned(DeviceTwins):
-    """Ends the process on one device."""
-
-    def apply(self, state: Twins, event: Event) -> Twins | Rejected:
-        if event.device == "d7":
-            raise KeyboardInterrupt
-        return super().apply(state, event)
-
-
-def test_a_record_that_ends_the_process_is_put_aside_after_its_attempts() -> None:
-    world = World(batch_events_max=10)
-    report(world, 12)
-    runs = 0
-    while runs < 10:
-        runs += 1
-        parts = world.parts(f"run{runs}", machine=Poisoned())
-        try:
-            world.run(parts)
-        except KeyboardInterrupt:
-            world.cluster.expire(parts.ownership.lease)  # type: ignore[attr-defined]
-            continue
-        break
-    assert runs == 1 + 2 + 1, "one crash unprepared, two counted, and the run that puts it aside"
-    (letter,) = world.output("dead-letters")
-    assert dict(letter.headers)["dead-letter-code"] == b"process_crash"
-    assert len(world.devices()) == 11
-
-
-def test_after_a_clean_hand_over_one_record_is_tried_alone_and_its_commit_takes_the_mark_away() -> None:
-    world = World()
-    report(world, 3)
-    world.run()
-    assert MemoryStore(world.cluster, 0).load().attempts == Attempts(clean=True)
-    report(world, 3, start=3)
-    parts = world.parts("two")
-    seen: list[Attempts | None] = []
-    store = Interrupting(world, lambda: seen.append(MemoryStore(world.cluster, 0).load().attempts))
-    world.run(msgspec.structs.replace(parts, store=store))
-    assert store.sends == 2
-    assert seen == [None]
-    assert [commit.changed for commit in world.commits()] == [3, 1, 2]
 
 
 class Wordy(JsonCodec):
