@@ -5,7 +5,7 @@ shard stays where it is and the second process stands by.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from hashlib import blake2b
 
 import msgspec
@@ -36,7 +36,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     census: Census
     ttl_s: float
     vacant_s: Mapping[int, float] = {}
-    unable: Set[int] = frozenset()
+    unable: frozenset[int] = frozenset()
 
 
 def plan(outlook: Outlook) -> Plan:
@@ -80,7 +80,7 @@ def _hand_over(outlook: Outlook, shares: _Shares) -> int | None:
 
 
 def _gives(outlook: Outlook, shares: _Shares) -> bool:
-    """What is vacant already, or must move anyway, raises others first; then as many give as it takes, by name."""
+    """Tell whether our last one is needed: beyond what is vacant or must move anyway, as many give as it takes."""
     if shares.ours <= shares.floor:
         return False
     vacant = set(range(outlook.shards)) - outlook.census.owners.keys()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from processor.engine.machine import Change
+from processor.engine.ownership import Census
 from processor.engine.values import (
     Announcement,
     Attempts,
@@ -174,6 +175,21 @@ class Ownership(Protocol):
 
     def close(self) -> None:
         """Stop keeping the lease alive and revoke it; safe to call twice."""
+        ...
+
+
+class Membership(Protocol):
+    """This process among those that share the shards."""
+
+    def look(self) -> Census:
+        """Return who lives and who owns what, linearizable, at one revision. Raises StoreUnavailable.
+
+        Whoever looks takes part: it is among the instances as long as its lease lives, or until it leaves.
+        """
+        ...
+
+    def leave(self) -> None:
+        """Be no instance any more in the eyes of others; what we own stays ours. Raises StoreUnavailable."""
         ...
 
 

@@ -12,6 +12,8 @@ Under `<prefix>/<app>/<shard>/`:
 | `attempts` | JSON of `Attempts` |
 | `audit/<ms>` | for people |
 
+Under `<prefix>/<app>/` also `instances/<id>`: JSON of `Owner`, attached to the lease of a process.
+
 Packed = zstd of MessagePack. A frame says how many parts belong to it: parts beyond that number, or without a frame,
 are leftovers of a staged commit that was given up, and no reader looks at them.
 """
@@ -86,6 +88,11 @@ class ShardKeys:
     def entity_of(self, key: bytes) -> str:
         """Return `<kind>/<name>` of an entity's key."""
         return key[len(self.state) :].decode()
+
+
+def instances_folder(root: str) -> bytes:
+    """Return the beginning of the keys by which processes say that they live; `root` is `<prefix>/<app>`."""
+    return f"{root}/instances/".encode()
 
 
 def numbered(folder: bytes, seq: int, part: int | None = None) -> bytes:

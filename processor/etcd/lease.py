@@ -10,19 +10,18 @@ from processor.engine.errors import InvalidRequest, OutcomeUnknown, StoreUnavail
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
 from processor.etcd.failures import LeaseGoneError
-from processor.etcd.layout import Owner, encode_owner, end_of
+from processor.etcd.layout import Owner, encode_owner, instances_folder
 
 DEFAULT_TTL_S = 5
 KEEPALIVES_PER_TTL = 3
 RETRIES_PER_TTL = 12
-LIST_PAGE_KEYS = 1_000
 
 
 class InstanceLease:
     """Registers `<root>instances/<id>` under a lease and keeps it. Safe from any thread.
 
     A lease that answered TTL 0, or did not answer for its TTL since the last keepalive was *sent*, is lost for good,
-    even if the server still has it: `ensure` makes a new one.
+    even if the server still has it: `ensure` makes a new one. Who is not `listed` has a lease and takes no share.
     """
 
     def __init__(
@@ -32,16 +31,19 @@ class InstanceLease:
         owner: Owner,
         *,
         ttl_s: int = DEFAULT_TTL_S,
+        listed: bool = True,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.owner = owner
         self.ttl_s = ttl_s
         self._client = client
-        self._folder = f"{root}/instances/".encode()
+        self._key = instances_folder(root) + owner.instance.encode()
         self._monotonic_s = monotonic_s
         self._renewal = threading.Lock()  # held while the server is asked, which `is_alive` must not wait for
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._listed = listed
+        self._listed_under = 0
         self._lease_id = 0
         self._valid_until_s = 0.0
 
@@ -54,7 +56,25 @@ class InstanceLease:
             if self._closed.is_set():
                 raise RuntimeError("the lease was closed")
             lease_id = self._lease_id
-            return lease_id if self.is_alive(lease_id) else self._replace(lease_id)
+            if not self.is_alive(lease_id):
+                lease_id = self._replace(lease_id)
+            if self._listed and self._listed_under != lease_id:
+                self._register(lease_id)
+            return lease_id
+
+    def join(self) -> None:
+        """Be among the instances, for the first time or again after `leave`. Raises StoreUnavailable."""
+        with self._renewal:
+            self._listed = True
+        self.ensure()
+
+    def leave(self) -> None:
+        """Be no instance any more; the lease, and what is owned under it, stays. Raises StoreUnavailable."""
+        with self._renewal:
+            self._listed = False
+            if self._listed_under:
+                self._write(requests.delete(self._key))
+                self._listed_under = 0
 
     def is_alive(self, lease_id: int) -> bool:
         """Tell whether this very lease is still ours by our own clock."""
@@ -66,13 +86,6 @@ class InstanceLease:
         with self._lock:
             if lease_id == self._lease_id:
                 self._lease_id = 0
-
-    def instances(self) -> tuple[str, ...]:
-        """Return the ids of all live instances, ascending. Raises StoreUnavailable."""
-        everything = requests.transaction((), (requests.get(self._folder),))
-        everything.success[0].request_range.range_end = end_of(self._folder)
-        found = self._client.read(everything).responses[0].response_range.kvs
-        return tuple(kv.key[len(self._folder) :].decode() for kv in found)
 
     def close(self) -> None:
         """Stop keeping the lease and revoke it, so that nobody waits for its end; safe to call twice."""
@@ -88,16 +101,25 @@ class InstanceLease:
         self._revoke(lost_id)
         began_s = self._monotonic_s()
         lease_id = self._client.grant_lease(self.ttl_s)
-        registration = attached(self._folder + self.owner.instance.encode(), self, lease_id)
-        try:
-            self._client.transact(requests.transaction((), (registration,))).result()
-        except (OutcomeUnknown, LeaseGoneError) as error:
-            raise StoreUnavailable(f"the instance could not be registered: {error}") from error
         with self._lock:
             self._lease_id = lease_id
             self._valid_until_s = began_s + self.ttl_s
         threading.Thread(target=self._keep, args=(lease_id,), name="etcd-lease", daemon=True).start()
         return lease_id
+
+    def _register(self, lease_id: int) -> None:
+        try:
+            self._write(attached(self._key, self, lease_id))
+        except LeaseGoneError as error:
+            self.give_up(lease_id)
+            raise StoreUnavailable(f"the lease ended: {error}") from error
+        self._listed_under = lease_id
+
+    def _write(self, operation: Any) -> None:
+        try:
+            self._client.transact(requests.transaction((), (operation,))).result()
+        except OutcomeUnknown as error:
+            raise StoreUnavailable(f"whether the instance is registered is unknown: {error}") from error
 
     def _keep(self, lease_id: int) -> None:
         pause_s = self.ttl_s / KEEPALIVES_PER_TTL

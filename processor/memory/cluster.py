@@ -73,6 +73,7 @@ class MemoryCluster:
         self._revision = 1
         self._shards: dict[int, Shard] = {}
         self._lost: set[str] = set()
+        self._instances: dict[str, str] = {}
 
     @property
     def revision(self) -> int:
@@ -105,11 +106,29 @@ class MemoryCluster:
         """End a lease as if its time had run out: what it owns is vacant, and it never comes back."""
         with self._changed:
             self._lost.add(lease)
+            self._instances = {name: under for name, under in self._instances.items() if under != lease}
             for keys in self._shards.values():
                 if keys.owner == lease:
                     keys.owner, keys.owner_epoch = None, 0
                     self._revision += 1
             self._changed.notify_all()
+
+    def enlist(self, instance: str, lease: str) -> None:
+        """Register an instance for as long as its lease lives."""
+        with self._changed:
+            if lease not in self._lost:
+                self._instances[instance] = lease
+
+    def dismiss(self, instance: str) -> None:
+        """Strike an instance off; its lease stays."""
+        with self._changed:
+            self._instances.pop(instance, None)
+
+    def census(self, shards: int) -> tuple[tuple[str, ...], dict[int, str]]:
+        """Return the instances, ascending, and shard → lease of its owner."""
+        with self._changed:
+            owners = {number: keys.owner for number, keys in self._shards.items() if keys.owner is not None}
+            return tuple(sorted(self._instances)), {shard: owners[shard] for shard in owners if shard < shards}
 
     def is_alive(self, lease: str) -> bool:
         """Tell whether a lease has not ended."""

@@ -1,7 +1,8 @@
-"""The ownership port in memory."""
+"""The ports of ownership and membership in memory. A lease is called `<instance>#<number>`."""
 
 from itertools import count
 
+from processor.engine.ownership import Census
 from processor.engine.values import Attempts
 from processor.memory.cluster import MemoryCluster, Shard
 
@@ -65,4 +66,30 @@ class MemoryOwnership:
         return self._cluster.read(self._shard, lambda keys, _: keys.owner_epoch if keys.owner == self.lease else None)
 
     def _new_lease(self) -> str:
-        return f"{self._instance}#{next(_SERIAL)}"
+        return _lease_of(self._instance)
+
+
+class MemoryMembership:
+    """One instance among those that share the shards of a cluster in memory, under a lease of its own."""
+
+    def __init__(self, cluster: MemoryCluster, instance: str, *, shards: int) -> None:
+        self._cluster = cluster
+        self._instance = instance
+        self._shards = shards
+        self.lease = _lease_of(instance)
+
+    def look(self) -> Census:
+        """Return the census, with us in it; a lease that was lost is replaced."""
+        if not self._cluster.is_alive(self.lease):
+            self.lease = _lease_of(self._instance)
+        self._cluster.enlist(self._instance, self.lease)
+        instances, owners = self._cluster.census(self._shards)
+        return Census(instances, {shard: lease.partition("#")[0] for shard, lease in owners.items()})
+
+    def leave(self) -> None:
+        """Be no instance any more in the eyes of others."""
+        self._cluster.dismiss(self._instance)
+
+
+def _lease_of(instance: str) -> str:
+    return f"{instance}#{next(_SERIAL)}"

@@ -8,7 +8,7 @@ import pytest
 from processor.engine.errors import StoreUnavailable
 from processor.etcd.channel import Access
 from processor.etcd.client import EtcdClient
-from processor.etcd.layout import Owner
+from processor.etcd.layout import Owner, instances_folder
 from processor.etcd.lease import InstanceLease
 from tests.contracts.store_worlds import EtcdWorld
 from tests.local_servers import LocalServer
@@ -27,13 +27,35 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return False
 
 
+def listed(world: EtcdWorld) -> list[str]:
+    folder = instances_folder(world.root)
+    return [key[len(folder) :].decode() for key in world.keys_under(folder)]
+
+
+def test_who_has_a_lease_only_to_work_on_a_shard_is_not_listed(world: EtcdWorld) -> None:
+    lease = InstanceLease(world.client, world.root, Owner("tools", "h", 1, 0), listed=False)
+    assert lease.is_alive(lease.ensure())
+    assert listed(world) == []
+    lease.close()
+
+
+def test_a_registration_under_a_lease_that_just_died_is_tried_again_with_a_new_one(world: EtcdWorld) -> None:
+    lease = world.lease("one")
+    world.client.revoke_lease(lease.ensure())
+    lease.leave()
+    with pytest.raises(StoreUnavailable, match="lease ended"):
+        lease.join()
+    lease.join()
+    assert listed(world) == ["one"]
+
+
 def test_live_instances_are_listed_until_they_close(world: EtcdWorld) -> None:
     first, second = world.lease("b-2"), world.lease("a-1")
     first.ensure()
     second.ensure()
-    assert first.instances() == ("a-1", "b-2")
+    assert listed(world) == ["a-1", "b-2"]
     second.close()
-    assert first.instances() == ("b-2",)
+    assert listed(world) == ["b-2"]
 
 
 def test_one_lease_serves_as_long_as_it_lives(world: EtcdWorld) -> None:
@@ -49,7 +71,7 @@ def test_a_lease_outlives_its_ttl_by_being_kept(world: EtcdWorld) -> None:
     first_deadline_s = lease._valid_until_s
     assert eventually(lambda: lease._valid_until_s > first_deadline_s + 2)
     assert lease.is_alive(lease_id)
-    assert lease.instances() == ("one",)
+    assert listed(world) == ["one"]
 
 
 def test_a_lease_that_was_revoked_is_lost_for_good_and_a_new_one_is_granted(world: EtcdWorld) -> None:
@@ -59,7 +81,7 @@ def test_a_lease_that_was_revoked_is_lost_for_good_and_a_new_one_is_granted(worl
     assert eventually(lambda: not lease.is_alive(lease_id))
     assert lease.ensure() != lease_id
     assert not lease.is_alive(lease_id)
-    assert lease.instances() == ("one",)
+    assert listed(world) == ["one"]
 
 
 def test_without_an_answer_for_its_ttl_a_lease_is_lost_by_our_own_clock(world: EtcdWorld) -> None:

@@ -1,0 +1,67 @@
+"""This process among the others that share the shards, in etcd."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from processor.engine.errors import StoreUnavailable
+from processor.engine.ownership import Census
+from processor.etcd import requests
+from processor.etcd.client import EtcdClient
+from processor.etcd.failures import CompactedError
+from processor.etcd.layout import Owner, ShardKeys, end_of, instances_folder
+from processor.etcd.lease import InstanceLease
+
+OWNERS_PER_READ = 64
+"""Far below the operations that any server takes in one transaction."""
+
+
+class EtcdMembership:
+    """The port `Membership`: registers with the lease of this process, and reads who lives and who owns what."""
+
+    def __init__(self, client: EtcdClient, prefix: str, app: str, lease: InstanceLease, *, shards: int) -> None:
+        self._client = client
+        self._lease = lease
+        self._folder = instances_folder(f"{prefix}/{app}")
+        self._owner_keys = [ShardKeys(prefix, app, shard).owner for shard in range(shards)]
+
+    def look(self) -> Census:
+        """Return the census, linearizable, at one revision, with us in it. Raises StoreUnavailable."""
+        self._lease.join()
+        try:
+            instances, owners = self._read()
+        except CompactedError as error:
+            raise StoreUnavailable(f"the owners could not be read at one revision: {error}") from error
+        return Census(
+            tuple(kv.key[len(self._folder) :].decode() for kv in instances),
+            {shard: _owner_of(found[0].value).instance for shard, found in enumerate(owners) if found},
+        )
+
+    def leave(self) -> None:
+        """Be no instance any more in the eyes of others; what we own stays ours. Raises StoreUnavailable."""
+        self._lease.leave()
+
+    def _read(self) -> tuple[Sequence[Any], list[Sequence[Any]]]:
+        """Return the key-values of the instances, and of each shard's owner."""
+        everybody = requests.get(self._folder)
+        everybody.request_range.range_end = end_of(self._folder)
+        first, *rest = list(_chunks(self._owner_keys))
+        answer = self._client.read(requests.transaction((), (everybody, *map(requests.get, first))))
+        instances, *owners = _found(answer)
+        for keys in rest:
+            pinned = [requests.get(key, revision=answer.header.revision) for key in keys]
+            owners += _found(self._client.read(requests.transaction((), pinned)))
+        return instances, owners
+
+
+def _chunks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    return (keys[start : start + OWNERS_PER_READ] for start in range(0, len(keys), OWNERS_PER_READ))
+
+
+def _found(answer: Any) -> list[Sequence[Any]]:
+    return [response.response_range.kvs for response in answer.responses]
+
+
+def _owner_of(value: bytes) -> Owner:
+    return msgspec.json.decode(value, type=Owner)
