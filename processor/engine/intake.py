@@ -9,6 +9,9 @@ from processor.engine.limits import Limits
 from processor.engine.ports import Clock, Source
 from processor.engine.values import HIGH, NORMAL, LaneName, Positions, Record
 
+LEARNING_WEIGHT = 0.2
+TELLING_EVENTS = 100
+
 
 class Taken(msgspec.Struct, frozen=True):
     """Records in the order in which they are reduced; `high` of them come first.
@@ -60,9 +63,14 @@ class Intake:
         self._source.wait(timeout_ms)
 
     def learn(self, *, events: int, work_ms: float) -> None:
-        """Note what a batch cost, so that a normal slice is the right number of records."""
+        """Note what a batch cost, so that a normal slice is the right number of records.
+
+        A small batch tells little: most of its cost is not its events', and slices that shrink with it would never
+        grow again.
+        """
         if events:
-            self._event_ms += 0.2 * (work_ms / events - self._event_ms)
+            weight = LEARNING_WEIGHT * min(1.0, events / TELLING_EVENTS)
+            self._event_ms += weight * (work_ms / events - self._event_ms)
 
     def _look(self) -> Waiting:
         empty_before = not self._buffers[NORMAL]

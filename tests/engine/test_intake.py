@@ -1,0 +1,78 @@
+from processor.engine.intake import Intake
+from processor.memory.source import MemorySource
+from tests.engine.world import TOPICS, World
+
+
+def intake(world: World) -> Intake:
+    source = MemorySource(world.broker, {"high": "high", "normal": "normal"}, list(TOPICS.values()))
+    made = Intake(source, limits=world.limits, clock=world.clock)
+    made.rewind({"high": {0: 0}, "normal": {0: 0}})
+    return made
+
+
+def submit(world: World, count: int, *, high: bool = False) -> None:
+    for number in range(count):
+        world.submit("DeviceReported", high=high, device=f"d{number}", reading=1)
+
+
+def test_high_records_come_first_and_overtake_those_that_wait() -> None:
+    world = World(batch_events_max=10)
+    submit(world, 3)
+    submit(world, 4, high=True)
+    taken = intake(world).take()
+    assert taken is not None
+    assert [record.topic for record in taken.records] == ["high"] * 4 + ["normal"] * 3
+    assert (taken.high, taken.overtook, taken.guard) == (4, 4, False)
+
+
+def test_nothing_waiting_is_no_batch() -> None:
+    assert intake(World()).take() is None
+
+
+def test_what_was_fetched_and_not_taken_is_forgotten_by_a_rewind() -> None:
+    world = World(batch_events_max=2)
+    submit(world, 5)
+    reader = intake(world)
+    reader.take()
+    reader.rewind({"high": {0: 0}, "normal": {0: 4}})
+    taken = reader.take()
+    assert taken is not None
+    assert [record.offset for record in taken.records] == [4]
+
+
+def test_a_normal_slice_is_what_its_time_is_worth() -> None:
+    world = World(batch_events_max=500, normal_slice_ms=5.0)
+    submit(world, 500)
+    reader = intake(world)
+    for _ in range(100):
+        reader.learn(events=500, work_ms=50.0)
+    taken = reader.take()
+    assert taken is not None
+    assert 45 <= len(taken.records) <= 55
+
+
+def test_small_dear_batches_do_not_shrink_the_slices_to_nothing() -> None:
+    world = World(batch_events_max=500, normal_slice_ms=5.0)
+    submit(world, 500)
+    reader = intake(world)
+    for _ in range(50):
+        reader.learn(events=500, work_ms=10.0)
+    for _ in range(20):
+        reader.learn(events=1, work_ms=5.0)
+    taken = reader.take()
+    assert taken is not None
+    assert len(taken.records) > 20
+
+
+def test_normal_records_that_waited_too_long_get_their_share() -> None:
+    world = World(batch_events_max=16, normal_wait_max_ms=1000)
+    submit(world, 5)
+    submit(world, 200, high=True)
+    reader = intake(world)
+    first = reader.take()
+    world.clock.sleep(1.1)
+    second = reader.take()
+    assert first is not None
+    assert second is not None
+    assert first.high == 16
+    assert (second.high, len(second.records), second.guard) == (14, 16, True)
