@@ -4,12 +4,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test check fix bench bench-generator services-up services-down lock clean help
+.PHONY: run test check fix simulate bench bench-generator services-up services-down lock clean help
 
 PYTHON ?= python3
 SERVICES ?= embedded
 DEMO_SECONDS ?= 30
 PYTEST_ARGS ?=
+SEEDS ?= 100000
+SIMULATE_ARGS ?=
 
 RUN := .cache/venv
 DEV := .venv
@@ -44,6 +46,9 @@ check: $(DEV)/project  ## format, lint, types, import contracts, and the tests t
 fix: $(DEV)/project  ## format, and mend what the linter can mend
 	$(DEV)/bin/ruff format .
 	$(DEV)/bin/ruff check --fix .
+
+simulate: $(DEV)/project  ## play the engine under faults, SEEDS=100000 of them; SIMULATE_ARGS="--seed 17" for one again
+	$(DEV)/bin/python -m tests.simulation --seeds $(SEEDS) --jobs $$(nproc) $(SIMULATE_ARGS)
 
 bench: $(DEV)/project  ## measure; results go to bench/results; BENCH="peer latency --quick" for some
 	$(DEV)/bin/python -m bench $(BENCH)
