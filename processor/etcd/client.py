@@ -17,6 +17,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from processor.engine.errors import OutcomeUnknown, StoreUnavailable
 from processor.etcd.channel import Access, open_channel
 from processor.etcd.failures import Failure, failure_of, read_error, text_of, write_error
+from processor.etcd.open_call import OpenCall
 
 CALL_TIMEOUT_S = 3.0
 TRANSACTION_TIMEOUT_S = 2.0
@@ -99,11 +100,13 @@ class EtcdClient:
         self._watch = stubs.WatchStub(self._channel)
         self._maintenance = stubs.MaintenanceStub(self._channel)
         self._auth = stubs.AuthStub(self._channel)
+        self._open_call = OpenCall(self._watch.Watch)
         self._token_lock = threading.Lock()
         self._metadata: Metadata | None = None if access.username else ()
 
     def transact(self, request: Any) -> PendingTransaction:
         """Send a TxnRequest without waiting for its answer."""
+        self._open_call.keep()
         return PendingTransaction(self, request)
 
     def read(self, request: Any) -> Any:
@@ -178,6 +181,7 @@ class EtcdClient:
 
     def close(self) -> None:
         """Close the channel; whatever is under way ends with an error."""
+        self._open_call.close()
         self._channel.close()
 
     def metadata(self, *, other_than: Metadata | None = None) -> Metadata:
