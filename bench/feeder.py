@@ -10,8 +10,9 @@ from bench.filling import KEY
 from bench.peer import reading_values
 from bench.place import Place
 from processor.engine.values import LaneName
+from processor.kafka.produce import REQUIRED, TUNED
 
-PROPERTIES = {"linger.ms": 0, "acks": "all"}
+PROPERTIES = {**TUNED, **REQUIRED}
 FLUSH_TIMEOUT_S = 30
 
 

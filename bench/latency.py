@@ -32,9 +32,14 @@ HELLO, BACKLOG, FED = 1, 10_000_000, 20_000_000
 
 
 def latency(servers: Servers, *, seconds: int, runs: int) -> Iterator[Row]:
-    """Measure both lanes at a calm rate."""
-    figures = [_calm(new_place(servers), seconds) for _ in range(runs)]
-    yield Row("latency, half of the events in each lane", {"events/s": RATE, "seconds": seconds}, figures)
+    """Measure both lanes at a calm rate, and a consumer that reads the same events from the inputs themselves."""
+    raw, ours = [], []
+    for _ in range(runs):
+        raw.append(_raw(new_place(servers), seconds))
+        ours.append(_calm(new_place(servers), seconds))
+    settings = {"events/s": RATE, "seconds": seconds}
+    yield Row("latency: a consumer of the input topics, no processor", settings, raw)
+    yield Row("latency: a consumer of the announcements, half of the events in each lane", settings, ours)
 
 
 def backlog(servers: Servers, *, events: int, runs: int) -> Iterator[Row]:
@@ -44,22 +49,32 @@ def backlog(servers: Servers, *, events: int, runs: int) -> Iterator[Row]:
     yield Row("high lane while a backlog of the normal lane is worked off", settings, figures)
 
 
+def _raw(place: Place, seconds: int) -> Figures:
+    with Listener(place, ("high", "normal")) as listener:
+        return _fed(place, listener, seconds)
+
+
 def _calm(place: Place, seconds: int) -> Figures:
     with running_worker(Spec("peer", place)), Listener(place) as listener:
         _greet(place, listener)
-        spec = Feed(
-            place=place,
-            at_s=time.monotonic() + LEAD_S,
-            rate=RATE,
-            count=int((WARM_UP_S + seconds) * RATE),
-            lanes=("high", "normal"),
-            first=FED,
-            first_device=0,
-            devices=DEVICES,
-        )
-        with _feeding(spec):
-            wanted = len(listener.came) + spec.count
-            listener.listen(lambda: len(listener.came) >= wanted, timeout_s=WARM_UP_S + seconds + END_TIMEOUT_S)
+        return _fed(place, listener, seconds)
+
+
+def _fed(place: Place, listener: Listener, seconds: int) -> Figures:
+    """Feed both lanes in turn; return what the listener had to wait."""
+    spec = Feed(
+        place=place,
+        at_s=time.monotonic() + LEAD_S,
+        rate=RATE,
+        count=int((WARM_UP_S + seconds) * RATE),
+        lanes=("high", "normal"),
+        first=FED,
+        first_device=0,
+        devices=DEVICES,
+    )
+    with _feeding(spec):
+        wanted = len(listener.came) + spec.count
+        listener.listen(lambda: len(listener.came) >= wanted, timeout_s=WARM_UP_S + seconds + END_TIMEOUT_S)
     counted_s = spec.at_s + WARM_UP_S
     waits = [
         (spec.lane(reading), came_s - spec.due_s(reading))

@@ -1,15 +1,16 @@
-"""A read_committed consumer of announcements that notes when each one came."""
+"""A read_committed consumer that notes when each record came."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from confluent_kafka import Consumer, TopicPartition
 
 from bench.peer import catalogue
 from bench.place import Place
 from processor.avro.records import RecordCodec
+from processor.engine.values import Role
 from processor.kafka.consume import TUNED
 from processor.settings import Settings
 
@@ -18,15 +19,15 @@ POLL_S = 0.05
 
 
 class Listener:
-    """Listens from the beginning; `came` are (monotonic time, key, value) in order."""
+    """Listens to the topics from the beginning; `came` are (monotonic time, key, value) in order."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, roles: Sequence[Role] = ("changes",)) -> None:
         self.came: list[tuple[float, bytes, bytes]] = []
         self._codec = RecordCodec(catalogue(Settings()))
         self._consumer = Consumer(
             {"bootstrap.servers": place.servers.kafka, "group.id": "listener", "enable.auto.commit": False, **TUNED}
         )
-        self._consumer.assign([TopicPartition(place.topics["changes"], 0, 0)])
+        self._consumer.assign([TopicPartition(place.topics[role], 0, 0) for role in roles])
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +50,10 @@ class Listener:
                 self.came += [(now_s, message.key(), message.value()) for message in messages if not message.error()]
 
     def readings(self) -> list[tuple[float, int]]:
-        """Return when each came, and the reading that it told of."""
-        return [
-            (came_s, int(self._codec.decode_record(value)[1]["after"]["reading"])) for came_s, _, value in self.came
-        ]
+        """Return when each came, and the reading that it told of: an event, or an announcement."""
+        return [(came_s, _reading(self._codec.decode_record(value)[1])) for came_s, _, value in self.came]
+
+
+def _reading(data: dict[str, Any]) -> int:
+    reading: int = data["reading"] if "reading" in data else data["after"]["reading"]
+    return reading

@@ -19,6 +19,8 @@ from processor.settings import EtcdSettings, KafkaSettings, Settings
 PROJECT = Path(__file__).resolve().parents[1]
 PROGRAM = PROJECT / "docker" / "local" / "services.py"
 ROLES: tuple[Role, ...] = ("high", "normal", "changes", "commits", "dead-letters")
+# The events of a job are as old as their first second says: by its defaults the broker would delete them.
+TOPIC_CONFIG = {"retention.ms": "-1"}
 
 Materialise = Literal["auto", "eager"]
 _NUMBERS = count(1)
@@ -61,7 +63,8 @@ def new_place(servers: Servers) -> Place:
     """Make the topics of a run."""
     place = Place(servers, f"bench-{next(_NUMBERS)}")
     admin = TopicsAdmin(place.connection)
-    results = admin.apply(admin.plan([TopicSpec(name, partitions=1, replicas=1) for name in place.topics.values()]))
+    specs = [TopicSpec(name, partitions=1, replicas=1, config=TOPIC_CONFIG) for name in place.topics.values()]
+    results = admin.apply(admin.plan(specs))
     failures = [result.failure for result in results if result.failure]
     if failures:
         raise RuntimeError(f"the topics of {place.name} cannot be made: {failures}")

@@ -26,16 +26,30 @@ class Spec(msgspec.Struct, frozen=True):
     events: int = 0
 
 
+class ShardRefusedError(Exception):
+    """The processor refused to go on; the message says why."""
+
+
 def run(spec: Spec) -> Measured:
     """Process until done; return what it took."""
     stop = threading.Event()
     meter = Meter(spec.events, stop)
+    refusals: list[object] = []
+
+    def log(event: str, **fields: object) -> None:
+        print(event, fields, file=sys.stderr)
+        if event == "shard_refused":
+            refusals.append(fields["reason"])
+            stop.set()
+
     settings = spec.place.settings(spec.materialise)
     known = DOMAINS[spec.job]
     domain = known.domain(known.catalogue(settings))
     backend = MeteredBackend(ServerBackend(settings, spec.place.topics, SystemClock(stop)), meter)
     with stopped_by_signals(stop):
-        Service(settings, backend, domain, stop=stop, middleware=(meter.observe,), log=_say).run()
+        Service(settings, backend, domain, stop=stop, middleware=(meter.observe,), log=log).run()
+    if refusals:
+        raise ShardRefusedError(str(refusals[0]))
     return meter.measured()
 
 
@@ -84,10 +98,6 @@ class MeteredSink:
     def close(self) -> None:
         """As the sink."""
         self._sink.close()
-
-
-def _say(event: str, **fields: object) -> None:
-    print(event, fields, file=sys.stderr)
 
 
 if __name__ == "__main__":
