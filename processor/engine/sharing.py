@@ -1,0 +1,104 @@
+"""Acts upon the policy of shares: looks who owns what, and tells each shard of this process what it shall do."""
+
+import threading
+from collections.abc import Callable
+
+from processor.engine.errors import Retry, StoreUnavailable
+from processor.engine.ownership import Census, Outlook, Plan, plan
+from processor.engine.ports import Clock, Membership
+
+
+class Sharing:
+    """One process's part in sharing `shards` shards under the name `instance`.
+
+    `run` belongs to one thread; the questions are for the shards' threads. `unable` returns the shards that must not
+    be run here at present.
+    """
+
+    def __init__(  # noqa: PLR0913 - what is handed in
+        self,
+        membership: Membership,
+        *,
+        instance: str,
+        shards: int,
+        ttl_s: float,
+        interval_s: float,
+        clock: Clock,
+        unable: Callable[[], frozenset[int]] = frozenset,
+        log: Callable[..., None] = lambda _event, **_fields: None,
+    ) -> None:
+        self._membership = membership
+        self._instance = instance
+        self._shards = shards
+        self._ttl_s = ttl_s
+        self._interval_s = interval_s
+        self._clock = clock
+        self._unable = unable
+        self._log = log
+        self._looked = threading.Condition()
+        self._plan = Plan()
+        self._failure = ""
+        self._instances: tuple[str, ...] = ()
+        self._vacant_since_s: dict[int, float] = {}
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Look again and again; leave when stopping, so that others may take at once what we give up."""
+        while not stopping():
+            self.look()
+            self._clock.sleep(self._interval_s)
+        self.leave()
+
+    def look(self) -> None:
+        """Decide anew what each shard shall do; nothing new as long as the store does not answer."""
+        try:
+            census = self._membership.look()
+        except Retry as error:
+            self._tell(Plan(), failure=str(error) or "the store does not answer")
+        else:
+            self._note(census)
+            self._tell(plan(self._outlook(census)), failure="")
+
+    def leave(self) -> None:
+        """Take part no more."""
+        self._tell(Plan(), failure="")
+        try:
+            self._membership.leave()
+        except Retry as error:
+            self._log("leave_failed", instance=self._instance, reason=str(error))
+
+    def may_campaign(self, shard: int) -> bool:
+        """Tell whether to campaign now; a no comes after a wait for the next look. Raises StoreUnavailable."""
+        with self._looked:
+            if shard not in self._plan.campaign:
+                self._looked.wait(self._interval_s)
+            if self._failure:
+                raise StoreUnavailable(self._failure)
+            return shard in self._plan.campaign
+
+    def hand_over_asked(self, shard: int) -> bool:
+        """Tell whether the shard shall be handed over."""
+        return self._plan.hand_over == shard
+
+    def _note(self, census: Census) -> None:
+        now_s = self._clock.monotonic_s()
+        vacant = set(range(self._shards)) - census.owners.keys()
+        self._vacant_since_s = {shard: self._vacant_since_s.get(shard, now_s) for shard in vacant}
+        if census.instances != self._instances:
+            self._instances = census.instances
+            self._log("instances_changed", instances=list(census.instances))
+
+    def _outlook(self, census: Census) -> Outlook:
+        now_s = self._clock.monotonic_s()
+        return Outlook(
+            us=self._instance,
+            shards=self._shards,
+            census=census,
+            ttl_s=self._ttl_s,
+            vacant_s={shard: now_s - since_s for shard, since_s in self._vacant_since_s.items()},
+            unable=self._unable(),
+        )
+
+    def _tell(self, decided: Plan, *, failure: str) -> None:
+        with self._looked:
+            self._plan, self._failure = decided, failure
+            self._looked.notify_all()

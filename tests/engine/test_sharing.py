@@ -1,0 +1,155 @@
+"""What each shard of a process is told, from what the process sees of the others."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from processor.engine.errors import StoreUnavailable
+from processor.engine.ownership import Census
+from processor.engine.sharing import Sharing
+from processor.memory.cluster import MemoryCluster
+from processor.memory.ownership import MemoryMembership, MemoryOwnership
+from tests.engine.world import ManualClock
+
+SHARDS = 4
+TTL_S = 5.0
+SHORT_S = 0.001
+
+
+class Silent(MemoryMembership):
+    """Answers only when `answers` is set."""
+
+    answers = False
+
+    def look(self) -> Census:
+        if not self.answers:
+            raise StoreUnavailable("no answer")
+        return super().look()
+
+    def leave(self) -> None:
+        raise StoreUnavailable("no answer")
+
+
+class Table:
+    """Processes around one store."""
+
+    def __init__(self) -> None:
+        self.cluster = MemoryCluster()
+        self.clock = ManualClock()
+        self.log: list[str] = []
+
+    def sharing(self, name: str, *, kind: type[MemoryMembership] = MemoryMembership, **fields: Any) -> Sharing:
+        settings: dict[str, Any] = {"shards": SHARDS, "ttl_s": TTL_S, "interval_s": SHORT_S} | fields
+        return Sharing(
+            kind(self.cluster, name, shards=SHARDS),
+            instance=name,
+            clock=self.clock,
+            log=lambda event, **_: self.log.append(event),
+            **settings,
+        )
+
+    def own(self, name: str, *shards: int) -> None:
+        for shard in shards:
+            assert MemoryOwnership(self.cluster, shard, name).campaign() is not None
+
+
+def allowed(sharing: Sharing) -> set[int]:
+    return {shard for shard in range(SHARDS) if sharing.may_campaign(shard)}
+
+
+def asked(sharing: Sharing) -> set[int]:
+    return {shard for shard in range(SHARDS) if sharing.hand_over_asked(shard)}
+
+
+def test_nobody_campaigns_before_the_first_look() -> None:
+    sharing = Table().sharing("one")
+    assert (allowed(sharing), asked(sharing)) == (set(), set())
+
+
+def test_a_process_alone_campaigns_for_everything() -> None:
+    sharing = Table().sharing("one")
+    sharing.look()
+    assert allowed(sharing) == set(range(SHARDS))
+
+
+def test_what_must_not_be_run_here_is_left_alone() -> None:
+    sharing = Table().sharing("one", unable=lambda: frozenset({2}))
+    sharing.look()
+    assert allowed(sharing) == {0, 1, 3}
+
+
+def test_a_newcomer_is_given_shards_one_after_another() -> None:
+    table = Table()
+    old, new = table.sharing("old"), table.sharing("new")
+    table.own("old", *range(SHARDS))
+    new.look()
+    old.look()
+    assert (asked(old), allowed(new)) == ({3}, set())
+    table.cluster.write(3, lambda _: True, lambda keys, _: setattr(keys, "owner", None))
+    new.look()
+    assert allowed(new) == {3}
+
+
+def test_what_others_should_take_is_taken_when_nobody_did_for_a_ttl() -> None:
+    table = Table()
+    full, poor = table.sharing("full", shards=5), table.sharing("poor", shards=5)
+    table.own("full", 0, 1)
+    poor.look()
+    full.look()
+    assert allowed(full) == set()
+    table.clock.sleep(TTL_S)
+    full.look()
+    assert len(allowed(full)) == 1
+
+
+def test_who_does_not_reach_the_store_campaigns_for_nothing_and_knows_why() -> None:
+    sharing = Table().sharing("one", kind=Silent)
+    sharing.look()
+    with pytest.raises(StoreUnavailable, match="no answer"):
+        sharing.may_campaign(0)
+    assert asked(sharing) == set()
+
+
+def test_who_leaves_asks_for_nothing_and_counts_for_nobody() -> None:
+    table = Table()
+    leaver, other = table.sharing("leaver"), table.sharing("other")
+    leaver.look()
+    leaver.leave()
+    other.look()
+    assert allowed(leaver) == set()
+    assert allowed(other) == set(range(SHARDS))
+
+
+def test_leaving_without_an_answer_is_told_and_nothing_more() -> None:
+    table = Table()
+    table.sharing("one", kind=Silent).leave()
+    assert table.log == ["leave_failed"]
+
+
+def test_a_change_of_the_instances_is_told_once() -> None:
+    table = Table()
+    first, second = table.sharing("first"), table.sharing("second")
+    first.look()
+    first.look()
+    second.look()
+    first.look()
+    assert table.log == ["instances_changed"] * 3
+
+
+def test_running_ends_with_leaving() -> None:
+    table = Table()
+    looks = iter(range(3))
+    table.sharing("one").run(lambda: next(looks, None) is None)
+    assert table.cluster.census(SHARDS)[0] == ()
+
+
+def test_a_look_ends_the_wait_of_a_shard() -> None:
+    sharing = Table().sharing("one", interval_s=60.0)
+    answers: list[bool] = []
+    waiting = threading.Thread(target=lambda: answers.append(sharing.may_campaign(1)))
+    waiting.start()
+    while waiting.is_alive():
+        sharing.look()
+        waiting.join(0.01)
+    assert answers == [True]
