@@ -54,9 +54,7 @@ class ShardRunner:
     def _own(self, epoch: int) -> None:
         parts = self._parts
         publisher = self._new_publisher()
-        announcer: Announcer = (BackgroundAnnouncer if parts.announce_in_background else InlineAnnouncer)(
-            parts, publisher
-        )
+        announcer = self._new_announcer(publisher)
         orchestrator, clean = None, False
         try:
             orchestrator = self._taken_over(epoch, publisher)
@@ -99,6 +97,10 @@ class ShardRunner:
     def _new_publisher(self) -> Publisher:
         parts = self._parts
         return Publisher(parts.sink, parts.ownership, identity=parts.identity, limits=parts.limits)
+
+    def _new_announcer(self, publisher: Publisher) -> Announcer:
+        background = self._parts.announce_in_background
+        return (BackgroundAnnouncer if background else InlineAnnouncer)(self._parts, publisher)
 
     def _new_orchestrator(self, taken: TakenOver, *, epoch: int, publisher: Publisher) -> Orchestrator:
         return Orchestrator(self._parts, taken, epoch=epoch, publisher=publisher, board=self.board)
