@@ -4,11 +4,16 @@ from collections.abc import Callable
 
 import msgspec
 
+from processor.engine.announcing import Announcer
 from processor.engine.compose import Identity
 from processor.engine.health import Board
+from processor.engine.orchestrator import Orchestrator
 from processor.engine.parts import Parts
+from processor.engine.publisher import Publisher
 from processor.engine.shard import ShardRunner
+from processor.engine.takeover import TakenOver
 from tests.engine.world import EventCodec, JsonCodec
+from tests.simulation.announcer import SimulatedAnnouncer
 from tests.simulation.output import OutputBroker
 from tests.simulation.ownership import SimulatedOwnership
 from tests.simulation.process import Process, Stage
@@ -31,7 +36,8 @@ class Defect(msgspec.Struct, frozen=True):
     sink: type[SimulatedSink] = SimulatedSink
     ownership: type[SimulatedOwnership] = SimulatedOwnership
     machine: type[FragileTwins] = FragileTwins
-    runner: type[ShardRunner] = ShardRunner
+    publisher: type[Publisher] | None = None
+    orchestrator: type[Orchestrator] | None = None
 
 
 SOUND = Defect()
@@ -56,6 +62,33 @@ class SimulatedClock:
         self._process.pause(1000 * seconds)
 
 
+class SimulatedRunner(ShardRunner):
+    """Makes what the defect says, and threads that wait for the baton."""
+
+    def __init__(self, parts: Parts, process: Process, defect: Defect, *, background: bool) -> None:
+        super().__init__(parts, board=Board(0), stopping=lambda: process.stopping)
+        self._process = process
+        self._defect = defect
+        self._background = background
+
+    def _new_publisher(self) -> Publisher:
+        parts, defective = self._parts, self._defect.publisher
+        if defective is None:
+            return super()._new_publisher()
+        return defective(parts.sink, parts.ownership, identity=parts.identity, limits=parts.limits)
+
+    def _new_announcer(self, publisher: Publisher) -> Announcer:
+        if self._background:
+            return SimulatedAnnouncer(self._process, self._parts, publisher)
+        return super()._new_announcer(publisher)
+
+    def _new_orchestrator(self, taken: TakenOver, *, epoch: int, publisher: Publisher) -> Orchestrator:
+        defective = self._defect.orchestrator
+        if defective is None:
+            return super()._new_orchestrator(taken, epoch=epoch, publisher=publisher)
+        return defective(self._parts, taken, epoch=epoch, publisher=publisher, board=self.board)
+
+
 class Workshop:
     """Builds processors and remembers what they refused."""
 
@@ -71,7 +104,8 @@ class Workshop:
 
     def runner(self, process: Process) -> ShardRunner:
         """Return a processor."""
-        return self._defect.runner(self.parts(process), board=Board(0), stopping=lambda: process.stopping)
+        background = self._settings.announce_in_background
+        return SimulatedRunner(self.parts(process), process, self._defect, background=background)
 
     def parts(self, process: Process) -> Parts:
         """Return the parts of a processor or a tool."""

@@ -19,6 +19,7 @@ class Settings(msgspec.Struct, frozen=True):
     speculate: bool
     limits: Limits
     capacity: Capacity
+    announce_in_background: bool
     record_bytes_max: int = 2000
 
 
@@ -53,4 +54,5 @@ def draw_settings(seed: int) -> Settings:
             tell_interval_ms=500,
         ),
         capacity=Capacity(entities_max=pick((1, 2, 100)), bytes_max=pick((300, 1000, ROOMY_BYTES))),
+        announce_in_background=pick((True, False)),
     )

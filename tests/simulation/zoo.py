@@ -1,16 +1,15 @@
 """Processors that are wrong in one respect each. A simulation that does not find them proves nothing."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from examples.device_twins.machine import Change, Twins
+from processor.engine.batch import Batch
 from processor.engine.orchestrator import Orchestrator
+from processor.engine.preparation import Prepared
 from processor.engine.published import tail_of
 from processor.engine.publisher import Publisher
-from processor.engine.shard import ShardRunner
-from processor.engine.takeover import TakenOver
 from processor.engine.values import (
     Attempts,
     Commit,
@@ -18,6 +17,7 @@ from processor.engine.values import (
     Positions,
     Refused,
     Role,
+    StoredEntry,
     Tail,
     Tidying,
 )
@@ -195,55 +195,40 @@ class RemovalsNotTold(FragileTwins):
         return tuple(change for change in super().diff(before, after) if change.after is not None)
 
 
-class _SameBatch(Orchestrator):
+class SameBatchAfterReload(Orchestrator):
+    """Keeps the batch that was refused."""
+
+    _taken: Batch | None = None
+
     def _reload(self) -> None:
         kept = self._preparer._rest or self._taken
         super()._reload()
         self._preparer.put_back(kept)
 
-    def _take_up(self, prepared: Any) -> None:
+    def _take_up(self, prepared: Prepared) -> None:
         self._taken = prepared.batch
         super()._take_up(prepared)
 
-    _taken: Any = None
 
+class NotFedByReload(Publisher):
+    """Publishes only what it committed itself and knows of."""
 
-class _NotFedByReload(Publisher):
-    def offer_all(self, outbox: Any) -> None:
-        if self._last_seq < 0 or not hasattr(self, "_fed"):
+    _fed = False
+
+    def offer_all(self, outbox: Iterable[StoredEntry]) -> None:
+        if not self._fed:
             super().offer_all(outbox)
         self._fed = True
 
 
-class _Hasty(Publisher):
+class AcknowledgedTooEarly(Publisher):
+    """Takes for published what it is about to publish."""
+
     def pump(self) -> bool:
         waiting = [stored for stored, _ in self._queue]
         if waiting and self._producer_open:
             self._acknowledged_seq = waiting[-1].entry.seq
         return super().pump()
-
-
-class SameBatchAfterReload(ShardRunner):
-    """Keeps the batch that was refused."""
-
-    def _new_orchestrator(self, taken: TakenOver, *, epoch: int, publisher: Publisher) -> Orchestrator:
-        return _SameBatch(self._parts, taken, epoch=epoch, publisher=publisher, board=self.board)
-
-
-class PublisherNotFed(ShardRunner):
-    """Publishes only what it committed itself and knows of."""
-
-    def _new_publisher(self) -> Publisher:
-        parts = self._parts
-        return _NotFedByReload(parts.sink, parts.ownership, identity=parts.identity, limits=parts.limits)
-
-
-class AcknowledgedTooEarly(ShardRunner):
-    """Takes for published what it is about to publish."""
-
-    def _new_publisher(self) -> Publisher:
-        parts = self._parts
-        return _Hasty(parts.sink, parts.ownership, identity=parts.identity, limits=parts.limits)
 
 
 class Specimen(msgspec.Struct, frozen=True):
@@ -276,9 +261,9 @@ ZOO: Mapping[str, Specimen] = {
     "not rewound": Specimen(Defect(source=NotRewound), ("edit",)),
     "offsets kept apart from the state": Specimen(Defect(source=GroupOffsets), ("crash",)),
     "removals not told": Specimen(Defect(machine=RemovalsNotTold), ()),
-    "the same batch after a reload": Specimen(Defect(runner=SameBatchAfterReload), ("edit",)),
+    "the same batch after a reload": Specimen(Defect(orchestrator=SameBatchAfterReload), ("edit",)),
     "publisher not fed by a reload": Specimen(
-        Defect(runner=PublisherNotFed), ("commit applied, reply lost", "edit", "edits in a row")
+        Defect(publisher=NotFedByReload), ("commit applied, reply lost", "edit", "edits in a row")
     ),
-    "acknowledged before it was published": Specimen(Defect(runner=AcknowledgedTooEarly), ("output left open",)),
+    "acknowledged before it was published": Specimen(Defect(publisher=AcknowledgedTooEarly), ("output left open",)),
 }
