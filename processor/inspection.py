@@ -10,6 +10,7 @@ from processor.assembly import cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.backends import TopicNames, etcd_client, kafka_connection, shard_topics
 from processor.cluster.document import to_document
+from processor.cluster.state import State
 from processor.engine.errors import ShardRefused
 from processor.engine.recovery import check_versions, restore
 from processor.engine.values import Head, TopicFacts
@@ -56,14 +57,19 @@ def shard_views(client: EtcdClient, settings: Settings) -> list[ShardView]:
 
 
 def state_document(client: EtcdClient, settings: Settings, shard: int) -> Mapping[str, Any]:
+    """Return a shard's state now as a document. Raises as `current_state` does."""
+    return to_document(current_state(client, settings, shard))
+
+
+def current_state(client: EtcdClient, settings: Settings, shard: int) -> State:
     """Return a shard's state now. Raises StoreUnavailable, ShardRefused (never ran, newer build, foreign edit)."""
     domain = cluster_domain(settings, Catalogue.load(settings.schemas_dir))
     snapshot = EtcdStore(client, ShardKeys(settings.etcd.prefix, settings.app, shard)).load()
     if snapshot.head is None:
         raise ShardRefused(f"shard {shard} has no state yet: no processor has run it")
     check_versions(snapshot.head, reducer_version=domain.machine.version)
-    restored = restore(snapshot, machine=domain.machine, encoder=domain.encoder)
-    return to_document(restored.state)
+    state: State = restore(snapshot, machine=domain.machine, encoder=domain.encoder).state
+    return state
 
 
 def input_facts(settings: Settings, topics: TopicNames, shard: int) -> TopicFacts:

@@ -24,7 +24,8 @@ class Reach:
     def __init__(self, config: Path | None, **flags: object) -> None:
         from processor.logs import set_up
 
-        self.settings = settings_of(config, **flags).settings
+        loaded = settings_of(config, **flags)
+        self.settings, self.origins = loaded.settings, loaded.origins
         set_up(self.settings.log.format, self.settings.log.level)
 
     @cached_property

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from processor.cli.output import cell
 
+TIME_MS_MAX = 253_402_300_799_999
+"""The last millisecond that a calendar with four digits for the year can name."""
 if TYPE_CHECKING:
     from processor.clients import DecodedRecord
 
@@ -52,7 +54,9 @@ def gist(row: Mapping[str, Any]) -> str:
 
 
 def time_of(timestamp_ms: int) -> str:
-    """Return a time as people read it, UTC to the millisecond; `-` when there is none."""
+    """Return a time as people read it, UTC to the millisecond; `-` when there is none, digits beyond the year 9999."""
     if timestamp_ms < 0:
         return "-"
+    if timestamp_ms > TIME_MS_MAX:
+        return str(timestamp_ms)
     return datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""`state get`: the state now, from the store or from a running processor."""
+"""`state get|explain`: the state now, from the store or from a running processor."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from processor.cli.exits import CommandError, Exit, usage
+from processor.cli.explain import explain
 from processor.cli.options import ClusterName, ConfigFile, Output
 from processor.cli.output import emit_document, emit_rows
 from processor.cli.reach import Reach
@@ -27,6 +28,7 @@ def register(app: App) -> None:
     """Add this group's commands."""
     group = App(name="state", help="The cluster's state.", result_action="return_value")
     group.command(get)
+    group.command(explain)
     app.command(group)
 
 

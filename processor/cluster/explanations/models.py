@@ -10,7 +10,7 @@ from processor.cluster.entities import Deployment, Model, Replica, Version
 from processor.cluster.explanations.failures import failure_facts, retry_words
 from processor.cluster.explanations.places import replica_verdicts, server_verdicts
 from processor.cluster.explanations.values import Explanation, Section
-from processor.cluster.indexes import finished_ms, required, waits
+from processor.cluster.indexes import finished_ms, required
 from processor.cluster.lifecycle import (
     AVAILABLE,
     DRAINING,
@@ -191,8 +191,7 @@ def _replica_row(version: Version, replica: Replica) -> dict[str, Any]:
 
 def _awaits(state: State, model: Model) -> Iterator[str]:
     latest = model.versions[-1]
-    to_load_again = any(replica.state == LOAD_FAILED for replica in latest.replicas)
-    if waits(model) and (latest.placement_failure is not None or not to_load_again):
+    if not model.deleted and _lacks_room(latest):
         yield from _room(state, latest)
     for version in model.versions:
         for replica in version.replicas:
@@ -207,6 +206,13 @@ def _awaits(state: State, model: Model) -> Iterator[str]:
         yield retry
     if finished_ms("model", model) is not None:
         yield "the clock, to forget it"
+
+
+def _lacks_room(latest: Version) -> bool:
+    if latest.placement_failure is not None:
+        return True
+    to_load_again = any(replica.state == LOAD_FAILED for replica in latest.replicas)
+    return not to_load_again and held(latest) < latest.deployment.replicas
 
 
 def _needs_router(model: Model) -> bool:
