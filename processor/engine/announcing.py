@@ -13,6 +13,11 @@ IDLE_WAIT_S = 0.5
 class Announcer(Protocol):
     """Keeps the publisher going. While the output is away it waits ever longer, and commits go on."""
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing is published at present, empty when all is well. Safe from any thread."""
+        ...
+
     def start(self) -> None:
         """Begin, once the shard is taken over."""
         ...
@@ -34,6 +39,11 @@ class InlineAnnouncer:
         self._publisher = publisher
         self._not_before_s = 0.0
         self._patience = _Patience(parts)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is published at present."""
+        return self._patience.trouble
 
     def start(self) -> None:
         """Nothing is to be begun."""
@@ -68,6 +78,11 @@ class BackgroundAnnouncer:
         self._stopped = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"publisher-{parts.identity.shard}", daemon=True)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is published at present."""
+        return self._patience.trouble
 
     def start(self) -> None:
         """Begin the thread."""
@@ -105,20 +120,21 @@ class BackgroundAnnouncer:
 
 
 class _Patience:
-    """How long to wait while the output is away: doubled each time, told once."""
+    """How long to wait while the output is away, doubled each time, and why it is."""
 
     def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+        self._limits = parts.limits
         self._pause_ms = parts.limits.retry_pause_ms
+        self.trouble = ""
 
     def longer(self, error: Retry) -> float:
         """Return the pause in seconds."""
-        limits, pause_ms = self._parts.limits, self._pause_ms
-        if pause_ms == limits.retry_pause_ms:
-            self._parts.log("output_away", shard=self._parts.identity.shard, reason=str(error))
-        self._pause_ms = min(2 * pause_ms, limits.retry_pause_max_ms)
+        self.trouble = f"output: {error}"
+        pause_ms = self._pause_ms
+        self._pause_ms = min(2 * pause_ms, self._limits.retry_pause_max_ms)
         return pause_ms / 1000
 
     def renewed(self) -> None:
         """Start short again."""
-        self._pause_ms = self._parts.limits.retry_pause_ms
+        self.trouble = ""
+        self._pause_ms = self._limits.retry_pause_ms

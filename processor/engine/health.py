@@ -1,5 +1,6 @@
 """What a shard is doing, for probes and status: written by its loop, read from any thread."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -8,32 +9,57 @@ Phase = Literal["starting", "standby", "owner", "refused", "stopped"]
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """One shard at one moment. `reason` says why it is not processing; `seen_s` is monotonic, the last sign of life."""
+    """One shard at one moment; times are monotonic.
+
+    `reason` says why it is not processing, `troubles` what is away while it goes on: the inputs, the output.
+    `seen_s`: when head and owner were last as they should be. `moved_s`: when a pausing loop last tried again.
+    """
 
     shard: int
     phase: Phase = "starting"
     reason: str = ""
+    troubles: tuple[str, ...] = ()
     epoch: int = 0
     seq: int = -1
     committed_ms: int = 0
     outbox_commits: int = 0
     digest: str = ""
     seen_s: float = 0.0
+    moved_s: float = 0.0
+
+    @property
+    def why(self) -> str:
+        """Everything that is wrong, empty when all is well."""
+        return "; ".join(filter(None, (self.reason, *self.troubles)))
 
     @property
     def ready(self) -> bool:
         """It owns the shard and processes, or stands by for another that does."""
-        return self.phase in {"owner", "standby"} and not self.reason
+        return self.phase in {"owner", "standby"} and not self.why
 
 
 class Board:
-    """Holds the latest health of one shard; a reader sees a whole value, never a half-written one."""
+    """Holds the latest health of one shard; a reader sees a whole value, never a half-written one.
 
-    def __init__(self, shard: int) -> None:
+    `log` is told once when a pause begins and when it ends, however often its reason is put in other words.
+    """
+
+    def __init__(self, shard: int, log: Callable[..., None] = lambda _event, **_fields: None) -> None:
         self.health = Health(shard=shard)
+        self.log = log
         self.state: Any = None
         """The committed state of the shard, while it is owned here; immutable, so any thread may look at it."""
 
     def put(self, **changes: object) -> None:
         """Replace fields."""
-        self.health = msgspec.structs.replace(self.health, **changes)
+        before, self.health = self.health, msgspec.structs.replace(self.health, **changes)
+        if "refused" not in {before.phase, self.health.phase}:
+            self._tell("paused", "resumed", before.reason, self.health.reason)
+        if before.phase == self.health.phase:
+            self._tell("service_away", "service_back", "; ".join(before.troubles), "; ".join(self.health.troubles))
+
+    def _tell(self, began: str, ended: str, before: str, after: str) -> None:
+        if after and not before:
+            self.log(began, shard=self.health.shard, reason=after)
+        elif before and not after:
+            self.log(ended, shard=self.health.shard)

@@ -1,5 +1,7 @@
 """The loop's step: prepare a batch, settle the commit under way, send the next, hand over to the publisher."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from processor.engine.alarm import Alarm
@@ -31,7 +33,16 @@ class Orchestrator:
     `step` may raise OwnershipLost, ShardRefused, or Retry at any point: after Retry call it again.
     """
 
-    def __init__(self, parts: Parts, taken: TakenOver, *, epoch: int, publisher: Publisher, board: Board) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        taken: TakenOver,
+        *,
+        epoch: int,
+        publisher: Publisher,
+        board: Board,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._parts = parts
         self._epoch = epoch
         self._publisher = publisher
@@ -40,7 +51,7 @@ class Orchestrator:
         self._counter = CrashCounter(parts.store, parts.limits)
         self._preparer = Preparer(parts, self._intake)
         self._breaker = Breaker(parts.limits)
-        self._requests = Requests(parts, board)
+        self._requests = Requests(parts, board, stopping=stopping)
         self._commit_ids = 0
         self._conflicts = 0
         self._sent: Sent | None = None

@@ -19,7 +19,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     only key that records may have; None: the key is not looked at. `speculate`: reduce the next batch while a
     commit is under way. `announce_in_background`: publish from a thread of its own.
     `loaded` is called when a state was loaded that will live long. `pressure` says why commits should pause (a store
-    almost full), empty: they need not. `log` receives (event name, fields) for people.
+    almost full), empty: they need not. `trouble` says that the inputs are away, empty: they are not.
+    `log` receives (event name, fields) for people.
     """
 
     machine: StateMachine[Any, Any]
@@ -40,4 +41,5 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     announce_in_background: bool = False
     loaded: Callable[[], None] = lambda: None
     pressure: Callable[[], str] = lambda: ""
+    trouble: Callable[[], str] = lambda: ""
     log: Callable[..., None] = lambda _event, **_fields: None

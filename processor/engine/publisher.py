@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from processor.engine.compose import Identity
-from processor.engine.errors import OwnershipLost, SinkUnclear
+from processor.engine.errors import OwnershipLost, SinkUnavailable, SinkUnclear
 from processor.engine.limits import Limits
 from processor.engine.ports import Ownership, Sink
 from processor.engine.tails import Reached, acknowledged, reached_by, remaining
@@ -119,10 +119,10 @@ class Publisher:
         if records:
             try:
                 self._sink.publish(records)
-            except SinkUnclear:
+            except SinkUnclear as unclear:
+                # made anew by the next call, after a pause: an output that takes nothing would keep us spinning
                 self._producer_open = False
-                self._reopen()
-                return True
+                raise SinkUnavailable(str(unclear)) from unclear
         self._acknowledge(len(group), group[-1].entry.seq)
         return True
 

@@ -1,22 +1,32 @@
 """One request to the store, seen through to its answer: what is unknown is sent again, identical, until it is known."""
 
-from processor.engine.errors import OutcomeUnknown, OwnershipLost
+from collections.abc import Callable
+
+from processor.engine.errors import OutcomeUnknown, OwnershipLost, StoreUnavailable
 from processor.engine.health import Board
 from processor.engine.parts import Parts
 from processor.engine.ports import InFlight
 from processor.engine.values import Committed, Refused
 
+LAST_RESENDS_MAX = 2
+"""How often a request is sent again once we are asked to stop: what became of it the next owner reads in the head."""
+
 
 class Requests:
     """Resolves requests; `resends` counts the repeats of the last one."""
 
-    def __init__(self, parts: Parts, board: Board) -> None:
+    def __init__(self, parts: Parts, board: Board, *, stopping: Callable[[], bool] = lambda: False) -> None:
         self._parts = parts
         self._board = board
+        self._stopping = stopping
+        self._last_resends = 0
         self.resends = 0
 
     def resolve(self, in_flight: InFlight) -> Committed | Refused:
-        """Wait for the answer, however long the store is away. Raises OwnershipLost once the lease is gone."""
+        """Wait for the answer, however long the store is away.
+
+        Raises OwnershipLost once the lease is gone, StoreUnavailable when asked to stop meanwhile.
+        """
         limits, clock = self._parts.limits, self._parts.clock
         self.resends = 0
         pause_ms = limits.retry_pause_ms
@@ -36,9 +46,11 @@ class Requests:
 
     def _wait(self, why: str, pause_ms: int) -> None:
         reason = f"store: no answer to a commit ({why})"
-        if self._board.health.reason != reason:
-            self._parts.log("commit_unanswered", shard=self._parts.identity.shard, reason=why)
-        self._board.put(reason=reason)
+        self._board.put(reason=reason, moved_s=self._parts.clock.monotonic_s())
         if not self._parts.ownership.alive():
             raise OwnershipLost("the lease ran out while a commit was unanswered")
+        if self._stopping():
+            self._last_resends += 1
+            if self._last_resends > LAST_RESENDS_MAX:
+                raise StoreUnavailable(f"asked to stop while a commit was unanswered ({why})")
         self._parts.clock.sleep(pause_ms / 1000)

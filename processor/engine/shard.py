@@ -23,6 +23,7 @@ class ShardRunner:
         self._pause_ms = parts.limits.retry_pause_ms
         self._refused_at = 0
         self.board = board
+        board.log = parts.log
 
     def run(self) -> None:
         """Own the shard whenever nobody else does; return when stopping, with the shard handed over.
@@ -47,7 +48,7 @@ class ShardRunner:
             self._pause(error)
             return None
         if epoch is None:
-            self.board.put(phase="standby", reason="", seen_s=self._parts.clock.monotonic_s())
+            self.board.put(phase="standby", reason="", troubles=(), seen_s=self._parts.clock.monotonic_s())
             self._parts.clock.sleep(self._parts.limits.standby_interval_ms / 1000)
         return epoch
 
@@ -64,7 +65,8 @@ class ShardRunner:
                 clean = self._hand_over(orchestrator, publisher, announcer)
         except OwnershipLost as lost:
             parts.log("ownership_lost", shard=parts.identity.shard, epoch=epoch, reason=str(lost))
-            self.board.put(phase="standby", reason="")
+            # whether another owns it is not known yet; why we pause, if we do, is still true
+            self.board.put(phase="starting", troubles=())
         except (ShardRefused, InvalidRequest) as refused:
             self._refuse(epoch, refused)
             self._refused_at = self._refused_at if orchestrator is None else orchestrator.revision
@@ -78,12 +80,12 @@ class ShardRunner:
 
     def _taken_over(self, epoch: int, publisher: Publisher) -> Orchestrator | None:
         parts = self._parts
-        self.board.put(phase="starting", epoch=epoch)
+        self.board.put(phase="starting", epoch=epoch, troubles=())
         began_s = parts.clock.monotonic_s()
         while not self._stopping():
             try:
                 self._refused_at = parts.store.peek().head_revision
-                taken = take_over(parts, epoch=epoch, publisher=publisher, requests=Requests(parts, self.board))
+                taken = take_over(parts, epoch=epoch, publisher=publisher, requests=self._requests())
             except Retry as error:
                 self._check_lease()
                 self._pause(error)
@@ -94,6 +96,9 @@ class ShardRunner:
             return self._new_orchestrator(taken, epoch=epoch, publisher=publisher)
         return None
 
+    def _requests(self) -> Requests:
+        return Requests(self._parts, self.board, stopping=self._stopping)
+
     def _new_publisher(self) -> Publisher:
         parts = self._parts
         return Publisher(parts.sink, parts.ownership, identity=parts.identity, limits=parts.limits)
@@ -103,13 +108,16 @@ class ShardRunner:
         return (BackgroundAnnouncer if background else InlineAnnouncer)(self._parts, publisher)
 
     def _new_orchestrator(self, taken: TakenOver, *, epoch: int, publisher: Publisher) -> Orchestrator:
-        return Orchestrator(self._parts, taken, epoch=epoch, publisher=publisher, board=self.board)
+        return Orchestrator(
+            self._parts, taken, epoch=epoch, publisher=publisher, board=self.board, stopping=self._stopping
+        )
 
     def _loop(self, orchestrator: Orchestrator, publisher: Publisher, announcer: Announcer) -> None:
         while not self._ended():
             self._check_lease()
             try:
                 announcer.announce()
+                self._show_troubles(announcer)
                 reason = self._held_up(publisher)
                 if reason:
                     self._pause(Retry(reason))
@@ -123,6 +131,11 @@ class ShardRunner:
                 if self._once and orchestrator.idle and not publisher.waiting[0]:
                     self._done = True
                 orchestrator.wait()
+
+    def _show_troubles(self, announcer: Announcer) -> None:
+        troubles = tuple(filter(None, (self._parts.trouble(), announcer.trouble)))
+        if troubles != self.board.health.troubles:
+            self.board.put(troubles=troubles)
 
     def _held_up(self, publisher: Publisher) -> str:
         if publisher.full:
@@ -150,7 +163,7 @@ class ShardRunner:
 
     def _refuse(self, epoch: int, refused: ShardRefused | InvalidRequest) -> None:
         self._parts.log("shard_refused", shard=self._parts.identity.shard, epoch=epoch, reason=str(refused))
-        self.board.put(phase="refused", reason=str(refused))
+        self.board.put(phase="refused", reason=str(refused), troubles=())
         self._done = self._once
 
     def _await_a_person(self, epoch: int, *, released: bool) -> None:
@@ -162,6 +175,7 @@ class ShardRunner:
             self._parts.clock.sleep(self._parts.limits.peek_interval_ms / 1000)
             released = released or self._release(epoch, clean=False)
             if self._head_revision() not in {None, self._refused_at}:
+                self.board.put(phase="starting", reason="")
                 return
 
     def _head_revision(self) -> int | None:
@@ -175,10 +189,7 @@ class ShardRunner:
             raise OwnershipLost("the lease ran out")
 
     def _pause(self, error: Retry) -> None:
-        reason = str(error)
-        if self.board.health.reason != reason:
-            self._parts.log("paused", shard=self._parts.identity.shard, reason=reason)
-        self.board.put(reason=reason)
+        self.board.put(reason=str(error), moved_s=self._parts.clock.monotonic_s())
         self._parts.clock.sleep(self._pause_ms / 1000)
         self._pause_ms = min(2 * self._pause_ms, self._parts.limits.retry_pause_max_ms)
 
@@ -187,4 +198,3 @@ class ShardRunner:
             return
         self._pause_ms = self._parts.limits.retry_pause_ms
         self.board.put(reason="")
-        self._parts.log("resumed", shard=self._parts.identity.shard)

@@ -74,7 +74,7 @@ def status(views: Views) -> dict[str, Any]:
                 "cluster": views.clusters[health.shard],
                 "status": status_of(health, now_s),
                 "phase": health.phase,
-                "reason": health.reason,
+                "reason": health.why,
                 "epoch": health.epoch,
                 "seq": health.seq,
                 "digest": health.digest,

@@ -28,9 +28,9 @@ class Probe(msgspec.Struct, frozen=True):
 def live(shards: Iterable[Health], now_s: float) -> Probe:
     """Judge whether every loop still moves. `now_s` is monotonic, as `Health.seen_s` is."""
     stalled = tuple(
-        f"shard {health.shard}: no sign of life for {now_s - health.seen_s:.0f} s"
+        f"shard {health.shard}: no sign of life for {silent_s:.0f} s"
         for health in shards
-        if health.phase not in QUIET_PHASES and health.seen_s and now_s - health.seen_s > STALLED_AFTER_S
+        if (silent_s := _silent_s(health, now_s)) > STALLED_AFTER_S
     )
     return Probe(not stalled, stalled)
 
@@ -58,9 +58,15 @@ def verdict(shards: Sequence[Health], now_s: float) -> Verdict:
     return "degraded" if "degraded" in judged else "healthy"
 
 
+def _silent_s(health: Health, now_s: float) -> float:
+    """Return how long a loop gave no sign of life: waiting for a service that is away is one."""
+    moved_s = max(health.seen_s, health.moved_s)
+    return now_s - moved_s if moved_s and health.phase not in QUIET_PHASES else 0.0
+
+
 def _not_ready(health: Health, now_s: float) -> list[str]:
     if not health.ready:
-        return [f"shard {health.shard} is {health.phase}" + (f": {health.reason}" if health.reason else "")]
+        return [f"shard {health.shard} is {health.phase}" + (f": {health.why}" if health.why else "")]
     if now_s - health.seen_s > READY_WITHIN_S:
         return [f"shard {health.shard}: last seen {now_s - health.seen_s:.0f} s ago"]
     return []

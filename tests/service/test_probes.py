@@ -20,6 +20,12 @@ def test_a_loop_without_a_sign_for_a_minute_is_dead() -> None:
     assert probe.reasons == ("shard 3: no sign of life for 61 s",)
 
 
+def test_who_waits_for_a_service_is_alive_while_it_asks_again() -> None:
+    waiting = Health(shard=0, phase="owner", reason="etcd is away", seen_s=NOW_S - 300, moved_s=NOW_S - 59)
+    assert live([waiting], NOW_S).passed
+    assert not live([waiting], NOW_S + 2).passed
+
+
 def test_a_shard_that_waits_for_people_does_not_restart_the_process() -> None:
     assert live([_health("refused", seen_s=1)], NOW_S).passed
 
@@ -32,6 +38,11 @@ def test_owners_and_standbys_are_ready(phase: Phase) -> None:
 def test_who_pauses_is_not_ready_and_says_why() -> None:
     probe = ready([_health("owner", reason="etcd is away")], NOW_S)
     assert (probe.passed, probe.reasons) == (False, ("shard 0 is owner: etcd is away",))
+
+
+def test_who_goes_on_without_one_of_its_services_is_not_ready_either() -> None:
+    health = Health(shard=0, phase="owner", seen_s=NOW_S, troubles=("inputs: away", "output: away"))
+    assert ready([health], NOW_S).reasons == ("shard 0 is owner: inputs: away; output: away",)
 
 
 def test_readiness_is_a_claim_about_now() -> None:
