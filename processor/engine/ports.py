@@ -60,7 +60,7 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Leave; safe to call twice."""
+        """Let go of all that it holds; safe to call twice. `facts` begins anew."""
         ...
 
 
@@ -228,6 +228,10 @@ class Ticker(Protocol):
 
         A tick that is lost is no harm: the next one comes while something is still due.
         """
+        ...
+
+    def close(self) -> None:
+        """Let go of all that it holds; safe to call twice. `tick` begins anew."""
         ...
 
 

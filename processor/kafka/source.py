@@ -46,7 +46,10 @@ HOLES = frozenset(
 
 
 class KafkaSource:
-    """The port `Source` on Kafka. `group_id` only labels positions for lag tools."""
+    """The port `Source` on Kafka. `group_id` only labels positions for lag tools.
+
+    Its clients are made when first needed, and anew after `close`: a shard that is not owned costs none.
+    """
 
     def __init__(
         self,
@@ -59,9 +62,10 @@ class KafkaSource:
     ) -> None:
         self._topics = topics
         self._topic_ids = TopicIds(connection, timeout_s=facts_timeout_s, interval_s=ids_interval_s)
-        properties = connection.properties(TUNED, {**REQUIRED, "group.id": group_id})
+        self._properties = connection.properties(TUNED, {**REQUIRED, "group.id": group_id})
+        self._facts_timeout_s = facts_timeout_s
         self._trouble = _Trouble()
-        self._lanes = {lane: _Lane(properties, facts_timeout_s, self._trouble) for lane in topics.inputs}
+        self._opened: dict[LaneName, _Lane] = {}
 
     @property
     def trouble(self) -> str:
@@ -77,7 +81,7 @@ class KafkaSource:
     def assign(self, positions: Positions) -> None:
         """Start reading at these offsets; whatever was prefetched before is dropped."""
         for lane, topic in self._topics.inputs.items():
-            self._lanes[lane].assign(topic, positions.get(topic, {}))
+            self._lane(lane).assign(topic, positions.get(topic, {}))
 
     def take(self, lane: LaneName, limit: int) -> list[Record]:
         """Return at most `limit` (≥ 1) records that are here already, in partition order, without blocking.
@@ -85,27 +89,35 @@ class KafkaSource:
         Raises SourceUnavailable, ShardRefused (offset out of range; a topic made again since `facts`).
         """
         self._topic_ids.verify()
-        return self._lanes[lane].take(limit)
+        return self._lane(lane).take(limit)
 
     def wait(self, timeout_ms: int) -> None:
         """Return when a high record is here or the timeout passed, whichever is first."""
-        self._lanes[HIGH].wait(timeout_ms)
+        self._lane(HIGH).wait(timeout_ms)
 
     def commit_group_offsets(self, positions: Positions) -> None:
         """Tell the broker the positions without waiting; a failure is logged and forgotten."""
         for lane, topic in self._topics.inputs.items():
-            self._lanes[lane].commit(_partitions(topic, positions.get(topic, {})))
+            self._lane(lane).commit(_partitions(topic, positions.get(topic, {})))
 
     def close(self) -> None:
         """Leave; safe to call twice."""
-        for lane in self._lanes.values():
+        for lane in self._opened.values():
             lane.close()
+        self._opened.clear()
+        self._topic_ids.close()
+        self._trouble.text = ""
+
+    def _lane(self, lane: LaneName) -> "_Lane":
+        if lane not in self._opened:
+            self._opened[lane] = _Lane(self._properties, self._facts_timeout_s, self._trouble)
+        return self._opened[lane]
 
     def _watermarks(self) -> dict[tuple[str, int], PartitionFacts]:
         facts = {}
         for lane, topic in self._topics.inputs.items():
             for partition in self._topics.input_partitions:
-                low, high = self._lanes[lane].watermarks(topic, partition)
+                low, high = self._lane(lane).watermarks(topic, partition)
                 facts[topic, partition] = PartitionFacts(low=low, high=high)
         return facts
 
@@ -128,7 +140,6 @@ class _Lane:
         self._consumer = client(Consumer, {**properties, "error_cb": trouble.note})
         self._waited: Message | None = None
         self._failure: ProcessorError | None = None
-        self._closed = False
 
     def assign(self, topic: str, offsets: Mapping[int, int]) -> None:
         self._waited = None
@@ -167,10 +178,8 @@ class _Lane:
             LOGGER.warning("group offsets were not committed: %s", cause_of(failure))
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._waited = None
-            self._consumer.close()
+        self._waited = None
+        self._consumer.close()
 
     def _raise_failure(self) -> None:
         """Raise what stood behind the records handed out last; a refusal stays until the next assignment."""

@@ -30,3 +30,7 @@ class KafkaTicker:
             self._producer.poll(0)
         except (BufferError, KafkaException) as failure:
             LOGGER.warning("a tick was not sent: %s", cause_of(failure))
+
+    def close(self) -> None:
+        """Let the producer go, whatever it still holds; the next tick makes another. Safe to call twice."""
+        self._producer = None

@@ -45,7 +45,7 @@ class TopicIds:
             try:
                 ids[name] = str(answer.result(self._timeout_s + ANSWER_MARGIN_S).topic_id)
             except KafkaException as failure:
-                raise SourceUnavailable(_sentence(name, failure)) from failure
+                raise SourceUnavailable(sentence_of(name, failure)) from failure
             except TimeoutError as failure:
                 raise SourceUnavailable(f"{name}: no answer within {self._timeout_s} s") from failure
         self._known = dict(ids)
@@ -65,6 +65,10 @@ class TopicIds:
             self._ask_at_s = monotonic() + self._interval_s
             self._compare(answers)
 
+    def close(self) -> None:
+        """Let the connection go and forget what was read; safe to call twice."""
+        self._client, self._known, self._asked = None, {}, {}
+
     def _compare(self, answers: Answers) -> None:
         for name, answer in answers.items():
             failure = answer.exception()
@@ -72,7 +76,7 @@ class TopicIds:
                 self._compare_id(name, str(answer.result().topic_id))
             elif isinstance(failure, KafkaException) and code_of(failure) == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 self._ask_at_s = 0.0  # what is read next may be another topic's
-                raise SourceUnavailable(_sentence(name, failure))
+                raise SourceUnavailable(sentence_of(name, failure))
 
     def _compare_id(self, name: str, now: str) -> None:
         if now != self._known[name]:
@@ -89,7 +93,8 @@ class TopicIds:
         return answers
 
 
-def _sentence(name: str, failure: KafkaException) -> str:
+def sentence_of(name: str, failure: KafkaException) -> str:
+    """Return why a topic cannot be described, and what to do where it does not exist."""
     if code_of(failure) == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return f"topic {name} does not exist; create it with: processor topics apply"
     return f"topic {name} cannot be described: {cause_of(failure)}"

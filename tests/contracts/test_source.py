@@ -299,3 +299,14 @@ def test_group_offsets_reach_the_broker(world: World, source: Source) -> None:
 def test_closing_twice_is_closing(source: Source) -> None:
     source.close()
     source.close()
+
+
+def test_a_closed_source_begins_anew_with_its_facts(world: World, source: Source) -> None:
+    world.append(inputs(world.topics.high, range(3)))
+    source.facts()
+    source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
+    assert values(taken(source, HIGH, 3)) == [0, 1, 2]
+    source.close()
+    assert source.facts().inputs[world.topics.high, 0] == PartitionFacts(low=0, high=3)
+    source.assign({world.topics.high: {0: 1}, world.topics.normal: {0: 0}})
+    assert values(taken(source, HIGH, 2)) == [1, 2]

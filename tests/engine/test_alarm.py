@@ -23,6 +23,9 @@ class Ticks:
     def tick(self, at_ms: int) -> None:
         self.sent.append(at_ms)
 
+    def close(self) -> None:
+        pass
+
 
 def ticks_until(seconds: float, *, due_ms: int | None) -> list[int]:
     world, ticks = World(tick_interval_ms=1000), Ticks()
