@@ -1,0 +1,92 @@
+"""Nothing is forgotten: each event has its rule, its schema and its topic, each report an answer in each state."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from processor.cluster.events import EVENT_TYPES, HIGH_LANE
+from processor.cluster.generator import RULES
+from processor.cluster.lifecycle import REPLICA_STATES, REPORTS
+from processor.topics import load_topics
+from tests.cluster.reducers.test_reports import READY, tell
+from tests.cluster.world import World
+
+PROJECT = Path(__file__).parents[2]
+SCHEMAS = {path.stem for path in (PROJECT / "schemas" / "events").glob("*.avsc")}
+
+# What each report does in each state, once more and by hand: "=" the same again, "-" refused, else the state after.
+MATRIX = """
+                    Loading   Loaded   LoadFailed   Unloading   Unloaded   UnloadFailed
+LoadRequested       Loading   Loaded   LoadFailed   -           -          -
+Loading             =         Loaded   LoadFailed   -           -          -
+Loaded              -         =        -            -           -          -
+Available           -         =        -            -           -          -
+LoadedUnavailable   -         =        -            -           -          -
+Draining            -         =        -            -           -          -
+LoadFailed          -         -        =            -           -          -
+UnrouteRequested    -         -        -            -           -          -
+UnloadRequested     -         -        -            Unloading   Unloaded   UnloadFailed
+Unloading           -         -        -            =           Unloaded   UnloadFailed
+Unloaded            -         -        -            -           =          -
+UnloadFailed        -         -        -            -           -          =
+"""
+
+
+def pairs() -> Iterator[tuple[str, str, str]]:
+    """Yield state, report and what is to come of them."""
+    head, *rows = MATRIX.strip().splitlines()
+    for row in rows:
+        state, *answers = row.split()
+        yield from ((state, report, answer) for report, answer in zip(head.split(), answers, strict=True))
+
+
+def test_each_event_has_a_rule() -> None:
+    assert set(RULES) == set(EVENT_TYPES.values())
+    assert all(name == event.__name__ for name, event in EVENT_TYPES.items())
+
+
+@pytest.mark.parametrize("event", RULES, ids=lambda event: str(event.__name__))
+def test_a_rule_takes_its_event_and_no_other(event: type) -> None:
+    taken = get_type_hints(RULES[event])["event"]
+    assert taken is (Any if event.__name__ in REPORTS else event)
+
+
+def test_each_event_has_a_schema() -> None:
+    assert set(EVENT_TYPES) == SCHEMAS
+
+
+def test_each_event_stands_in_the_topic_of_its_lane_and_in_no_other() -> None:
+    topics = load_topics(PROJECT / "topics.yaml").by_role
+    lanes = {name: [lane for lane in ("high", "normal") if name in topics[lane].schemas] for name in EVENT_TYPES}
+    assert lanes == {name: ["high" if name in HIGH_LANE else "normal"] for name in EVENT_TYPES}
+    assert {*topics["high"].schemas, *topics["normal"].schemas} == set(EVENT_TYPES)
+
+
+def test_each_pair_of_state_and_report_is_thought_of() -> None:
+    known = {(state, f"ModelReplica{report}"): answer for state, report, answer in pairs()}
+    assert known.keys() == {(state, report) for state in REPLICA_STATES for report in REPORTS}
+    assert set(READY) == set(REPLICA_STATES)
+
+
+def test_the_table_says_the_same() -> None:
+    for state, report, answer in pairs():
+        rule = REPORTS[f"ModelReplica{report}"]
+        stated = rule.target if state in rule.sources else "=" if state in rule.repeats else "-"
+        assert stated == answer, (state, report)
+
+
+@pytest.mark.parametrize(("state", "report", "answer"), list(pairs()))
+def test_a_report_in_a_state_does_this(state: str, report: str, answer: str) -> None:
+    world = World()
+    world.connect()
+    world.load()
+    for verb in READY[state]:
+        tell(world, verb)
+    assert world.states() == {"0": state}
+    before = world.state
+    outcome = tell(world, report)
+    assert outcome == {"=": "unchanged", "-": "unexpected_report"}.get(answer, "applied")
+    assert world.states() == {"0": state if answer in "=-" else answer}
+    assert (world.state is before) == (answer in "=-")
