@@ -86,6 +86,7 @@ class ShardRunner:
             try:
                 self._refused_at = parts.store.peek().head_revision
                 taken = take_over(parts, epoch=epoch, publisher=publisher, requests=self._requests())
+                orchestrator = self._new_orchestrator(taken, epoch=epoch, publisher=publisher)
             except Retry as error:
                 self._check_lease()
                 self._pause(error)
@@ -93,7 +94,7 @@ class ShardRunner:
             self._recovered()
             took_ms = round((parts.clock.monotonic_s() - began_s) * 1000)
             parts.log("shard_taken_over", shard=parts.identity.shard, epoch=epoch, seq=taken.head.seq, took_ms=took_ms)
-            return self._new_orchestrator(taken, epoch=epoch, publisher=publisher)
+            return orchestrator
         return None
 
     def _requests(self) -> Requests:
