@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, Literal, TextIO
 
@@ -11,7 +12,9 @@ LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 CHATTERS = ("grpc", "asyncio", "processor.kafka")
-"""Loggers of libraries whose every hiccup is a line: only what is an error is told."""
+"""Loggers of libraries whose every hiccup is a line: only what is an error is told, and not again and again."""
+REPEATED_AFTER_S = 60.0
+"""A library's word of one kind is told again after so long."""
 
 
 def set_up(log_format: LogFormat, level: LogLevel, stream: TextIO | None = None) -> None:
@@ -32,7 +35,9 @@ def set_up(log_format: LogFormat, level: LogLevel, stream: TextIO | None = None)
     )
     logging.basicConfig(handlers=[_Forward(number)], level=number, force=True)
     for name in CHATTERS:
-        logging.getLogger(name).setLevel(max(number, logging.ERROR))
+        logger = logging.getLogger(name)
+        logger.setLevel(max(number, logging.ERROR))
+        logger.filters = [Rarely()]
 
 
 def log_function() -> Callable[..., None]:
@@ -51,6 +56,31 @@ def _renderer(log_format: LogFormat, stream: TextIO) -> Any:
     from processor.cli.output import coloured
 
     return structlog.dev.ConsoleRenderer(colors=coloured(stream), pad_event_to=0)
+
+
+class Rarely(logging.Filter):
+    """Lets one message of a kind pass a minute, with the number of those that did not; a kind is its first word.
+
+    In an outage every client of every broker tells of each attempt. The first word is what librdkafka calls facility.
+    """
+
+    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._monotonic_s = monotonic_s
+        self._told_s: dict[str, float] = {}
+        self._held_back: dict[str, int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Decide about one message."""
+        text, now_s = record.getMessage(), self._monotonic_s()
+        kind = text.partition(" ")[0]
+        if kind in self._told_s and now_s < self._told_s[kind] + REPEATED_AFTER_S:
+            self._held_back[kind] = self._held_back.get(kind, 0) + 1
+            return False
+        self._told_s[kind] = now_s
+        if held_back := self._held_back.pop(kind, 0):
+            record.msg, record.args = f"{text} (and {held_back} more like it since the last one told)", ()
+        return True
 
 
 class _Forward(logging.Handler):

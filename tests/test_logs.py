@@ -2,7 +2,7 @@ import io
 import json
 import logging
 
-from processor.logs import log_function, set_up
+from processor.logs import Rarely, log_function, set_up
 
 
 def test_json_is_one_object_a_line() -> None:
@@ -31,6 +31,31 @@ def test_libraries_are_quiet_below_errors_and_speak_in_our_form() -> None:
     logging.getLogger("processor.kafka").error("broker gone")
     line = json.loads(stream.getvalue())
     assert (line["event"], line["logger"], line["level"]) == ("broker gone", "processor.kafka", "error")
+
+
+def test_a_library_that_says_the_same_again_and_again_is_told_once_a_minute() -> None:
+    now_s = [0.0]
+    rarely = Rarely(lambda: now_s[0])
+    told = []
+    for second, kind in (
+        (0, "FAIL"),
+        (1, "FAIL"),
+        (2, "AUTH"),
+        (59, "FAIL"),
+        (61, "FAIL"),
+        (62, "FAIL"),
+        (122, "FAIL"),
+    ):
+        now_s[0] = second
+        record = logging.LogRecord("kafka", logging.ERROR, "", 0, "%s [client-%d]", (kind, second), None)
+        if rarely.filter(record):
+            told.append(record.getMessage())
+    assert told == [
+        "FAIL [client-0]",
+        "AUTH [client-2]",
+        "FAIL [client-61] (and 2 more like it since the last one told)",
+        "FAIL [client-122] (and 1 more like it since the last one told)",
+    ]
 
 
 def test_what_is_below_the_level_is_not_written() -> None:

@@ -16,6 +16,13 @@ Property = str | int | float | bool
 LOGGER = logging.getLogger("processor.kafka")
 
 
+# While no broker answers, librdkafka knocks at every address again after the first of these, for ever: its default of
+# 100 ms keeps a core busy. After a real outage nobody should wait longer than the second, by default ten times as long.
+RECONNECTING: Mapping[str, Property] = {"reconnect.backoff.ms": 250, "reconnect.backoff.max.ms": 1_000}
+# What a client has to say waits in its memory until somebody polls it. Who polls it only at times lets it say nothing
+# but what is fatal; its calls report the rest.
+UNHEARD: Mapping[str, Property] = {"log_level": 2}
+
 ClientType = TypeVar("ClientType", Consumer, Producer, AdminClient)
 
 
@@ -31,7 +38,7 @@ class KafkaConnection(msgspec.Struct, frozen=True):
 
     def properties(self, tuned: Mapping[str, Property], required: Mapping[str, Property]) -> dict[str, Property]:
         """Return client properties: `extra` may change what is tuned, never what correctness rests on."""
-        return {**tuned, **self.extra, "bootstrap.servers": self.bootstrap_servers, **required}
+        return {**RECONNECTING, **tuned, **self.extra, "bootstrap.servers": self.bootstrap_servers, **required}
 
 
 def client(kind: type[ClientType], properties: Mapping[str, Any]) -> ClientType:

@@ -52,10 +52,10 @@ class IdempotentSink:
             waiting = producer.flush(self._timeouts.request_s)
         except (KafkaException, SystemError, BufferError) as failure:
             self._discard()
-            raise SinkUnclear(f"not everything was acknowledged: {cause_of(failure)}") from failure
+            raise SinkUnclear(f"Kafka: not everything was acknowledged: {cause_of(failure)}") from failure
         if waiting or self._failures:
             self._discard()
-            raise SinkUnclear(f"{waiting} records without an answer, failures: {self._failures[:1]}")
+            raise SinkUnclear(f"Kafka: {waiting} records without an answer, failures: {self._failures[:1]}")
 
     def tails(self) -> dict[Role, Tail]:
         """Read the last data record of each output partition. Raises SinkUnavailable, ShardRefused."""
@@ -64,7 +64,6 @@ class IdempotentSink:
     def close(self) -> None:
         """Throw the producer away; safe to call twice."""
         self._discard()
-        self._output.close()
 
     def _produce(self, producer: Producer, record: OutputRecord) -> None:
         arguments = self._output.produce_arguments(record)

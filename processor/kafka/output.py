@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 
 from processor.engine.errors import SinkUnavailable
 from processor.engine.values import OutputRecord, Role, Tail
-from processor.kafka.connection import KafkaConnection, Property, ShardTopics, cause_of, client
+from processor.kafka.connection import UNHEARD, KafkaConnection, Property, ShardTopics, cause_of, client
 from processor.kafka.records import produce_arguments
 from processor.kafka.tail import TailReader
 
@@ -23,6 +23,7 @@ BATCH_BYTES_MAX = 1_000_000
 EMBEDDED_RECORD_BYTES_MAX = 1_000_000
 
 TUNED: dict[str, Property] = {
+    **UNHEARD,
     "compression.type": "lz4",
     "linger.ms": 1,
     "message.max.bytes": PRODUCER_BYTES_MAX,
@@ -49,7 +50,6 @@ class Output:
         self._writer = writer
         self._timeouts = timeouts
         self._topic_bytes_max: int | None = None
-        self._tail_reader: TailReader | None = None
 
     def record_bytes_max(self) -> int:
         """Return the largest record that every one of the topics takes. Raises SinkUnavailable."""
@@ -74,25 +74,22 @@ class Output:
 
     def tails(self) -> dict[Role, Tail]:
         """Return the last data record of each partition. Raises SinkUnavailable, ShardRefused."""
-        if self._tail_reader is None:
-            places = {role: (topic, self._partition) for role, topic in self._topics.items()}
-            self._tail_reader = TailReader(self.connection, f"{self._writer}-tails", places)
-        return self._tail_reader.read(self._timeouts.tails_s)
-
-    def close(self) -> None:
-        """Leave; safe to call twice."""
-        if self._tail_reader is not None:
-            self._tail_reader.close()
-            self._tail_reader = None
+        places = {role: (topic, self._partition) for role, topic in self._topics.items()}
+        # not kept: between two readings nobody polls it, and what a client says in an outage would pile up
+        reader = TailReader(self.connection, f"{self._writer}-tails", places)
+        try:
+            return reader.read(self._timeouts.tails_s)
+        finally:
+            reader.close()
 
     def _limits(self) -> Iterable[int]:
         admin = client(AdminClient, self.connection.properties({}, {}))
         resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in self._topics.values()]
         try:
-            answers = admin.describe_configs(resources, request_timeout=self._timeouts.open_s).values()
+            answers = admin.describe_configs(resources, request_timeout=self._timeouts.request_s).values()
             return [
-                int(answer.result(self._timeouts.open_s + ANSWER_MARGIN_S)["max.message.bytes"].value)
+                int(answer.result(self._timeouts.request_s + ANSWER_MARGIN_S)["max.message.bytes"].value)
                 for answer in answers
             ]
         except (KafkaException, TimeoutError) as failure:
-            raise SinkUnavailable(f"the output topics' limits cannot be read: {cause_of(failure)}") from failure
+            raise SinkUnavailable(f"Kafka: the output topics' limits cannot be read: {cause_of(failure)}") from failure

@@ -53,10 +53,10 @@ class KafkaSink:
             commit_s = self._transact(producer, records)
         except (KafkaException, SystemError, BufferError) as failure:
             self._discard()
-            raise SinkUnclear(f"the transaction ended unclear: {cause_of(failure)}") from failure
+            raise SinkUnclear(f"Kafka: the transaction ended unclear: {cause_of(failure)}") from failure
         if commit_s > self._timeouts.request_s:
             self._discard()
-            raise SinkUnclear(f"committing took {commit_s:.1f} s: a second request may be under way")
+            raise SinkUnclear(f"Kafka: committing took {commit_s:.1f} s: a second request may be under way")
 
     def tails(self) -> dict[Role, Tail]:
         """Read the last data record of each output partition. Raises SinkUnavailable, ShardRefused."""
@@ -65,7 +65,6 @@ class KafkaSink:
     def close(self) -> None:
         """Throw the producer away; safe to call twice."""
         self._discard()
-        self._output.close()
 
     def _required(self) -> dict[str, Property]:
         return {
@@ -83,7 +82,9 @@ class KafkaSink:
                 producer.init_transactions(max(0.1, deadline_s - time.monotonic()))
             except (KafkaException, SystemError) as failure:
                 if not _is_retriable(failure) or time.monotonic() > deadline_s:
-                    raise SinkUnavailable(f"the producer cannot be initialised: {cause_of(failure)}") from failure
+                    raise SinkUnavailable(
+                        f"Kafka: the producer cannot be initialised: {cause_of(failure)}"
+                    ) from failure
             else:
                 return
 

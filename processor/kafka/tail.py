@@ -56,7 +56,7 @@ class TailReader:
             extents = {place: self._extent(place, deadline_s) for place in self._places.values()}
             last = self._last_records(extents, deadline_s)
         except KafkaException as failure:
-            raise SinkUnavailable(f"the output's tails cannot be read: {cause_of(failure)}") from failure
+            raise SinkUnavailable(f"Kafka: the output's tails cannot be read: {cause_of(failure)}") from failure
         finally:
             self._committed.unassign()
         return {role: tail_of(role, last[place], low=extents[place].low) for role, place in self._places.items()}
@@ -100,7 +100,7 @@ class TailReader:
         self._committed.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
         while open_places:
             if time.monotonic() > deadline_s:
-                raise SinkUnavailable(f"the ends of {sorted(open_places)} were not reached in time")
+                raise SinkUnavailable(f"Kafka: the ends of {sorted(open_places)} were not reached in time")
             message = self._committed.poll(POLL_TIMEOUT_S)
             if message is None:
                 continue
@@ -111,7 +111,7 @@ class TailReader:
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own name for it
                 open_places.discard(place)
             else:
-                raise SinkUnavailable(f"{message.topic()}[{message.partition()}]: {words_of(error)}")
+                raise SinkUnavailable(f"Kafka: {message.topic()}[{message.partition()}]: {words_of(error)}")
         return {place: record_of(message) for place, message in found.items()}
 
 

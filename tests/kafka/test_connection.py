@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from processor.engine.errors import InvalidRequest
-from processor.kafka.connection import KafkaConnection, ShardTopics, cause_of, client
+from processor.kafka.connection import RECONNECTING, KafkaConnection, ShardTopics, cause_of, client
 from processor.kafka.sink import KafkaSink
 from processor.kafka.source import KafkaSource
 from tests.contracts.broker_world import eventually
@@ -16,14 +16,20 @@ CONNECTION = KafkaConnection("127.0.0.1:1", {"linger.ms": 7, "acks": "1"})
 def test_extra_properties_win_over_tuning_and_lose_against_what_is_required() -> None:
     properties = CONNECTION.properties({"linger.ms": 1, "batch.size": 5}, {"acks": "all"})
 
-    assert properties == {"bootstrap.servers": "127.0.0.1:1", "linger.ms": 7, "batch.size": 5, "acks": "all"}
+    assert dict(RECONNECTING) | properties == properties
+    assert {name: value for name, value in properties.items() if name not in RECONNECTING} == {
+        "bootstrap.servers": "127.0.0.1:1",
+        "linger.ms": 7,
+        "batch.size": 5,
+        "acks": "all",
+    }
 
 
 def test_an_unknown_property_is_told_at_the_start() -> None:
     connection = KafkaConnection("127.0.0.1:1", {"no.such.thing": 1})
 
     with pytest.raises(InvalidRequest, match=r"no\.such\.thing"):
-        KafkaSource(connection, TOPICS, "group")
+        KafkaSource(connection, TOPICS, "group").facts()
 
 
 def test_a_value_that_librdkafka_does_not_take_is_told() -> None:
