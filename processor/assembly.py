@@ -101,7 +101,7 @@ class Service:
         self._middleware = middleware
         self._log = log
         self._once = once
-        self.boards = tuple(Board(shard) for shard in range(len(settings.clusters)))
+        self.boards = tuple(Board(shard, log) for shard in range(len(settings.clusters)))
 
     def run(self) -> None:
         """Process until stopped, then hand everything over. Raises InvalidRequest for settings that cannot work."""
@@ -122,9 +122,7 @@ class Service:
                 self._backend.start()
             except Retry as error:
                 for board in self.boards:
-                    if board.health.reason != str(error):
-                        self._log("waiting", shard=board.health.shard, reason=str(error))
-                    board.put(reason=str(error))
+                    board.put(reason=str(error), moved_s=self._clock.monotonic_s())
                 self._clock.sleep(pause_ms / 1000)
                 pause_ms = min(2 * pause_ms, limits.retry_pause_max_ms)
             else:
@@ -178,5 +176,6 @@ class Service:
             announce_in_background=True,
             loaded=spare_the_state,
             pressure=self._backend.pressure,
+            trouble=ports.trouble,
             log=self._log,
         )

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -35,12 +35,13 @@ TopicNames = Mapping[Role, str]
 
 
 class Ports(msgspec.Struct, frozen=True):
-    """What one shard is run on."""
+    """What one shard is run on; `trouble` says why its inputs cannot be read, empty: they can."""
 
     store: Store
     source: Source
     sink: Sink
     ownership: Ownership
+    trouble: Callable[[], str] = lambda: ""
 
 
 class Backend(Protocol):
@@ -131,11 +132,13 @@ class ServerBackend:
         writer = f"{settings.app}-{shard}"
         transactional = settings.publish.mode == "transactional"
         make_sink = KafkaSink if transactional else IdempotentSink
+        source = KafkaSource(self._connection, topics, f"{settings.app}-processor")
         return Ports(
             store=EtcdStore(self._client, keys, limits=self._limits, materialise=settings.etcd.materialise),
-            source=KafkaSource(self._connection, topics, f"{settings.app}-processor"),
+            source=source,
             sink=make_sink(self._connection, topics, writer),
             ownership=EtcdOwnership(self._client, keys, self._lease),
+            trouble=lambda: f"inputs: Kafka: {source.trouble}" if source.trouble else "",
         )
 
     def ticker(self, shard: int, *, key: bytes, value: bytes, headers: Headers) -> Ticker:

@@ -3,7 +3,7 @@
 One consumer for both would let high records wait behind every normal record prefetched.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -43,6 +43,13 @@ HOLES = frozenset(
         KafkaError._BAD_COMPRESSION,  # noqa: SLF001 - as above
     }
 )
+# One broker of several may go: only these say that there is nobody to read from.
+NOBODY_ANSWERS = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - as above
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 - as above
+    }
+)
 
 
 class KafkaSource:
@@ -64,12 +71,15 @@ class KafkaSource:
         self._topic_ids = TopicIds(connection, timeout_s=facts_timeout_s, interval_s=ids_interval_s)
         self._properties = connection.properties(TUNED, {**REQUIRED, "group.id": group_id})
         self._facts_timeout_s = facts_timeout_s
-        self._trouble = _Trouble()
+        self._trouble = _Trouble(self._topic_ids.ask_again)
         self._opened: dict[LaneName, _Lane] = {}
 
     @property
     def trouble(self) -> str:
-        """What librdkafka last said about its brokers, empty once they gave records or facts again; for readiness."""
+        """Why nobody can be read from, empty once somebody gave records or answers again; for readiness.
+
+        A broker that keeps silent is noticed within the interval of asking for topic ids.
+        """
         return self._trouble.text
 
     def facts(self) -> TopicFacts:
@@ -88,7 +98,9 @@ class KafkaSource:
 
         Raises SourceUnavailable, ShardRefused (offset out of range; a topic made again since `facts`).
         """
-        self._topic_ids.verify()
+        silence = self._topic_ids.verify()
+        if silence is not None:
+            self._trouble.text = silence
         return self._lane(lane).take(limit)
 
     def wait(self, timeout_ms: int) -> None:
@@ -125,10 +137,14 @@ class KafkaSource:
 class _Trouble:
     """What the lanes share: they talk to the same brokers."""
 
-    text = ""
+    def __init__(self, ask: Callable[[], None]) -> None:
+        self._ask = ask
+        self.text = ""
 
     def note(self, error: KafkaError) -> None:
-        self.text = words_of(error)
+        if error.code() in NOBODY_ANSWERS:
+            self.text = words_of(error)
+        self._ask()
 
 
 class _Lane:

@@ -3,11 +3,11 @@
 from confluent_kafka import KafkaException, Producer
 
 from processor.engine.values import Headers
-from processor.kafka.connection import LOGGER, KafkaConnection, Property, cause_of
+from processor.kafka.connection import LOGGER, UNHEARD, KafkaConnection, Property, cause_of
 
 REQUIRED: dict[str, Property] = {"enable.idempotence": True, "acks": "all"}
 # A tick that could not be delivered for so long is replaced by the next one.
-TUNED: dict[str, Property] = {"message.timeout.ms": 5_000, "linger.ms": 0}
+TUNED: dict[str, Property] = {**UNHEARD, "message.timeout.ms": 5_000, "linger.ms": 0}
 
 
 class KafkaTicker:

@@ -19,6 +19,9 @@ EMBEDDED_ID = "embedded"
 
 # librdkafka ends a request at its timeout; its answer needs a moment to arrive.
 ANSWER_MARGIN_S = 1.0
+# Whoever has not answered for so long is away, and asked again soon.
+VERIFY_TIMEOUT_S = 3.0
+RETRY_INTERVAL_S = 1.0
 
 Answers = Mapping[str, "Future[Any]"]
 
@@ -41,7 +44,7 @@ class TopicIds:
             return dict.fromkeys(names, EMBEDDED_ID)
         self._asked = {}
         ids = {}
-        for name, answer in self._ask(names).items():
+        for name, answer in self._ask(names, self._timeout_s).items():
             try:
                 ids[name] = str(answer.result(self._timeout_s + ANSWER_MARGIN_S).topic_id)
             except KafkaException as failure:
@@ -51,25 +54,32 @@ class TopicIds:
         self._known = dict(ids)
         return ids
 
-    def verify(self) -> None:
+    def verify(self) -> str | None:
         """Compare what was read with what the broker says now and then, without waiting.
 
+        Return why nobody answered, empty when somebody did, None when there is no news.
         Raises ShardRefused when a topic was made again, SourceUnavailable while it does not exist.
         """
         if not self._known or monotonic() < self._ask_at_s:
-            return
+            return None
         if not self._asked:
-            self._asked = self._ask(list(self._known))
-        if all(answer.done() for answer in self._asked.values()):
-            answers, self._asked = self._asked, {}
-            self._ask_at_s = monotonic() + self._interval_s
-            self._compare(answers)
+            self._asked = self._ask(list(self._known), min(VERIFY_TIMEOUT_S, self._timeout_s))
+        if not all(answer.done() for answer in self._asked.values()):
+            return None
+        answers, self._asked = self._asked, {}
+        self._ask_at_s = monotonic() + self._interval_s
+        return self._compare(answers)
+
+    def ask_again(self) -> None:
+        """Believe no answer under way and ask at the next `verify`."""
+        self._asked, self._ask_at_s = {}, 0.0
 
     def close(self) -> None:
         """Let the connection go and forget what was read; safe to call twice."""
         self._client, self._known, self._asked = None, {}, {}
 
-    def _compare(self, answers: Answers) -> None:
+    def _compare(self, answers: Answers) -> str:
+        silence = ""
         for name, answer in answers.items():
             failure = answer.exception()
             if failure is None:
@@ -77,6 +87,11 @@ class TopicIds:
             elif isinstance(failure, KafkaException) and code_of(failure) == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 self._ask_at_s = 0.0  # what is read next may be another topic's
                 raise SourceUnavailable(sentence_of(name, failure))
+            else:
+                silence = f"topic {name} cannot be described: {cause_of(failure)}"
+        if silence:
+            self._ask_at_s = monotonic() + min(RETRY_INTERVAL_S, self._interval_s)
+        return silence
 
     def _compare_id(self, name: str, now: str) -> None:
         if now != self._known[name]:
@@ -86,10 +101,10 @@ class TopicIds:
                 f"now it is {now}; positions in it mean nothing any more. Accept it with: processor shards accept-gap"
             )
 
-    def _ask(self, names: Sequence[str]) -> Answers:
+    def _ask(self, names: Sequence[str], timeout_s: float) -> Answers:
         if self._client is None:
             self._client = client(AdminClient, self._connection.properties({}, {}))
-        answers: Answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout_s)
+        answers: Answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=timeout_s)
         return answers
 
 

@@ -92,6 +92,28 @@ def test_properties_of_the_user_do_not_touch_what_correctness_rests_on(world: Ka
 
 
 @pytest.mark.slow
+def test_a_broker_that_keeps_silent_is_noticed_and_so_is_its_first_word_though_no_record_comes(
+    own_kafka: Callable[..., LocalServer], namespace: str
+) -> None:
+    server = own_kafka()
+    world = KafkaWorld(server.address, namespace)
+    source = KafkaSource(world.connection, world.topics, "group", ids_interval_s=0.1)
+    assert eventually(lambda: source.facts().topic_ids)
+    source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
+
+    def trouble() -> str:
+        source.wait(10)
+        assert source.take(NORMAL, 10) == []
+        return source.trouble
+
+    server.pause()
+    assert "cannot be described" in eventually(trouble)
+    server.resume()
+    assert eventually(trouble, lambda text: text == "") == ""
+    source.close()
+
+
+@pytest.mark.slow
 def test_a_broker_that_was_away_is_read_from_where_it_stopped(
     own_kafka: Callable[..., LocalServer], namespace: str
 ) -> None:
