@@ -1,17 +1,11 @@
 """The step that makes everything derived of a touched experiment true again."""
 
-from typing import Final
-
 from msgspec.structs import replace
 
 from processor.cluster.draft import Draft
-from processor.cluster.entities import Experiment
 from processor.cluster.lifecycle import FAILED
 from processor.cluster.pipeline_settlement import pipeline_serves
-
-ACTIVE: Final = "Active"
-PENDING: Final = "Pending"
-STOPPED: Final = "Stopped"
+from processor.cluster.statuses import EXPERIMENT_STATUS, status_of
 
 
 def settle_experiment(draft: Draft, name: str) -> None:
@@ -24,7 +18,8 @@ def settle_experiment(draft: Draft, name: str) -> None:
     wanted = not experiment.deleted and candidates_ready and mirror_ready
     anew = wanted != experiment.routes_wanted or (wanted and name in draft.experiments_replaced)
     active = experiment.active and wanted
-    status = _status(experiment, active=active, anew=anew)
+    reported = replace(experiment, active=active, status="" if anew else experiment.status)
+    status = status_of(EXPERIMENT_STATUS, reported)
     before = draft.state.experiments.get(name)
     draft.experiments[name] = replace(
         experiment,
@@ -44,11 +39,3 @@ def _serves(draft: Draft, kind: str, name: str) -> bool:
         return pipeline_serves(draft.pipeline(name))
     standing = draft.standing(name)
     return standing is not None and standing.serving
-
-
-def _status(experiment: Experiment, *, active: bool, anew: bool) -> str:
-    if experiment.deleted:
-        return STOPPED
-    if active:
-        return ACTIVE
-    return FAILED if experiment.status == FAILED and not anew else PENDING

@@ -97,6 +97,18 @@ DRAIN: Final[Mapping[str, str]] = MappingProxyType(
 )
 """State of an entry on a server replica that begins to drain → its next state; a state that is missing stays."""
 
+ROUTED: Final[Mapping[str, str]] = MappingProxyType(dict.fromkeys((LOADED, LOADED_UNAVAILABLE), AVAILABLE))
+"""State of an entry that the routes hold which were applied → its next state; a state that is missing stays."""
+
+UNROUTED: Final[Mapping[str, str]] = MappingProxyType({UNROUTE_REQUESTED: UNLOAD_REQUESTED})
+"""State of an entry, held by the routes or not, once they were applied → its next state."""
+
+UNROUTABLE: Final[Mapping[str, str]] = MappingProxyType({LOADED: LOADED_UNAVAILABLE})
+"""State of an entry that the routes hold which could not be applied → its next state."""
+
+UNLOADED_AGAIN: Final[Mapping[str, str]] = MappingProxyType({UNLOAD_FAILED: UNLOAD_REQUESTED})
+"""State of an entry that is to be unloaded once more, by a user or after a while → its next state."""
+
 
 class Tally(Struct, frozen=True, gc=False):
     """How many entries of a version are in which part of their life, and the indexes that can take traffic."""
@@ -165,24 +177,55 @@ TERMINATED: Final = "Terminated"
 
 StatusRules = tuple[tuple[str, Callable[[Version, Tally], bool]], ...]
 
+
+def _has_no_place(version: Version, _: Tally) -> bool:
+    """Tell whether it could not be placed."""
+    return version.placement_failure is not None
+
+
+def _has_failed_replicas(_: Version, counts: Tally) -> bool:
+    """Tell whether a replica failed to load or could not be routed."""
+    return counts.load_failed + counts.loaded_unavailable > 0
+
+
+def _wants_nothing(version: Version, counts: Tally) -> bool:
+    """Tell whether no replicas are wanted and none is available."""
+    return version.deployment.replicas == 0 == counts.available
+
+
+def _is_rolled_out(version: Version, counts: Tally) -> bool:
+    """Tell whether all replicas are available, or the minimum that is stated."""
+    return reaches(version.deployment, counts.available)
+
+
+def _could_not_be_unloaded(_: Version, counts: Tally) -> bool:
+    """Tell whether a replica failed to unload."""
+    return counts.unload_failed > 0
+
+
+def _is_still_there(_: Version, counts: Tally) -> bool:
+    """Tell whether a replica is not unloaded yet."""
+    return counts.leaving + counts.available + counts.loading + counts.draining + counts.loaded_unavailable > 0
+
+
+def _otherwise(_: Version, __: Tally) -> bool:
+    """Tell whether nothing above holds."""
+    return True
+
+
 LIVE_STATUS: Final[StatusRules] = (
-    (SCHEDULE_FAILED, lambda version, _: version.placement_failure is not None),
-    (FAILED, lambda _, counts: counts.load_failed + counts.loaded_unavailable > 0),
-    (SCALED_DOWN, lambda version, counts: version.deployment.replicas == 0 == counts.available),
-    (AVAILABLE, lambda version, counts: reaches(version.deployment, counts.available)),
-    (PROGRESSING, lambda _, __: True),
+    (SCHEDULE_FAILED, _has_no_place),
+    (FAILED, _has_failed_replicas),
+    (SCALED_DOWN, _wants_nothing),
+    (AVAILABLE, _is_rolled_out),
+    (PROGRESSING, _otherwise),
 )
 """The status of a version that is the latest or the fallback: the first rule that holds."""
 
 RETIRING_STATUS: Final[StatusRules] = (
-    (TERMINATE_FAILED, lambda _, counts: counts.unload_failed > 0),
-    (
-        TERMINATING,
-        lambda _, counts: (
-            counts.leaving + counts.available + counts.loading + counts.draining + counts.loaded_unavailable > 0
-        ),
-    ),
-    (TERMINATED, lambda _, __: True),
+    (TERMINATE_FAILED, _could_not_be_unloaded),
+    (TERMINATING, _is_still_there),
+    (TERMINATED, _otherwise),
 )
 """The status of a version that retires: the first rule that holds."""
 
@@ -232,6 +275,9 @@ AXIS_DESERTED: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """State of an axis whose last responder leaves → the operation that is then without responders."""
+
+AXIS_RETRIED: Final[Mapping[str, str]] = MappingProxyType({FAILED: CREATE, TERMINATE_FAILED: DELETE})
+"""State of an axis that is tried again after a while → what its responders are asked for."""
 
 AXIS_COMBINED: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
     {

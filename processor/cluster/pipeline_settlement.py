@@ -14,13 +14,12 @@ from processor.cluster.lifecycle import (
     READY,
     TERMINATE_FAILED,
     TERMINATED,
-    TERMINATING,
     UP,
 )
+from processor.cluster.statuses import PIPELINE_ENDING_STATUS, PIPELINE_LIVE_STATUS, PipelineFacts, status_of
 
 ENGINE_ROLE = "dataflow_engine"
 GATEWAY_ROLE = "pipeline_gateway"
-MODELS_UNAVAILABLE = "ModelsUnavailable"
 
 
 def settle_pipeline(draft: Draft, name: str) -> bool:
@@ -86,7 +85,8 @@ def _settled(draft: Draft, version: PipelineVersion, pipeline: Pipeline, *, late
     ready = all(_model_serves(draft, step.name) for step in version.steps)
     axes = (version.engine, version.gateway)
     ending = pipeline.deleted or (not latest and any(axis.state in ENDING for axis in axes))
-    status = _ending_status(axes) if ending else _live_status(version, models_ready=ready)
+    facts = PipelineFacts(version.engine.state, version.gateway.state, ready)
+    status = status_of(PIPELINE_ENDING_STATUS if ending else PIPELINE_LIVE_STATUS, facts)
     since_ms = version.status_since_ms if status == version.status else draft.at_ms
     derived = (ready, status, _reason(axes, status), since_ms)
     if derived == (version.models_ready, version.status, version.reason, version.status_since_ms):
@@ -97,21 +97,6 @@ def _settled(draft: Draft, version: PipelineVersion, pipeline: Pipeline, *, late
 def _model_serves(draft: Draft, name: str) -> bool:
     standing = draft.standing(name)
     return standing is not None and standing.serving
-
-
-def _ending_status(axes: tuple[Axis, Axis]) -> str:
-    states = {axis.state for axis in axes}
-    if TERMINATE_FAILED in states:
-        return TERMINATE_FAILED
-    return TERMINATED if states == {TERMINATED} else TERMINATING
-
-
-def _live_status(version: PipelineVersion, *, models_ready: bool) -> str:
-    if FAILED in {version.engine.state, version.gateway.state}:
-        return FAILED
-    if not _is_up(version):
-        return CREATING
-    return READY if models_ready else MODELS_UNAVAILABLE
 
 
 def _reason(axes: tuple[Axis, Axis], status: str) -> str:

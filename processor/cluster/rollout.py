@@ -1,5 +1,7 @@
 """What follows from a model alone: which version serves while another comes, the routes, who retires."""
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from processor.cluster.entities import Model, Replica, Route, Version
@@ -90,14 +92,14 @@ def released(replica: Replica, announced: tuple[int, ...], at_ms: int) -> Replic
     return Replica(replica.index, targets[0] if replica.index in announced else targets[1], "", at_ms)
 
 
-def with_states(model: Model, sources: frozenset[str], target: str, at_ms: int) -> Model:
-    """Return the model with every entry of these states in the target state; the same object if there is none."""
-    if not any(replica.state in sources for version in model.versions for replica in version.replicas):
+def with_states(model: Model, moves: Mapping[str, str], at_ms: int) -> Model:
+    """Return the model with every entry of these states in its next state; the same object if there is none."""
+    if not any(replica.state in moves for version in model.versions for replica in version.replicas):
         return model
     versions = []
     for version in model.versions:
         replicas = [
-            Replica(replica.index, target, "", at_ms) if replica.state in sources else replica
+            Replica(replica.index, moves[replica.state], "", at_ms) if replica.state in moves else replica
             for replica in version.replicas
         ]
         versions.append(replace(version, replicas=tuple(replicas)))

@@ -12,7 +12,7 @@ from processor.cluster.draft import Draft
 from processor.cluster.entities import Axis, Failure, PipelineVersion
 from processor.cluster.events import ClockTicked
 from processor.cluster.failures import ENGINE, GATEWAY, LOAD, ROUTE_FAILED, TERMINATE, UNLOAD, next_retry_ms
-from processor.cluster.lifecycle import CREATE, DELETE, LOAD_FAILED, TERMINATE_FAILED, UNLOAD_FAILED, UNLOAD_REQUESTED
+from processor.cluster.lifecycle import AXIS_RETRIED, FAILED, LOAD_FAILED, TERMINATE_FAILED, UNLOADED_AGAIN
 from processor.cluster.pipeline_settlement import ENGINE_ROLE, GATEWAY_ROLE, responders_of
 from processor.cluster.placement import INSUFFICIENT_REPLICAS, NO_MATCHING_SERVER
 from processor.cluster.rollout import with_states
@@ -79,7 +79,7 @@ def _route(draft: Draft, name: str) -> None:
 def _unload(draft: Draft, name: str) -> None:
     model = draft.model(name)
     if model is not None:
-        draft.put_model(with_states(model, frozenset({UNLOAD_FAILED}), UNLOAD_REQUESTED, draft.at_ms))
+        draft.put_model(with_states(model, UNLOADED_AGAIN, draft.at_ms))
 
 
 def _engine(draft: Draft, name: str) -> None:
@@ -128,13 +128,13 @@ def _with_latest(draft: Draft, name: str, change: Callable[[PipelineVersion], Pi
 
 
 def _asked(draft: Draft, axis: Axis, role: str) -> Axis:
-    return start(axis, CREATE, responders_of(draft, role))
+    return start(axis, AXIS_RETRIED[FAILED], responders_of(draft, role))
 
 
 def _deleted_again(draft: Draft, version: PipelineVersion) -> PipelineVersion:
     engine, gateway = version.engine, version.gateway
     if engine.state == TERMINATE_FAILED:
-        engine = start(engine, DELETE, responders_of(draft, ENGINE_ROLE))
+        engine = start(engine, AXIS_RETRIED[TERMINATE_FAILED], responders_of(draft, ENGINE_ROLE))
     if gateway.state == TERMINATE_FAILED:
-        gateway = start(gateway, DELETE, responders_of(draft, GATEWAY_ROLE))
+        gateway = start(gateway, AXIS_RETRIED[TERMINATE_FAILED], responders_of(draft, GATEWAY_ROLE))
     return replace(version, engine=engine, gateway=gateway)

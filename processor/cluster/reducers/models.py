@@ -16,19 +16,16 @@ from processor.cluster.generations import repeats, stale
 from processor.cluster.lifecycle import (
     AVAILABLE,
     FAILED,
-    LOADED,
-    LOADED_UNAVAILABLE,
+    ROUTED,
     SCHEDULE_FAILED,
-    UNLOAD_FAILED,
-    UNLOAD_REQUESTED,
-    UNROUTE_REQUESTED,
+    UNLOADED_AGAIN,
+    UNROUTABLE,
+    UNROUTED,
 )
 from processor.cluster.placement import place
 from processor.cluster.rejection import Rejected
 from processor.cluster.rollout import held, routed, with_states
 from processor.cluster.route_reports import route_refusal
-
-UNLOADABLE = frozenset({UNLOAD_FAILED})
 
 
 def model_load_requested(draft: Draft, event: ModelLoadRequested) -> Rejected | None:
@@ -60,7 +57,7 @@ def model_unload_requested(draft: Draft, event: ModelUnloadRequested) -> Rejecte
     if model is None:
         return Rejected("unknown_target", f"there is no model {event.model}")
     if model.deleted:
-        again = with_states(model, UNLOADABLE, UNLOAD_REQUESTED, event.at_ms)
+        again = with_states(model, UNLOADED_AGAIN, event.at_ms)
         if again is not model:
             forget_failure(draft, "model", model.name)
             draft.put_model(again)
@@ -123,8 +120,8 @@ def model_route_failed(draft: Draft, event: ModelRouteFailed) -> Rejected | None
         indexes = routed(routes, version)
         replicas = tuple(
             [
-                Replica(replica.index, LOADED_UNAVAILABLE, event.reason, event.at_ms)
-                if replica.state == LOADED and replica.index in indexes
+                Replica(replica.index, UNROUTABLE[replica.state], event.reason, event.at_ms)
+                if replica.state in UNROUTABLE and replica.index in indexes
                 else replica
                 for replica in version.replicas
             ]
@@ -208,8 +205,7 @@ def _down_refusal(draft: Draft, latest: Version) -> Rejected | None:
 
 
 def _after_routing(replica: Replica, indexes: tuple[int, ...], at_ms: int) -> Replica:
-    if replica.state == UNROUTE_REQUESTED:
-        return Replica(replica.index, UNLOAD_REQUESTED, "", at_ms)
-    if replica.index in indexes and replica.state in {LOADED, LOADED_UNAVAILABLE}:
-        return Replica(replica.index, AVAILABLE, "", at_ms)
-    return replica
+    state = UNROUTED.get(replica.state)
+    if state is None and replica.index in indexes:
+        state = ROUTED.get(replica.state)
+    return replica if state is None else Replica(replica.index, state, "", at_ms)
