@@ -117,12 +117,14 @@ class Publisher:
         if not group:
             return False
         if records:
+            # in doubt until it has answered, whatever else ends this call
+            self._producer_open = False
             try:
                 self._sink.publish(records)
             except SinkUnclear as unclear:
                 # made anew by the next call, after a pause: an output that takes nothing would keep us spinning
-                self._producer_open = False
                 raise SinkUnavailable(str(unclear)) from unclear
+            self._producer_open = True
         self._acknowledge(len(group), group[-1].entry.seq)
         return True
 

@@ -148,6 +148,7 @@ class ShardRunner:
         try:
             orchestrator.settle()
             announcer.stop()
+            announcer.announce()
             while publisher.pump():
                 pass
         except Retry as error:
