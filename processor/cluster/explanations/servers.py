@@ -68,7 +68,7 @@ def _why_requested(state: State, server: Server) -> str:
             f"a model found too little room: {asked} would do, {expected} are declared, {server.max_replicas} the most"
         )
     if asked is not None and asked < expected:
-        return f"models left: {asked} replicas are enough for the others, {expected} are declared"
+        return f"something left it: {asked} replicas are enough for what stays, {expected} are declared"
     if not state.policy.server_autoscaling:
         return "the policy turns server autoscaling off"
     if expected < 0:

@@ -91,7 +91,9 @@ def test_a_request_for_fewer_is_told_as_that() -> None:
     world.unloaded()
     told = _explained(world)
     assert told["facts"]["requested_replicas"] == 1
-    assert told["facts"]["requested_because"] == "models left: 1 replicas are enough for the others, 2 are declared"
+    assert (
+        told["facts"]["requested_because"] == "something left it: 1 replicas are enough for what stays, 2 are declared"
+    )
     assert told["facts"]["empty"] == 2
 
 

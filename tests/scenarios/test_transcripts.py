@@ -1,0 +1,98 @@
+"""Stories as transcripts. `pytest tests/scenarios --rewrite` writes what happens; a reviewer reads the difference."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from processor.cluster.events import EVENT_TYPES
+from processor.cluster.explanations import experiments, pipelines
+from processor.cluster.lifecycle import AXIS_JOINED, LIVE_STATUS, REPLICA_STATES, RETIRING_STATUS
+from processor.cluster.transitions import TRANSITIONS
+from tests.reference.comparison import Way, differences
+from tests.scenarios.notation import read_event
+from tests.scenarios.transcript import read_story, tell
+
+TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+def test_what_happens_is_what_the_transcript_says(path: Path, *, rewriting: bool) -> None:
+    written = path.read_text()
+    happened = tell(read_story(written))
+    if rewriting:
+        path.write_text(happened)
+    else:
+        assert happened == written
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+def test_the_reference_tells_the_same_story(path: Path) -> None:
+    assert differences(list(read_story(path.read_text()).events), Way()) == []
+
+
+def test_the_transcripts_know_every_event() -> None:
+    told = {json.loads(event)["type"] for path in TRANSCRIPTS for event in read_story(path.read_text()).events}
+    assert set(EVENT_TYPES) - told == set()
+
+
+def test_the_transcripts_come_by_every_kind_state_and_status() -> None:
+    text = "".join(path.read_text() for path in TRANSCRIPTS)
+    statuses = [status for rules in (LIVE_STATUS, RETIRING_STATUS) for status, _ in rules]
+    words = [*TRANSITIONS, *REPLICA_STATES, *statuses, *AXIS_JOINED, *experiments.STATUS_RULES, *pipelines.STATUS_RULES]
+    assert [word for word in words if word not in text] == []
+    assert len(TRANSCRIPTS) >= 15
+
+
+@pytest.mark.parametrize(
+    ("text", "type_name", "data"),
+    [
+        ("ServerReplicaDraining s1/0", "ServerReplicaDraining", {"server": "s1", "replica": 0}),
+        (
+            "ServerReplicaConnected s1/0 capabilities=a,b loaded_models=iris:2",
+            "ServerReplicaConnected",
+            {
+                "server": "s1",
+                "replica": 0,
+                "capabilities": ["a", "b"],
+                "loaded_models": [{"model": "iris", "version": 2}],
+            },
+        ),
+        (
+            'ModelReplicaLoadFailed iris:1@s1/0 reason="no file"',
+            "ModelReplicaLoadFailed",
+            {"model": "iris", "version": 1, "server": "s1", "replica": 0, "reason": "no file"},
+        ),
+        (
+            "ModelLoadRequested iris memory=5 replicas=2 server=s1",
+            "ModelLoadRequested",
+            {"model": "iris", "spec": {"memory": 5, "server": "s1", "uri": "one"}, "deployment": {"replicas": 2}},
+        ),
+        (
+            "PipelineLoadRequested flow steps=ant,bee<ant+cow output=bee",
+            "PipelineLoadRequested",
+            {
+                "pipeline": "flow",
+                "steps": [{"name": "ant", "inputs": []}, {"name": "bee", "inputs": ["ant", "cow"]}],
+                "output": {"steps": ["bee"]},
+            },
+        ),
+    ],
+)
+def test_an_event_is_read_as_it_is_written(text: str, type_name: str, data: object) -> None:
+    assert json.loads(read_event(text, 0)[1]) == {"type": type_name, "at_ms": 1_000, "data": data}
+
+
+def test_a_time_before_an_event_is_its_time() -> None:
+    assert [read_event(f"@{time} ClockTicked", 5_000)[0] for time in ("7ms", "3s", "2m", "1h")] == [
+        7,
+        3_000,
+        120_000,
+        3_600_000,
+    ]
+    assert read_event("ClockTicked", 5_000)[0] == 6_000
+
+
+def test_what_an_event_is_not_about_is_refused() -> None:
+    with pytest.raises(ValueError, match="s1 is not what ServerReplicaDraining is about"):
+        read_event("ServerReplicaDraining s1", 0)
