@@ -21,20 +21,21 @@ from processor.cluster.entities import (
     Version,
 )
 from processor.cluster.indexes import (
-    PRESENT,
     add_blockers,
     apply_deltas,
     blockers,
     counted,
     default_of,
     demand_of,
+    grouped,
     linked,
     models_of,
     parts_of,
     usage_deltas,
-    waits,
+    waiting_of,
 )
-from processor.cluster.rows import with_row
+from processor.cluster.room import NO_ROOMS, forgotten, freed
+from processor.cluster.rows import find_index, with_row
 from processor.cluster.state import Indexes, Standing, State, Tables
 
 NOTHING: Map[Any, Any] = Map()
@@ -75,7 +76,9 @@ class Draft:
         self.role_responders = indexes.responders
         self.retries = indexes.retries
         self.tombstones = indexes.tombstones
-        self.room = state.room
+        self.rooms = state.rooms
+        self.refusals = state.refusals
+        self.weighed: dict[str, Model | None] = {}
         self.indexed: dict[str, Model | None] = {}
         self.stale: dict[str, None] = {}
         self.to_place: dict[str, None] = {}
@@ -114,19 +117,33 @@ class Draft:
         name = server.name
         old = self.server(name)
         if old is None:
-            self.server_names = tuple(sorted((*self.server_names, name)))
-        elif name in self.room and old.replicas is not server.replicas:
-            self.room = self.room.delete(name)
+            self._rename_servers(tuple(sorted((*self.server_names, name))))
+        elif (
+            old.replicas is not server.replicas
+            or old.shared != server.shared
+            or old.expected_replicas != server.expected_replicas
+        ):
+            self.rooms = forgotten(self.rooms, name, self.server_names)
+            if self.refusals and _filtered_by(old) != _filtered_by(server):
+                self.refusals = NOTHING
         self.servers[name] = server
 
     def remove_server(self, name: str) -> None:
         """Take a server out."""
-        self.server_names = tuple([other for other in self.server_names if other != name])
+        self._rename_servers(tuple([other for other in self.server_names if other != name]))
         self.servers[name] = None
 
     def put_server_replica(self, server: Server, replica: ServerReplica) -> None:
         """Add or replace one replica of a server."""
-        self.put_server(replace(server, replicas=with_row(server.replicas, replica)))
+        name, index = server.name, replica.index
+        replaced = replace(server, replicas=with_row(server.replicas, replica))
+        old = find_index(server.replicas, index) if server is self.server(name) else None
+        if old is None or old.draining != replica.draining or old.capabilities != replica.capabilities:
+            self.put_server(replaced)
+            return
+        self.servers[name] = replaced
+        if self.rooms and replica.available_memory > old.available_memory:
+            self._free_more(name, index)
 
     def put_model(self, model: Model) -> None:
         """Add or replace a model, and have it settled even if nothing of it differs."""
@@ -149,15 +166,20 @@ class Draft:
         usage = self.usage.get(server, NOTHING).get(index)
         return sorted(usage.models) if usage is not None else []
 
-    def learn_room(self, server: str, most_free: int) -> None:
-        """Remember that no replica of a server has more than so many bytes free, until that may have grown."""
-        if self.room.get(server) != most_free:
-            self.room = self.room.set(server, most_free)
+    def weigh(self) -> None:
+        """Bring usage up to what has been put."""
+        for name in self.stale:
+            old = self.weighed[name] if name in self.weighed else self.state.models.get(name)
+            new = self.models[name]
+            if new is not old:
+                self.weighed[name] = new
+                self._weigh_model(name, old, new)
 
     def sync(self) -> None:
         """Bring usage, demand and waiting up to what has been put."""
         if not self.stale:
             return
+        self.weigh()
         for name in self.stale:
             old = self.indexed[name] if name in self.indexed else self.state.models.get(name)
             new = self.models[name]
@@ -215,33 +237,45 @@ class Draft:
             ),
             state.origin,
             self._indexes(),
-            self.room,
+            self.rooms,
+            self.refusals,
         )
 
     def _index_model(self, name: str, old: Model | None, new: Model | None) -> None:
-        freed, blocked = blockers(old), blockers(new)
-        deltas = usage_deltas(old, new)
-        if freed is not blocked:
-            add_blockers(deltas, freed, blocked)
-            self.drain_checks = self.drain_checks | (freed ^ blocked)
-        if deltas:
-            self.usage = apply_deltas(self.usage, name, deltas)
-            if self.room:
-                self._forget_room(deltas)
         before, after = demand_of(old), demand_of(new)
         if before != after:
             if before is not None:
                 self.demand = counted(self.demand, *before, -1)
             if after is not None:
                 self.demand = counted(self.demand, *after, 1)
-        waits_now = waits(new)
-        if waits_now != (name in self.waiting):
-            self.waiting = self.waiting.set(name, PRESENT) if waits_now else self.waiting.delete(name)
+        waited, waits = waiting_of(old), waiting_of(new)
+        if waited != waits:
+            self.waiting = grouped(self.waiting, name, waited, waits)
 
-    def _forget_room(self, deltas: Mapping[tuple[str, int], list[int]]) -> None:
-        for (server, _), delta in deltas.items():
-            if delta[0] < 0 and server in self.room:
-                self.room = self.room.delete(server)
+    def _weigh_model(self, name: str, old: Model | None, new: Model | None) -> None:
+        deltas = usage_deltas(old, new)
+        relieved, blocked = blockers(old), blockers(new)
+        if relieved is not blocked:
+            add_blockers(deltas, relieved, blocked)
+            self.drain_checks = self.drain_checks | (relieved ^ blocked)
+        if not deltas:
+            return
+        self.usage = apply_deltas(self.usage, name, deltas)
+        if self.rooms:
+            for (server, index), delta in deltas.items():
+                if delta[0] < 0:
+                    self._free_more(server, index)
+
+    def _free_more(self, name: str, index: int) -> None:
+        server = self.server(name)
+        record = find_index(server.replicas, index) if server is not None else None
+        if record is not None:
+            usage = self.usage.get(name, NOTHING).get(index)
+            reserved = usage.reserved if usage is not None else 0
+            self.rooms = freed(self.rooms, name, record.available_memory - reserved, self.server_names)
+
+    def _rename_servers(self, names: tuple[str, ...]) -> None:
+        self.server_names, self.rooms, self.refusals = names, NO_ROOMS, NOTHING
 
     def _indexes(self) -> Indexes:
         old = self.state.indexes
@@ -272,6 +306,10 @@ class Draft:
             self.retries,
             self.tombstones,
         )
+
+
+def _filtered_by(server: Server) -> tuple[bool, bool, bool]:
+    return bool(server.replicas), server.shared, server.expected_replicas == 0
 
 
 def _folded(table: Any, before: Any, overlay: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -9,19 +9,18 @@ from msgspec.structs import replace
 from processor.cluster import events
 from processor.cluster.agenda import earliest
 from processor.cluster.draft import Draft
-from processor.cluster.entities import Model
 from processor.cluster.experiment_settlement import settle_experiment
 from processor.cluster.failures import settle_failure
-from processor.cluster.indexes import finished_ms, waits
-from processor.cluster.lifecycle import LOAD_FAILED
+from processor.cluster.indexes import finished_ms
 from processor.cluster.model_settlement import settle_model
 from processor.cluster.pipeline_settlement import settle_pipeline
-from processor.cluster.placement import Wish, place, place_if_better, wish_of
+from processor.cluster.placement import place
 from processor.cluster.reducers import clock, experiments, models, pipelines, policy, reports, responders, servers
 from processor.cluster.rejection import Rejected
 from processor.cluster.rows import find_index
 from processor.cluster.scaling import ask_for_fewer
 from processor.cluster.state import State
+from processor.cluster.waiting import retry_waiting
 
 RULES: Final[Mapping[type[events.Event], Callable[[Draft, Any], Rejected | None]]] = MappingProxyType(
     {
@@ -70,7 +69,7 @@ def settle(draft: Draft) -> State:
     for name in draft.to_place:
         place(draft, name)
     if draft.capacity_grown:
-        _retry(draft)
+        retry_waiting(draft)
     turned = [("model", name) for name in sorted(draft.models) if settle_model(draft, name)]
     draft.sync()
     if draft.servers or draft.drain_checks or draft.emptied:
@@ -102,59 +101,6 @@ def due_ms(state: State) -> int | None:
     deleted = earliest(state.indexes.tombstones)
     times = [earliest(state.indexes.retries), None if deleted is None else deleted + state.policy.tombstone_ttl_ms]
     return min([time for time in times if time is not None], default=None)
-
-
-def _retry(draft: Draft) -> None:
-    if not draft.waiting and not any(waits(draft.models[name]) for name in draft.stale):
-        return
-    draft.sync()
-    hopeless: set[Wish] = set()
-    for _, name in sorted([(_waiting_since(draft, name), name) for name in draft.waiting]):
-        model = draft.model(name)
-        if model is None:
-            continue
-        wish = wish_of(model.versions[-1])
-        if wish is not None and wish in hopeless:
-            continue
-        better = _retry_one(draft, model)
-        if wish is None:
-            if better:
-                hopeless.clear()
-        elif not better:
-            hopeless.add(wish)
-
-
-def _retry_one(draft: Draft, model: Model) -> bool:
-    latest = model.versions[-1]
-    if not any(replica.state == LOAD_FAILED for replica in latest.replicas):
-        return place_if_better(draft, model, latest)
-    if draft.replica_connected and _attempts(draft, model.name) < draft.policy.retry_limit:
-        rest = tuple([replica for replica in latest.replicas if replica.state != LOAD_FAILED])
-        better = place_if_better(draft, model, replace(latest, replicas=rest))
-        if better:
-            _count_attempt(draft, model.name)
-        return better
-    return latest.placement_failure is not None and place_if_better(draft, model, latest)
-
-
-def _waiting_since(draft: Draft, name: str) -> int:
-    failure = draft.failure(f"model/{name}")
-    if failure is not None:
-        return failure.since_ms
-    model = draft.model(name)
-    return model.versions[-1].status_since_ms if model is not None else draft.at_ms
-
-
-def _attempts(draft: Draft, name: str) -> int:
-    failure = draft.failure(f"model/{name}")
-    return failure.attempts if failure is not None else 0
-
-
-def _count_attempt(draft: Draft, name: str) -> None:
-    key = f"model/{name}"
-    failure = draft.failure(key)
-    if failure is not None:
-        draft.failures[key] = replace(failure, attempts=failure.attempts + 1)
 
 
 def _touched_pipelines(draft: Draft, turned: list[tuple[str, str]]) -> list[str]:

@@ -8,6 +8,7 @@ from immutables import Map
 from processor.cluster.entities import Experiment, Model, Pipeline, Replica, Version
 from processor.cluster.lifecycle import (
     DRAINING,
+    LOAD_FAILED,
     OCCUPYING,
     ON_THE_WAY,
     REPLICA_STATES,
@@ -15,6 +16,7 @@ from processor.cluster.lifecycle import (
     TERMINATED,
 )
 from processor.cluster.rollout import held
+from processor.cluster.room import Demand
 from processor.cluster.state import Usage
 
 Deltas = dict[tuple[str, int], list[int]]
@@ -22,6 +24,10 @@ Deltas = dict[tuple[str, int], list[int]]
 
 PRESENT: Final = True
 """The value of a persistent map that is only a set of keys."""
+
+PARTLY: Final[Demand] = ("", (), -1)
+BROKEN: Final[Demand] = ("", (), -2)
+"""The groups of `waiting` for models that are somewhere."""
 
 NO_PLACES: Final[frozenset[tuple[str, int]]] = frozenset()
 
@@ -34,12 +40,28 @@ def required(version: Version) -> int:
     return version.spec.memory * version.spec.instances
 
 
-def waits(model: Model | None) -> bool:
-    """Tell whether a model might be placed better than it is."""
+def demand_by(version: Version) -> Demand:
+    """Return what the version demands of a server besides the bytes of each replica."""
+    deployment = version.deployment
+    return version.spec.server, version.spec.requirements, deployment.min_replicas or deployment.replicas
+
+
+def waiting_of(model: Model | None) -> tuple[Demand, int] | None:
+    """Return the group of a model that might be placed better, and the bytes that a replica of it needs; else None.
+
+    The group of one that is nowhere yet is its demand. The others: BROKEN if it is for a server replica that connects
+    to have it tried again, else PARTLY; what they need is not told (0).
+    """
     if model is None or model.deleted:
-        return False
+        return None
     latest = model.versions[-1]
-    return latest.placement_failure is not None or held(latest) < latest.deployment.replicas
+    blamed = latest.placement_failure is not None
+    if not blamed and held(latest) >= latest.deployment.replicas:
+        return None
+    if not latest.server and not latest.replicas:
+        return demand_by(latest), required(latest)
+    broken = not blamed and any(replica.state == LOAD_FAILED for replica in latest.replicas)
+    return (BROKEN if broken else PARTLY), 0
 
 
 def demand_of(model: Model | None) -> tuple[str, int] | None:
@@ -115,6 +137,16 @@ def counted(counts: Nested, key: Any, inner: Any, change: int) -> Nested:
     count = row.get(inner, 0) + change
     row = row.set(inner, count) if count else row.delete(inner)
     return counts.set(key, row) if row else counts.delete(key)
+
+
+def grouped(groups: Nested, name: str, before: tuple[Any, int] | None, after: tuple[Any, int] | None) -> Nested:
+    """Return group → name → number with `name` moved from the group before to the group after."""
+    if before is not None:
+        row = groups[before[0]].delete(name)
+        groups = groups.set(before[0], row) if row else groups.delete(before[0])
+    if after is not None:
+        groups = groups.set(after[0], groups.get(after[0], _EMPTY).set(name, after[1]))
+    return groups
 
 
 def linked(links: Nested, name: str, before: Iterable[Any], after: Iterable[Any]) -> Nested:

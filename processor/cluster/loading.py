@@ -9,7 +9,6 @@ from processor.cluster.agenda import Agenda, agenda_of
 from processor.cluster.entities import Experiment, Failure, Model, Pipeline, Policy, Responder
 from processor.cluster.failures import retry_time
 from processor.cluster.indexes import (
-    add_blockers,
     blockers,
     default_of,
     demand_of,
@@ -18,9 +17,10 @@ from processor.cluster.indexes import (
     models_of,
     parts_of,
     usage_deltas,
-    waits,
+    waiting_of,
 )
 from processor.cluster.rollout import fallback_place, routes_of, serves, tallies_of
+from processor.cluster.room import NO_ROOMS
 from processor.cluster.state import KINDS, UNTOUCHED, Indexes, Standing, State, Usage
 
 Tables = Mapping[str, Mapping[str, Any]]
@@ -38,7 +38,8 @@ def load_state(entities: Iterable[tuple[str, Any]]) -> State:
         before=UNTOUCHED,
         origin=object(),
         indexes=indexes_of(policy, tables),
-        room=Map(),
+        rooms=NO_ROOMS,
+        refusals=Map(),
         **{table: Map(tables[kind]) for kind, table, _ in KINDS},
     )
 
@@ -52,7 +53,7 @@ def indexes_of(policy: Policy, tables: Tables) -> Indexes:
         tuple(sorted(tables["server"])),
         _usage(models),
         _demand(models),
-        Map({name: True for name, model in models.items() if waits(model)}),
+        _waiting(models),
         Map({name: standing_of(model) for name, model in models.items()}),
         _links((name, models_of(pipeline)) for name, pipeline in pipelines.items()),
         _links((name, parts_of(experiment)) for name, experiment in experiments.items()),
@@ -74,13 +75,13 @@ def _usage(models: Mapping[str, Model]) -> Any:
     sums: dict[str, dict[int, list[int]]] = {}
     counts: dict[str, dict[int, dict[str, int]]] = {}
     for name, model in models.items():
-        deltas = usage_deltas(None, model)
-        add_blockers(deltas, (), blockers(model))
-        for (server, index), delta in deltas.items():
+        for (server, index), delta in usage_deltas(None, model).items():
             total = sums.setdefault(server, {}).setdefault(index, [0, 0, 0])
-            for place in range(3):
-                total[place] += delta[place]
+            total[0] += delta[0]
+            total[1] += delta[1]
             counts.setdefault(server, {}).setdefault(index, {})[name] = delta[3]
+        for server, index in blockers(model):
+            sums[server][index][2] += 1
     return frozen_nested(
         {
             server: {
@@ -100,6 +101,15 @@ def _demand(models: Mapping[str, Model]) -> Any:
             row = counts.setdefault(demand[0], {})
             row[demand[1]] = row.get(demand[1], 0) + 1
     return frozen_nested(counts)
+
+
+def _waiting(models: Mapping[str, Model]) -> Any:
+    groups: dict[Any, dict[str, int]] = {}
+    for name, model in models.items():
+        waits = waiting_of(model)
+        if waits is not None:
+            groups.setdefault(waits[0], {})[name] = waits[1]
+    return frozen_nested(groups)
 
 
 def _links(pairs: Iterable[tuple[str, set[Any]]]) -> Any:

@@ -57,7 +57,8 @@ class ClusterMachine:
             UNTOUCHED,
             object(),
             state.indexes,
-            state.room,
+            state.rooms,
+            state.refusals,
         )
 
     def apply(self, state: State, event: Event) -> State | Rejected:

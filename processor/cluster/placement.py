@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from processor.cluster.draft import NOTHING, Draft
 from processor.cluster.entities import Model, Orphan, PlacementDetail, PlacementFailure, Replica, Server, Version
-from processor.cluster.indexes import required
+from processor.cluster.indexes import demand_by, required
 from processor.cluster.lifecycle import (
     AVAILABLE,
     DRAINING,
@@ -20,15 +20,26 @@ from processor.cluster.lifecycle import (
     UNROUTE_REQUESTED,
 )
 from processor.cluster.rollout import held, released, routed
+from processor.cluster.room import (
+    ANY,
+    BLOCK_SERVERS,
+    NOTHING_FITS,
+    UNKNOWN,
+    Demand,
+    learned,
+    most_room,
+    summed_up,
+)
 from processor.cluster.rows import find_index
 from processor.cluster.scaling import ask_for_more
 
 NO_MATCHING_SERVER: Final = "no_matching_server"
 INSUFFICIENT_REPLICAS: Final = "insufficient_replicas"
-_NONE: Final[dict[int, str]] = {}
+PASSED: Final = "insufficient"
+"""What a server says that only lacks room."""
 
-Wish = tuple[str, tuple[str, ...], int, int, int]
-"""Pinned server, requirements, bytes, replicas and at least how many."""
+REFUSALS_MAX: Final = 32
+"""So many refusals are remembered; with one more the memory begins anew."""
 
 
 class Choice(Struct, frozen=True, gc=False):
@@ -63,20 +74,16 @@ def place_if_better(draft: Draft, model: Model, latest: Version) -> bool:
 
 def choose(draft: Draft, version: Version) -> Choice | None:
     """Return where the version can go: all its replicas on the first server that has room, else as many as may do."""
-    draft.sync()
+    draft.weigh()
     wanted, least = version.deployment.replicas, version.deployment.min_replicas
     if wanted == 0:
         return Choice(version.server, frozenset(), whole=True)
-    best: tuple[int, ...] = ()
-    best_server = ""
-    needed, room, bound = required(version), draft.room, version.server
-    for server in _candidates(draft, version):
-        if server.name in room and room[server.name] < needed and server.name != bound:
-            continue
-        most = len(server.replicas)
-        if most < wanted and (least == 0 or most < least or most <= len(best)):
-            continue
-        suitable = _suitable(draft, server, version)
+    best: list[int] = []
+    best_server, bound = "", version.server
+    demand, needed = demand_by(version), required(version)
+    for server in _open_servers(draft, demand, needed, bound):
+        own = version.replicas if server.name == bound else ()
+        suitable = _suitable(draft, server, demand, needed, own)
         if len(suitable) >= wanted:
             return Choice(server.name, frozenset(suitable[:wanted]), whole=True)
         if least and len(suitable) >= least and len(suitable) > len(best):
@@ -84,20 +91,21 @@ def choose(draft: Draft, version: Version) -> Choice | None:
     return Choice(best_server, frozenset(best), whole=False) if best else None
 
 
-def wish_of(version: Version) -> Wish | None:
-    """Return what a version that is nowhere asks for; two that ask for the same have the same choice. Else None."""
-    if version.server or version.replicas:
-        return None
-    spec, deployment = version.spec, version.deployment
-    return spec.server, spec.requirements, required(version), deployment.replicas, deployment.min_replicas
+def has_room(draft: Draft, demand: Demand, needed: int) -> bool:
+    """Tell whether a version that is nowhere and demands this, so many bytes a replica, would find a place."""
+    draft.weigh()
+    for server in _open_servers(draft, demand, needed, ""):
+        if len(_suitable(draft, server, demand, needed, ())) >= demand[2]:
+            return True
+    return False
 
 
-def objection(server: Server, version: Version) -> str:
-    """Return why the server may not take the version, whatever room it has; "" if it may."""
+def objection(server: Server, pinned: str) -> str:
+    """Return why the server may not take a version that is pinned so, whatever room it has; "" if it may."""
     if not server.replicas:
         return "no_replicas"
-    if version.spec.server:
-        if version.spec.server != server.name:
+    if pinned:
+        if pinned != server.name:
             return "pinned_elsewhere"
     elif not server.shared:
         return "not_shared"
@@ -123,50 +131,72 @@ def settle_on(draft: Draft, model: Model, choice: Choice) -> None:
         ask_for_more(draft, choice.server, placed)
 
 
-def _candidates(draft: Draft, version: Version) -> Iterator[Server]:
-    """Yield the servers that may take the version, the bound one first, the others by name."""
-    bound, pinned = version.server, version.spec.server
-    first = pinned or bound
-    if first:
-        server = draft.server(first)
-        if server is not None and not objection(server, version):
+def _open_servers(draft: Draft, demand: Demand, needed: int, bound: str) -> Iterator[Server]:
+    """Yield the servers that may take a version, the bound one first, the others by name, but none known to be full."""
+    pinned = demand[0]
+    if bound or pinned:
+        server = draft.server(pinned or bound)
+        known = 0 if bound else most_room(draft.rooms, demand)
+        if server is not None and (bound or known >= needed) and not objection(server, pinned):
             yield server
-    if pinned:
-        return
-    overlay, table = draft.servers, draft.state.servers
-    for name in draft.server_names:
-        if name != bound:
-            server = overlay[name] if name in overlay else table.get(name)
-            if server is not None and server.replicas and server.shared and server.expected_replicas:
+        if pinned:
+            return
+    names = draft.server_names
+    for start in range(0, len(names), BLOCK_SERVERS):
+        room = draft.rooms.get(demand, UNKNOWN)
+        if room.most < needed:
+            return
+        if room.blocks.get(start, ANY) < needed:
+            continue
+        for name in names[start : start + BLOCK_SERVERS]:
+            if name == bound or room.servers.get(name, ANY) < needed:
+                continue
+            server = draft.server(name)
+            if server is not None and not objection(server, ""):
                 yield server
+            else:
+                draft.rooms = learned(draft.rooms, demand, name, NOTHING_FITS)
+        draft.rooms = summed_up(draft.rooms, demand, start, names)
 
 
-def _suitable(draft: Draft, server: Server, version: Version) -> tuple[int, ...]:
-    own = {replica.index: replica.state for replica in version.replicas} if version.server == server.name else _NONE
+def _suitable(draft: Draft, server: Server, demand: Demand, needed: int, own: tuple[Replica, ...]) -> list[int]:
+    """Return the replicas that suit, the best first; `own` are the version's entries if it is bound to the server."""
+    states = {replica.index: replica.state for replica in own}
     usage = draft.usage.get(server.name, NOTHING)
-    needed, requirements = required(version), version.spec.requirements
-    found = []
+    capabilities: tuple[str, ...] | None = None
+    able, found = False, []
     for replica in server.replicas:
         if replica.draining:
             continue
+        if replica.capabilities != capabilities:
+            capabilities = replica.capabilities
+            able = _can(capabilities, demand[1])
         load = usage.get(replica.index)
         free = max(replica.available_memory - load.reserved, 0) if load is not None else replica.available_memory
-        state = own.get(replica.index)
+        state = states.get(replica.index)
         if state in HELD:
             found.append((0 if state == AVAILABLE else 1, -free, replica.index))
-        elif state == UNROUTE_REQUESTED or (needed <= free and _can(replica.capabilities, requirements)):
+        elif (able and needed <= free) or state == UNROUTE_REQUESTED:
             found.append((2, -free, replica.index))
-    if not found:
-        _learn_room(draft, server)
+    if len(found) < demand[2]:
+        _learn(draft, server, demand)
     found.sort()
-    return tuple([index for _, _, index in found])
+    return [index for _, _, index in found]
 
 
-def _learn_room(draft: Draft, server: Server) -> None:
+def _learn(draft: Draft, server: Server, demand: Demand) -> None:
+    """Remember what each of the replicas that the demand asks for would have free at most."""
     usage = draft.usage.get(server.name, NOTHING)
     reserved = {index: load.reserved for index, load in usage.items()}
-    free = [replica.available_memory - reserved.get(replica.index, 0) for replica in server.replicas]
-    draft.learn_room(server.name, max(free))
+    free = sorted(
+        [
+            max(replica.available_memory - reserved.get(replica.index, 0), 0)
+            for replica in server.replicas
+            if not replica.draining and _can(replica.capabilities, demand[1])
+        ]
+    )
+    bound = free[-demand[2]] if len(free) >= demand[2] else NOTHING_FITS
+    draft.rooms = learned(draft.rooms, demand, server.name, bound)
 
 
 def _can(capabilities: tuple[str, ...], requirements: tuple[str, ...]) -> bool:
@@ -220,28 +250,32 @@ def _forget_orphan(draft: Draft, server_name: str, index: int, orphan: Orphan) -
 
 def _give_up(draft: Draft, model: Model) -> None:
     latest = model.versions[-1]
-    failure = _refusal(draft, latest)
+    failure = _refusal(draft, latest.spec.server)
     gone = all(replica.state in GONE for replica in latest.replicas)
     server, replicas = ("", ()) if gone else (latest.server, latest.replicas)
     if (server, replicas, failure) != (latest.server, latest.replicas, latest.placement_failure):
         latest = replace(latest, server=server, replicas=replicas, placement_failure=failure)
     draft.put_latest(model, latest)
-    target = _asked(draft, latest)
+    target = latest.server or latest.spec.server or _first_passed(failure)
     if target:
         ask_for_more(draft, target, latest)
 
 
-def _refusal(draft: Draft, version: Version) -> PlacementFailure:
-    details = []
-    for name in draft.server_names:
-        server = draft.server(name)
-        if server is not None:
-            details.append(PlacementDetail(name, objection(server, version) or "insufficient"))
-    passed = any(detail.code == "insufficient" for detail in details)
-    return PlacementFailure(INSUFFICIENT_REPLICAS if passed else NO_MATCHING_SERVER, tuple(details))
+def _refusal(draft: Draft, pinned: str) -> PlacementFailure:
+    """Return what every server says to a version that is pinned so and found no place."""
+    known: PlacementFailure | None = draft.refusals.get(pinned)
+    if known is None:
+        details = []
+        for name in draft.server_names:
+            server = draft.server(name)
+            if server is not None:
+                details.append(PlacementDetail(name, objection(server, pinned) or PASSED))
+        passed = any(detail.code == PASSED for detail in details)
+        known = PlacementFailure(INSUFFICIENT_REPLICAS if passed else NO_MATCHING_SERVER, tuple(details))
+        remembered = draft.refusals if len(draft.refusals) < REFUSALS_MAX else NOTHING
+        draft.refusals = remembered.set(pinned, known)
+    return known
 
 
-def _asked(draft: Draft, version: Version) -> str:
-    if version.server or version.spec.server:
-        return version.server or version.spec.server
-    return min([server.name for server in _candidates(draft, version)], default="")
+def _first_passed(failure: PlacementFailure) -> str:
+    return next((detail.server for detail in failure.details if detail.code == PASSED), "")

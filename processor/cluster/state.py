@@ -6,7 +6,18 @@ from immutables import Map
 from msgspec import Struct
 
 from processor.cluster.agenda import Agenda
-from processor.cluster.entities import Experiment, Failure, Model, Pipeline, Policy, Responder, Route, Server
+from processor.cluster.entities import (
+    Experiment,
+    Failure,
+    Model,
+    Pipeline,
+    PlacementFailure,
+    Policy,
+    Responder,
+    Route,
+    Server,
+)
+from processor.cluster.room import NO_ROOMS, Demand, Rooms
 
 KINDS: Final[tuple[tuple[str, str, type], ...]] = (
     ("server", "servers", Server),
@@ -43,7 +54,8 @@ class Indexes(Struct, frozen=True, gc=False):
     """What is derived from the tables; never stored, always equal to its recomputation.
 
     `server_names` ascending · `usage` server → index → Usage · `demand` server → wanted replicas → models whose latest
-    version is bound there · `waiting` models that may be placed better · `standings` model → Standing ·
+    version is bound there · `waiting` demand, `PARTLY` or `BROKEN` → models that may be placed better → bytes that
+    one replica needs · `standings` model → Standing ·
     `pipelines_by_model` model → pipelines · `experiments_by_candidate` (kind, name) → experiments ·
     `defaults` (kind, default) → running experiments · `responders` role → names ascending ·
     `retries` when a failure is tried again · `tombstones` what is deleted and finished, by its `deleted_ms`.
@@ -52,7 +64,7 @@ class Indexes(Struct, frozen=True, gc=False):
     server_names: tuple[str, ...] = ()
     usage: "Map[str, Map[int, Usage]]" = Map()
     demand: "Map[str, Map[int, int]]" = Map()
-    waiting: "Map[str, bool]" = Map()
+    waiting: "Map[Demand, Map[str, int]]" = Map()
     standings: "Map[str, Standing]" = Map()
     pipelines_by_model: "Map[str, Map[str, bool]]" = Map()
     experiments_by_candidate: "Map[tuple[str, str], Map[str, bool]]" = Map()
@@ -80,8 +92,8 @@ class State(Struct, frozen=True, gc=False, eq=False):
     """A cluster state. Two states are equal if their entities are; nothing else counts.
 
     `before` holds what was touched since the point that `origin` identifies: states of one origin differ at most in
-    what one of them has touched. `room` is only a memory of placement, server → an upper bound of what its replicas
-    have free; a server that is missing may have any room.
+    what one of them has touched. `rooms` and `refusals` are only memories of placement, see `room`: what servers cannot
+    take, and pinned server ("" = none) → why no server took a version.
     """
 
     policy: Policy
@@ -94,7 +106,8 @@ class State(Struct, frozen=True, gc=False, eq=False):
     before: Tables
     origin: object
     indexes: Indexes
-    room: "Map[str, int]"
+    rooms: Rooms
+    refusals: "Map[str, PlacementFailure]"
 
     def tables(self) -> tuple[Any, ...]:
         """Return the policy and the tables, which are what a state is."""
@@ -121,4 +134,4 @@ class State(Struct, frozen=True, gc=False, eq=False):
 
 def empty_state() -> State:
     """Return the state before any event."""
-    return State(Policy(), Map(), Map(), Map(), Map(), Map(), Map(), UNTOUCHED, object(), Indexes(), Map())
+    return State(Policy(), Map(), Map(), Map(), Map(), Map(), Map(), UNTOUCHED, object(), Indexes(), NO_ROOMS, Map())

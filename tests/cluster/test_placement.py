@@ -136,6 +136,7 @@ def test_the_memory_of_full_servers_is_always_an_upper_bound() -> None:
     world.connect("s2", memory=300)
     world.load("ant", memory=80)
     world.load("bee", memory=80)
-    assert dict(world.state.room) == {"s1": 20}
+    demand = ("", (), 1)
+    assert dict(world.state.rooms[demand].servers) == {"s1": 20}
     world.report("LoadFailed", "ant")
-    assert dict(world.state.room) == {}
+    assert dict(world.state.rooms[demand].servers) == {}

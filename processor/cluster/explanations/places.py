@@ -63,7 +63,7 @@ def replica_verdicts(state: State, version: Version) -> tuple[ReplicaVerdict, ..
     return tuple(
         _replica_verdict(state, version, name, replica)
         for name in state.indexes.server_names
-        if not objection(state.servers[name], version)
+        if not objection(state.servers[name], version.spec.server)
         for replica in state.servers[name].replicas
     )
 
@@ -79,7 +79,7 @@ _EMPTY: Final = Map()
 
 def _server_verdict(state: State, version: Version, server: Server) -> ServerVerdict:
     connected = len(server.replicas)
-    code = objection(server, version)
+    code = objection(server, version.spec.server)
     if code:
         return ServerVerdict(server.name, code, OBJECTIONS[code], 0, connected)
     verdicts = [_replica_verdict(state, version, server.name, replica) for replica in server.replicas]

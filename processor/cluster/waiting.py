@@ -1,0 +1,79 @@
+"""The step that tries models again when capacity may have grown: who waited longest comes first."""
+
+from collections import deque
+
+from msgspec.structs import replace
+
+from processor.cluster.draft import Draft
+from processor.cluster.entities import Model
+from processor.cluster.indexes import BROKEN, PARTLY, demand_by, required, waiting_of
+from processor.cluster.lifecycle import LOAD_FAILED
+from processor.cluster.placement import has_room, place_if_better
+from processor.cluster.room import most_room
+
+Turn = tuple[int, str]
+"""Since when a model waits, and its name: they have their turn in ascending order."""
+
+
+def retry_waiting(draft: Draft) -> None:
+    """Try every model that waits, by its turn; those that cannot find a place are passed over together."""
+    if not draft.waiting and not any(waiting_of(draft.models[name]) for name in draft.stale):
+        return
+    draft.sync()
+    turns = deque(_turns(draft))
+    while turns:
+        turn = turns.popleft()
+        model = draft.model(turn[1])
+        if model is None:
+            continue
+        latest = model.versions[-1]
+        if latest.server or latest.replicas:
+            if _retry(draft, model):  # what it leaves behind may be room for those that were passed over
+                turns = deque([other for other in _turns(draft) if other > turn])
+        elif required(latest) <= most_room(draft.rooms, demand_by(latest)):
+            place_if_better(draft, model, latest)
+
+
+def _turns(draft: Draft) -> list[Turn]:
+    """Return who may find a place. For those that are nowhere it is enough to ask for the smallest of each demand."""
+    names: list[str] = []
+    for demand, members in draft.waiting.items():
+        if demand == BROKEN:
+            names += members if draft.replica_connected else ()
+        elif demand == PARTLY or has_room(draft, demand, min(members.values())):
+            names += members
+    return sorted([(_waiting_since(draft, name), name) for name in names])
+
+
+def _waiting_since(draft: Draft, name: str) -> int:
+    failure = draft.failure(f"model/{name}")
+    if failure is not None:
+        return failure.since_ms
+    model = draft.model(name)
+    return model.versions[-1].status_since_ms if model is not None else draft.at_ms
+
+
+def _retry(draft: Draft, model: Model) -> bool:
+    """Try a model that is somewhere already. What failed to load is tried only on a server replica that connects."""
+    latest = model.versions[-1]
+    if not any(replica.state == LOAD_FAILED for replica in latest.replicas):
+        return place_if_better(draft, model, latest)
+    if draft.replica_connected and _attempts(draft, model.name) < draft.policy.retry_limit:
+        rest = tuple([replica for replica in latest.replicas if replica.state != LOAD_FAILED])
+        better = place_if_better(draft, model, replace(latest, replicas=rest))
+        if better:
+            _count_attempt(draft, model.name)
+        return better
+    return latest.placement_failure is not None and place_if_better(draft, model, latest)
+
+
+def _attempts(draft: Draft, name: str) -> int:
+    failure = draft.failure(f"model/{name}")
+    return failure.attempts if failure is not None else 0
+
+
+def _count_attempt(draft: Draft, name: str) -> None:
+    key = f"model/{name}"
+    failure = draft.failure(key)
+    if failure is not None:
+        draft.failures[key] = replace(failure, attempts=failure.attempts + 1)

@@ -1,0 +1,124 @@
+"""What placement remembers: upper bounds, by server, by block of servers, of all."""
+
+from typing import Any
+
+import pytest
+
+from processor.cluster.indexes import required
+from processor.cluster.placement import objection
+from processor.cluster.rejection import Rejected
+from processor.cluster.room import (
+    ANY,
+    BLOCK_SERVERS,
+    DEMANDS_MAX,
+    NO_ROOMS,
+    Demand,
+    Rooms,
+    forgotten,
+    freed,
+    learned,
+    most_room,
+    summed_up,
+)
+from processor.cluster.state import State
+from tests.cluster.scenarios import told
+from tests.cluster.world import World
+
+FREE: Demand = ("", (), 1)
+NAMES = tuple(f"s{number:02}" for number in range(BLOCK_SERVERS + 4))
+
+
+def full(bound: int = 5) -> Rooms:
+    rooms = NO_ROOMS
+    for place, name in enumerate(NAMES):
+        rooms = learned(rooms, FREE, name, bound + place)
+    for start in range(0, len(NAMES), BLOCK_SERVERS):
+        rooms = summed_up(rooms, FREE, start, NAMES)
+    return rooms
+
+
+def test_the_bound_of_all_is_known_when_that_of_each_block_is() -> None:
+    assert most_room(NO_ROOMS, FREE) == ANY
+    assert most_room(learned(NO_ROOMS, FREE, NAMES[0], 5), FREE) == ANY
+    assert dict(full()[FREE].blocks) == {0: 5 + BLOCK_SERVERS - 1, BLOCK_SERVERS: 5 + len(NAMES) - 1}
+    assert most_room(full(), FREE) == 5 + len(NAMES) - 1
+
+
+def test_a_block_of_which_one_server_is_not_known_has_no_bound() -> None:
+    rooms = summed_up(learned(NO_ROOMS, FREE, NAMES[0], 5), FREE, 0, NAMES)
+    assert dict(rooms[FREE].blocks) == {}
+
+
+def test_what_is_freed_opens_a_server_only_if_it_is_more_than_its_bound() -> None:
+    assert freed(full(), NAMES[3], 8, NAMES) == full()
+    opened = freed(full(), NAMES[3], 9, NAMES)[FREE]
+    assert NAMES[3] not in opened.servers
+    assert dict(opened.blocks) == {BLOCK_SERVERS: 5 + len(NAMES) - 1}
+    assert opened.most == ANY
+
+
+def test_a_server_that_changed_is_forgotten_for_every_demand() -> None:
+    other: Demand = ("", ("gpu",), 2)
+    rooms = forgotten(learned(full(), other, NAMES[-1], 0), NAMES[-1], NAMES)
+    assert all(NAMES[-1] not in room.servers and room.most == ANY for room in rooms.values())
+
+
+def test_a_pinned_demand_is_bound_by_its_server_alone() -> None:
+    pinned: Demand = ("s03", (), 1)
+    assert most_room(learned(NO_ROOMS, pinned, "s03", 7), pinned) == 7
+
+
+def test_the_memory_has_a_limit() -> None:
+    rooms = NO_ROOMS
+    for count in range(DEMANDS_MAX + 1):
+        rooms = learned(rooms, ("", (), count), "s00", 1)
+    assert list(rooms) == [("", (), DEMANDS_MAX)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_happens_every_bound_holds(seed: int) -> None:
+    known = 0
+    for _, _, outcome in told(seed, 150):
+        if not isinstance(outcome, Rejected):
+            known += check_bounds(outcome)
+    assert known
+
+
+def check_bounds(state: State) -> int:
+    for demand, room in state.rooms.items():
+        names = state.indexes.server_names
+        bounds = {name: fitting(state, name, demand) for name in names}
+        assert all(bounds[name] <= bound for name, bound in room.servers.items())
+        for start, bound in room.blocks.items():
+            assert max(bounds[name] for name in names[start : start + BLOCK_SERVERS]) <= bound
+        assert demand[0] or max(bounds.values(), default=0) <= room.most
+    return len(state.rooms)
+
+
+def fitting(state: State, name: str, demand: Demand) -> int:
+    """Return how many bytes a version of this demand may need at most to find its replicas on the server."""
+    pinned, requirements, count = demand
+    server: Any = state.servers[name]
+    if objection(server, pinned):
+        return -1
+    usage = state.indexes.usage.get(name, {})
+    free = sorted(
+        max(0, replica.available_memory - (usage[replica.index].reserved if replica.index in usage else 0))
+        for replica in server.replicas
+        if not replica.draining and set(requirements) <= set(replica.capabilities)
+    )
+    return free[-count] if len(free) >= count else -1
+
+
+def test_a_model_is_found_a_place_behind_many_full_servers() -> None:
+    world = World()
+    for name in NAMES:
+        world.connect(name, memory=100)
+    for number in range(len(NAMES)):
+        world.load(f"m{number:02}", memory=80)
+    assert world.latest(f"m{len(NAMES) - 1:02}")["server"] == NAMES[-1]
+    world.load("late", memory=80)
+    assert world.latest("late")["status"] == "ScheduleFailed"
+    assert world.state.rooms[FREE].most == 20 < required(world.state.models["late"].versions[-1])
+    world.report("LoadFailed", "m05")
+    assert world.latest("late")["server"] == NAMES[5]
