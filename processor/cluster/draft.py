@@ -81,6 +81,7 @@ class Draft:
         self.weighed: dict[str, Model | None] = {}
         self.indexed: dict[str, Model | None] = {}
         self.stale: dict[str, None] = {}
+        self.unweighed: dict[str, None] = {}
         self.to_place: dict[str, None] = {}
 
     def server(self, name: str) -> Server | None:
@@ -148,12 +149,12 @@ class Draft:
     def put_model(self, model: Model) -> None:
         """Add or replace a model, and have it settled even if nothing of it differs."""
         self.models[model.name] = model
-        self.stale[model.name] = None
+        self.stale[model.name] = self.unweighed[model.name] = None
 
     def remove_model(self, name: str) -> None:
         """Take a model out."""
         self.models[name] = None
-        self.stale[name] = None
+        self.stale[name] = self.unweighed[name] = None
 
     def put_latest(self, model: Model, version: Version) -> None:
         """Replace the latest version of a model."""
@@ -168,12 +169,15 @@ class Draft:
 
     def weigh(self) -> None:
         """Bring usage up to what has been put."""
-        for name in self.stale:
+        if not self.unweighed:
+            return
+        for name in self.unweighed:
             old = self.weighed[name] if name in self.weighed else self.state.models.get(name)
             new = self.models[name]
             if new is not old:
                 self.weighed[name] = new
                 self._weigh_model(name, old, new)
+        self.unweighed.clear()
 
     def sync(self) -> None:
         """Bring usage, demand and waiting up to what has been put."""
