@@ -1,5 +1,6 @@
 """Real services for the tests that ask for them, started once a session and only when asked for."""
 
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.local_servers import LocalServer, ServiceName
@@ -80,6 +82,18 @@ def _session_server(service: ServiceName, config: pytest.Config, directory: Path
             raise pytest.fail.Exception(str(error), pytrace=False) from None
         config.stash[CHOSEN].append(f"{service}: {server.rung}")
         yield server.address
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Take back what a command's log set-up did: its stream is closed when the test that captured it ends."""
+    level = logging.root.level
+    yield
+    for handler in logging.root.handlers[:]:
+        if type(handler).__module__ == "processor.logs":
+            logging.root.removeHandler(handler)
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture
