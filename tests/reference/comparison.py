@@ -29,7 +29,8 @@ def differences(lines: list[str], way: Way, traced: Trace | None = None) -> list
         first: Any = simulate_product(lines[: way.cut], batch_events=way.batch_events)
         state = from_document(first["state"])
         second: Any = simulate_product(lines[way.cut :], state=state, batch_events=way.batch_events)
-        return list(unequal(expected["state"], second["state"], "state"))
+        due = unequal(due_ms(first["state"]), ClusterMachine().due_ms(state), "due")
+        return [*due, *unequal(expected["state"], second["state"], "state")]
     actual: Any = simulate_product(lines, batch_events=way.batch_events)
     return list(unequal(expected, comparable(actual), ""))
 

@@ -163,7 +163,7 @@ class Requests:
             and self.chance(0.8)
         ]
         while self.chance(0.2):
-            found.append({"model": self.random.choice([*MODELS, "ghost"]), "version": self.random.randint(1, 3)})
+            found.append({"model": self.random.choice([*MODELS, "ghost"]), "version": self.pick(1, 1, 2, 3)})
         return found
 
     def disconnect_replica(self, state: Json) -> Event:
