@@ -34,11 +34,12 @@ from processor.cluster.indexes import (
     usage_deltas,
     waiting_of,
 )
-from processor.cluster.room import NO_ROOMS, forgotten, freed
+from processor.cluster.room import NO_ROOMS, forgotten
 from processor.cluster.rows import find_index, with_row
 from processor.cluster.state import Indexes, Standing, State, Tables
 
 NOTHING: Map[Any, Any] = Map()
+UNSEEN: Any = object()
 
 
 class Draft:
@@ -136,15 +137,13 @@ class Draft:
 
     def put_server_replica(self, server: Server, replica: ServerReplica) -> None:
         """Add or replace one replica of a server."""
-        name, index = server.name, replica.index
-        replaced = replace(server, replicas=with_row(server.replicas, replica))
-        old = find_index(server.replicas, index) if server is self.server(name) else None
-        if old is None or old.draining != replica.draining or old.capabilities != replica.capabilities:
-            self.put_server(replaced)
-            return
-        self.servers[name] = replaced
-        if self.rooms and replica.available_memory > old.available_memory:
-            self._free_more(name, index)
+        self.put_server(replace(server, replicas=with_row(server.replicas, replica)))
+
+    def measure(self, server: Server, replica: ServerReplica, measured: ServerReplica) -> None:
+        """Replace one replica by what differs from it only in available memory and orphans."""
+        self.servers[server.name] = replace(server, replicas=with_row(server.replicas, measured))
+        if measured.available_memory > replica.available_memory:
+            self._free_more(server.name, replica.index)
 
     def put_model(self, model: Model) -> None:
         """Add or replace a model, and have it settled even if nothing of it differs."""
@@ -169,11 +168,10 @@ class Draft:
 
     def weigh(self) -> None:
         """Bring usage up to what has been put."""
-        if not self.unweighed:
-            return
         for name in self.unweighed:
-            old = self.weighed[name] if name in self.weighed else self.state.models.get(name)
-            new = self.models[name]
+            new, old = self.models[name], self.weighed.get(name, UNSEEN)
+            if old is UNSEEN:
+                old = self.state.models.get(name)
             if new is not old:
                 self.weighed[name] = new
                 self._weigh_model(name, old, new)
@@ -181,15 +179,15 @@ class Draft:
 
     def sync(self) -> None:
         """Bring usage, demand and waiting up to what has been put."""
-        if not self.stale:
-            return
-        self.weigh()
+        if self.unweighed:
+            self.weigh()
         for name in self.stale:
-            old = self.indexed[name] if name in self.indexed else self.state.models.get(name)
-            new = self.models[name]
+            new, old = self.models[name], self.indexed.get(name, UNSEEN)
+            if old is UNSEEN:
+                old = self.state.models.get(name)
             if new is not old:
-                self._index_model(name, old, new)
                 self.indexed[name] = new
+                self._index_model(name, old, new)
         self.stale.clear()
 
     def note_retry(self, key: str, time: int | None) -> None:
@@ -208,11 +206,21 @@ class Draft:
         """Return the next state; the very same as before if nothing differs."""
         state, before = self.state, self.state.before
         models, models_before = _folded(state.models, before.models, self.models)
-        servers, servers_before = _folded(state.servers, before.servers, self.servers)
-        failures, failures_before = _folded(state.failures, before.failures, self.failures)
-        pipelines, pipelines_before = _folded(state.pipelines, before.pipelines, self.pipelines)
-        experiments, experiments_before = _folded(state.experiments, before.experiments, self.experiments)
-        responders, responders_before = _folded(state.responders, before.responders, self.responders)
+        servers, servers_before = state.servers, before.servers
+        failures, failures_before = state.failures, before.failures
+        pipelines, pipelines_before = state.pipelines, before.pipelines
+        experiments, experiments_before = state.experiments, before.experiments
+        responders, responders_before = state.responders, before.responders
+        if self.servers:
+            servers, servers_before = _folded(servers, servers_before, self.servers)
+        if self.failures:
+            failures, failures_before = _folded(failures, failures_before, self.failures)
+        if self.pipelines:
+            pipelines, pipelines_before = _folded(pipelines, pipelines_before, self.pipelines)
+        if self.experiments:
+            experiments, experiments_before = _folded(experiments, experiments_before, self.experiments)
+        if self.responders:
+            responders, responders_before = _folded(responders, responders_before, self.responders)
         if (
             models is state.models
             and servers is state.servers
@@ -252,7 +260,7 @@ class Draft:
                 self.demand = counted(self.demand, *before, -1)
             if after is not None:
                 self.demand = counted(self.demand, *after, 1)
-        waited, waits = waiting_of(old), waiting_of(new)
+        waited, waits = waiting_of(old) if self.waiting else None, waiting_of(new)
         if waited != waits:
             self.waiting = grouped(self.waiting, name, waited, waits)
 
@@ -265,18 +273,20 @@ class Draft:
         if not deltas:
             return
         self.usage = apply_deltas(self.usage, name, deltas)
-        if self.rooms:
-            for (server, index), delta in deltas.items():
-                if delta[0] < 0:
-                    self._free_more(server, index)
+        for (server, index), delta in deltas.items():
+            if delta[0] < 0:
+                self._free_more(server, index)
 
     def _free_more(self, name: str, index: int) -> None:
-        server = self.server(name)
+        """Forget what is known of a server's room if more is free on this replica than that says."""
+        lowest = self.rooms.lowest.get(name)
+        server = self.server(name) if lowest is not None else None
         record = find_index(server.replicas, index) if server is not None else None
         if record is not None:
             usage = self.usage.get(name, NOTHING).get(index)
             reserved = usage.reserved if usage is not None else 0
-            self.rooms = freed(self.rooms, name, record.available_memory - reserved, self.server_names)
+            if record.available_memory - reserved > lowest:
+                self.rooms = forgotten(self.rooms, name, self.server_names)
 
     def _rename_servers(self, names: tuple[str, ...]) -> None:
         self.server_names, self.rooms, self.refusals = names, NO_ROOMS, NOTHING
@@ -318,8 +328,6 @@ def _filtered_by(server: Server) -> tuple[bool, bool, bool]:
 
 def _folded(table: Any, before: Any, overlay: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return the table with the overlay in it, and what stood there before; the same table if nothing differs."""
-    if not overlay:
-        return table, before
     for name, entity in overlay.items():
         old = table.get(name)
         if entity is not old and entity != old:

@@ -120,14 +120,16 @@ def add_blockers(deltas: Deltas, freed: Iterable[tuple[str, int]], blocked: Iter
 
 def apply_deltas(usage: Nested, model: str, deltas: Deltas) -> Nested:
     """Return the usage with one model's deltas added."""
+    rows: dict[str, Any] = {}
     for (server, index), delta in deltas.items():
-        replicas = usage.get(server, _EMPTY)
-        changed = _added(replicas.get(index), model, delta)
+        row = rows[server] if server in rows else usage.get(server, _EMPTY)
+        changed = _added(row.get(index), model, delta)
         if changed is not None:
-            usage = usage.set(server, replicas.set(index, changed))
-        elif index in replicas:
-            replicas = replicas.delete(index)
-            usage = usage.set(server, replicas) if replicas else usage.delete(server)
+            rows[server] = row.set(index, changed)
+        elif index in row:
+            rows[server] = row.delete(index)
+    for server, row in rows.items():
+        usage = usage.set(server, row) if row else usage.delete(server)
     return usage
 
 

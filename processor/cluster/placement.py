@@ -24,13 +24,11 @@ from processor.cluster.room import (
     ANY,
     BLOCK_SERVERS,
     NOTHING_FITS,
-    UNKNOWN,
     Demand,
     learned,
     most_room,
     summed_up,
 )
-from processor.cluster.rows import find_index
 from processor.cluster.scaling import ask_for_more
 
 NO_MATCHING_SERVER: Final = "no_matching_server"
@@ -143,7 +141,7 @@ def _open_servers(draft: Draft, demand: Demand, needed: int, bound: str) -> Iter
             return
     names = draft.server_names
     for start in range(0, len(names), BLOCK_SERVERS):
-        room = draft.rooms.get(demand, UNKNOWN)
+        room = draft.rooms.of(demand)
         if room.most < needed:
             return
         if room.blocks.get(start, ANY) < needed:
@@ -171,13 +169,15 @@ def _suitable(draft: Draft, server: Server, demand: Demand, needed: int, own: tu
         if replica.capabilities != capabilities:
             capabilities = replica.capabilities
             able = _can(capabilities, demand[1])
-        load = usage.get(replica.index)
-        free = max(replica.available_memory - load.reserved, 0) if load is not None else replica.available_memory
-        state = states.get(replica.index)
+        index, free = replica.index, replica.available_memory
+        load = usage.get(index)
+        if load is not None:
+            free = free - load.reserved if free > load.reserved else 0
+        state = states.get(index) if own else None
         if state in HELD:
-            found.append((0 if state == AVAILABLE else 1, -free, replica.index))
+            found.append((0 if state == AVAILABLE else 1, -free, index))
         elif (able and needed <= free) or state == UNROUTE_REQUESTED:
-            found.append((2, -free, replica.index))
+            found.append((2, -free, index))
     if len(found) < demand[2]:
         _learn(draft, server, demand)
     found.sort()
@@ -212,23 +212,20 @@ def _successor(version: Version, server: str, at_ms: int) -> Version:
 
 def _entries(draft: Draft, name: str, version: Version, choice: Choice) -> tuple[Replica, ...]:
     announced = routed(draft.announced(name), version)
-    entries = {replica.index: replica for replica in version.replicas}
+    entries: dict[int, Replica] = {}
     for replica in version.replicas:
         if replica.index not in choice.indexes:
             entries[replica.index] = _deselected(draft, version, replica, announced)
-    for index in sorted(choice.indexes):
-        entries[index] = _selected(draft, name, version, index)
+        elif replica.state in HELD:
+            entries[replica.index] = replica
+        elif replica.state == UNROUTE_REQUESTED:
+            entries[replica.index] = Replica(replica.index, LOADED, "", draft.at_ms)
+    asked = [index for index in choice.indexes if index not in entries]
+    for index in asked:
+        entries[index] = Replica(index, LOAD_REQUESTED, "", draft.at_ms)
+    if asked:
+        _forget_orphans(draft, version.server, asked, Orphan(name, version.version))
     return tuple([entries[index] for index in sorted(entries)])
-
-
-def _selected(draft: Draft, name: str, version: Version, index: int) -> Replica:
-    entry: Replica | None = find_index(version.replicas, index)
-    if entry is not None and entry.state in HELD:
-        return entry
-    if entry is not None and entry.state == UNROUTE_REQUESTED:
-        return Replica(index, LOADED, "", draft.at_ms)
-    _forget_orphan(draft, version.server, index, Orphan(name, version.version))
-    return Replica(index, LOAD_REQUESTED, "", draft.at_ms)
 
 
 def _deselected(draft: Draft, version: Version, replica: Replica, announced: tuple[int, ...]) -> Replica:
@@ -240,12 +237,14 @@ def _deselected(draft: Draft, version: Version, replica: Replica, announced: tup
     return after
 
 
-def _forget_orphan(draft: Draft, server_name: str, index: int, orphan: Orphan) -> None:
+def _forget_orphans(draft: Draft, server_name: str, indexes: list[int], orphan: Orphan) -> None:
     server = draft.server(server_name)
-    replica = find_index(server.replicas, index) if server is not None else None
-    if server is not None and replica is not None and orphan in replica.orphans:
-        rest = tuple([other for other in replica.orphans if other != orphan])
-        draft.put_server_replica(server, replace(replica, orphans=rest))
+    if server is None:
+        return
+    for replica in server.replicas:
+        if replica.orphans and replica.index in indexes and orphan in replica.orphans:
+            rest = tuple([other for other in replica.orphans if other != orphan])
+            draft.put_server_replica(draft.server(server_name) or server, replace(replica, orphans=rest))
 
 
 def _give_up(draft: Draft, model: Model) -> None:

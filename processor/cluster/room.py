@@ -1,12 +1,12 @@
 """What placement remembers of servers that could not take a version, so that it need not look at them again.
 
-This is no state: without it every placement would come out the same, only later. All of it are upper bounds, which stay
-true while servers fill up; what frees memory or changes a server otherwise must be told with `freed` or `forgotten`,
-and when servers come or go all is forgotten.
+This is no state: without it every placement would come out the same, only later. It is made of upper bounds, which stay
+true while servers fill up. A server must be `forgotten` when it changes otherwise, or when one replica of it has more
+free than the lowest of its bounds; when servers come or go, all of them.
 """
 
 from bisect import bisect_right
-from typing import Final, TypeAlias
+from typing import Final
 
 from immutables import Map
 from msgspec import Struct
@@ -40,57 +40,63 @@ class Room(Struct, frozen=True, gc=False):
     most: int = ANY
 
 
-Rooms: TypeAlias = "Map[Demand, Room]"
+class Rooms(Struct, frozen=True, gc=False):
+    """Each demand's room, and `lowest`: server → the least of its bounds for any of them."""
+
+    demands: "Map[Demand, Room]" = Map()
+    lowest: "Map[str, int]" = Map()
+
+    def of(self, demand: Demand) -> Room:
+        """Return what is known for a demand."""
+        room: Room = self.demands.get(demand, UNKNOWN)
+        return room
+
 
 UNKNOWN: Final = Room()
-NO_ROOMS: Final[Rooms] = Map()
+NO_ROOMS: Final = Rooms()
 
 
 def most_room(rooms: Rooms, demand: Demand) -> int:
     """Return the bound of all servers that the demand allows."""
-    room: Room = rooms.get(demand, UNKNOWN)
-    if not demand[0]:
-        return room.most
-    bound: int = room.servers.get(demand[0], ANY)
+    room = rooms.of(demand)
+    bound: int = room.servers.get(demand[0], ANY) if demand[0] else room.most
     return bound
 
 
 def learned(rooms: Rooms, demand: Demand, server: str, bound: int) -> Rooms:
     """Return the memory with a server's bound for a demand."""
-    room = rooms.get(demand, UNKNOWN)
+    room = rooms.of(demand)
     if room.servers.get(server) == bound:
         return rooms
-    if room is UNKNOWN and len(rooms) >= DEMANDS_MAX:
+    if room is UNKNOWN and len(rooms.demands) >= DEMANDS_MAX:
         rooms = NO_ROOMS
-    return rooms.set(demand, Room(room.servers.set(server, bound), room.blocks, room.most))
+    changed = Room(room.servers.set(server, bound), room.blocks, room.most)
+    lowest = min(bound, rooms.lowest.get(server, ANY))
+    return Rooms(rooms.demands.set(demand, changed), rooms.lowest.set(server, lowest))
 
 
 def summed_up(rooms: Rooms, demand: Demand, start: int, names: tuple[str, ...]) -> Rooms:
     """Return the memory with the bound of the block that starts there, if each of its servers has one."""
-    room = rooms.get(demand, UNKNOWN)
+    room = rooms.of(demand)
     bounds = [room.servers.get(name, ANY) for name in names[start : start + BLOCK_SERVERS]]
     most = max(bounds)
     if most is ANY:
         return rooms
     blocks = room.blocks.set(start, most)
     known = len(blocks) * BLOCK_SERVERS >= len(names)
-    return rooms.set(demand, Room(room.servers, blocks, max(blocks.values()) if known else ANY))
-
-
-def freed(rooms: Rooms, server: str, free: int, names: tuple[str, ...]) -> Rooms:
-    """Return the memory after so many bytes came to be free on one replica of a server."""
-    for demand, room in rooms.items():
-        if room.servers.get(server, ANY) < free:
-            rooms = rooms.set(demand, _without(room, server, names))
-    return rooms
+    changed = Room(room.servers, blocks, max(blocks.values()) if known else ANY)
+    return Rooms(rooms.demands.set(demand, changed), rooms.lowest)
 
 
 def forgotten(rooms: Rooms, server: str, names: tuple[str, ...]) -> Rooms:
     """Return the memory without a server."""
-    for demand, room in rooms.items():
+    if server not in rooms.lowest:
+        return rooms
+    demands = rooms.demands
+    for demand, room in demands.items():
         if server in room.servers:
-            rooms = rooms.set(demand, _without(room, server, names))
-    return rooms
+            demands = demands.set(demand, _without(room, server, names))
+    return Rooms(demands, rooms.lowest.delete(server))
 
 
 def _without(room: Room, server: str, names: tuple[str, ...]) -> Room:

@@ -15,7 +15,6 @@ from processor.cluster.room import (
     Demand,
     Rooms,
     forgotten,
-    freed,
     learned,
     most_room,
     summed_up,
@@ -40,27 +39,27 @@ def full(bound: int = 5) -> Rooms:
 def test_the_bound_of_all_is_known_when_that_of_each_block_is() -> None:
     assert most_room(NO_ROOMS, FREE) == ANY
     assert most_room(learned(NO_ROOMS, FREE, NAMES[0], 5), FREE) == ANY
-    assert dict(full()[FREE].blocks) == {0: 5 + BLOCK_SERVERS - 1, BLOCK_SERVERS: 5 + len(NAMES) - 1}
+    assert dict(full().of(FREE).blocks) == {0: 5 + BLOCK_SERVERS - 1, BLOCK_SERVERS: 5 + len(NAMES) - 1}
     assert most_room(full(), FREE) == 5 + len(NAMES) - 1
 
 
 def test_a_block_of_which_one_server_is_not_known_has_no_bound() -> None:
     rooms = summed_up(learned(NO_ROOMS, FREE, NAMES[0], 5), FREE, 0, NAMES)
-    assert dict(rooms[FREE].blocks) == {}
+    assert dict(rooms.of(FREE).blocks) == {}
 
 
-def test_what_is_freed_opens_a_server_only_if_it_is_more_than_its_bound() -> None:
-    assert freed(full(), NAMES[3], 8, NAMES) == full()
-    opened = freed(full(), NAMES[3], 9, NAMES)[FREE]
-    assert NAMES[3] not in opened.servers
-    assert dict(opened.blocks) == {BLOCK_SERVERS: 5 + len(NAMES) - 1}
-    assert opened.most == ANY
-
-
-def test_a_server_that_changed_is_forgotten_for_every_demand() -> None:
+def test_a_server_that_is_forgotten_opens_its_block_for_every_demand() -> None:
     other: Demand = ("", ("gpu",), 2)
-    rooms = forgotten(learned(full(), other, NAMES[-1], 0), NAMES[-1], NAMES)
-    assert all(NAMES[-1] not in room.servers and room.most == ANY for room in rooms.values())
+    rooms = forgotten(learned(full(), other, NAMES[3], 0), NAMES[3], NAMES)
+    assert all(NAMES[3] not in room.servers and room.most == ANY for room in rooms.demands.values())
+    assert dict(rooms.of(FREE).blocks) == {BLOCK_SERVERS: 5 + len(NAMES) - 1}
+    assert forgotten(rooms, NAMES[3], NAMES) is rooms
+
+
+def test_the_lowest_bound_of_a_server_is_that_of_any_demand() -> None:
+    rooms = learned(learned(NO_ROOMS, FREE, "s00", 7), ("", (), 2), "s00", 3)
+    assert dict(rooms.lowest) == {"s00": 3}
+    assert dict(forgotten(rooms, "s00", NAMES).lowest) == {}
 
 
 def test_a_pinned_demand_is_bound_by_its_server_alone() -> None:
@@ -72,7 +71,7 @@ def test_the_memory_has_a_limit() -> None:
     rooms = NO_ROOMS
     for count in range(DEMANDS_MAX + 1):
         rooms = learned(rooms, ("", (), count), "s00", 1)
-    assert list(rooms) == [("", (), DEMANDS_MAX)]
+    assert list(rooms.demands) == [("", (), DEMANDS_MAX)]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -85,14 +84,14 @@ def test_whatever_happens_every_bound_holds(seed: int) -> None:
 
 
 def check_bounds(state: State) -> int:
-    for demand, room in state.rooms.items():
+    for demand, room in state.rooms.demands.items():
         names = state.indexes.server_names
         bounds = {name: fitting(state, name, demand) for name in names}
         assert all(bounds[name] <= bound for name, bound in room.servers.items())
         for start, bound in room.blocks.items():
             assert max(bounds[name] for name in names[start : start + BLOCK_SERVERS]) <= bound
         assert demand[0] or max(bounds.values(), default=0) <= room.most
-    return len(state.rooms)
+    return len(state.rooms.demands)
 
 
 def fitting(state: State, name: str, demand: Demand) -> int:
@@ -119,6 +118,6 @@ def test_a_model_is_found_a_place_behind_many_full_servers() -> None:
     assert world.latest(f"m{len(NAMES) - 1:02}")["server"] == NAMES[-1]
     world.load("late", memory=80)
     assert world.latest("late")["status"] == "ScheduleFailed"
-    assert world.state.rooms[FREE].most == 20 < required(world.state.models["late"].versions[-1])
+    assert world.state.rooms.of(FREE).most == 20 < required(world.state.models["late"].versions[-1])
     world.report("LoadFailed", "m05")
     assert world.latest("late")["server"] == NAMES[5]

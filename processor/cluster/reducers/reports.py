@@ -41,7 +41,7 @@ def _measure(draft: Draft, event: Any) -> None:
     server = draft.server(event.server)
     record = find_index(server.replicas, event.replica) if server is not None else None
     if server is not None and record is not None:
-        draft.put_server_replica(server, replace(record, available_memory=event.available_memory))
+        draft.measure(server, record, replace(record, available_memory=event.available_memory))
 
 
 def _without_target(draft: Draft, event: Any) -> Rejected | None:
@@ -52,6 +52,6 @@ def _without_target(draft: Draft, event: Any) -> Rejected | None:
         return Rejected("unknown_target", f"{event.model} {event.version} is not on {event.server} {event.replica}")
     orphans = tuple([other for other in record.orphans if other != orphan])
     measured = replace(record, available_memory=event.available_memory, orphans=orphans)
-    draft.put_server_replica(server, measured)
+    draft.measure(server, record, measured)
     draft.capacity_grown = True
     return None
