@@ -103,8 +103,8 @@ class PlacementDetail(Struct, frozen=True, gc=False):
     code: str
 
 
-class PlacementFailure(Struct, frozen=True, gc=False):
-    """Why no server took a version; `details` names every server."""
+class PlacementFailure(Struct, frozen=True, gc=False, cache_hash=True):
+    """Why no server took a version; `details` names every server. Its hash is kept: many versions share one."""
 
     code: str
     details: tuple[PlacementDetail, ...]

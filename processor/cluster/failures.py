@@ -1,6 +1,7 @@
 """What counts as a failure, how long it is remembered, and when it is tried again."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from processor.cluster.draft import Draft
-from processor.cluster.entities import INTEGER_MAX, Experiment, Failure, Model, Pipeline, Replica
+from processor.cluster.entities import INTEGER_MAX, Experiment, Failure, Model, Pipeline, PlacementFailure, Replica
 from processor.cluster.lifecycle import (
     AVAILABLE,
     FAILED,
@@ -19,6 +20,7 @@ from processor.cluster.lifecycle import (
     TERMINATED,
     UNLOAD_FAILED,
 )
+from processor.cluster.room import REFUSALS_MAX
 
 ROUTE_FAILED: Final = "route_failed"
 UNLOAD: Final = "unload_failed"
@@ -39,8 +41,7 @@ def model_cause(model: Model) -> Cause | None:
     """Return what is wrong with a model, None if nothing is."""
     latest = model.versions[-1]
     if latest.status == SCHEDULE_FAILED and latest.placement_failure is not None:
-        details = latest.placement_failure.details
-        return Cause(latest.placement_failure.code, "; ".join([f"{entry.server}: {entry.code}" for entry in details]))
+        return Cause(latest.placement_failure.code, _details_of(latest.placement_failure))
     if latest.status == FAILED:
         failed = any(replica.state == LOAD_FAILED for replica in latest.replicas)
         return Cause(LOAD if failed else ROUTE_FAILED, latest.reason)
@@ -68,6 +69,11 @@ def pipeline_cause(pipeline: Pipeline) -> Cause | None:
 def experiment_cause(experiment: Experiment) -> Cause | None:
     """Return what is wrong with an experiment, None if nothing is."""
     return Cause(ROUTE_FAILED, experiment.reason) if experiment.status == FAILED else None
+
+
+@lru_cache(maxsize=REFUSALS_MAX)
+def _details_of(failure: PlacementFailure) -> str:
+    return "; ".join([f"{detail.server}: {detail.code}" for detail in failure.details])
 
 
 def _newest_stuck(model: Model) -> Replica:

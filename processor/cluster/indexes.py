@@ -213,22 +213,28 @@ _BURDEN: Final = {
 
 
 def _weigh_both(deltas: Deltas, old: Version, new: Version) -> None:
-    """Weigh out what was and weigh in what is, from the first place on at which the two are not on the same replica."""
-    before, after, shared = old.replicas, new.replicas, 0
-    if old.server == new.server and old.spec is new.spec:
-        if before is after:
-            return
-        for was in before:
-            entry = after[shared] if shared < len(after) else None
-            if entry is not was:
-                if entry is None or entry.index != was.index:
-                    break
-                if _BURDEN[entry.state] is not _BURDEN[was.state]:
-                    _shift(deltas, new, was, entry)
-            shared += 1
-    if shared < len(before) or shared < len(after):
-        _weigh(deltas, old, before[shared:], -1)
-        _weigh(deltas, new, after[shared:], 1)
+    """Weigh out what has gone, weigh in what has come; the entries of both are ascending by index."""
+    before, after, place = old.replicas, new.replicas, 0
+    if old.server != new.server or old.spec is not new.spec:
+        _weigh(deltas, old, before, -1)
+        _weigh(deltas, new, after, 1)
+        return
+    if before is after:
+        return
+    for entry in after:
+        if place < len(before) and before[place] is entry:
+            place += 1
+            continue
+        while place < len(before) and before[place].index < entry.index:
+            _weigh(deltas, old, before[place : place + 1], -1)
+            place += 1
+        if place < len(before) and before[place].index == entry.index:
+            if _BURDEN[entry.state] is not _BURDEN[before[place].state]:
+                _shift(deltas, new, before[place], entry)
+            place += 1
+        else:
+            _weigh(deltas, new, (entry,), 1)
+    _weigh(deltas, old, before[place:], -1)
 
 
 def _shift(deltas: Deltas, version: Version, old: Replica, new: Replica) -> None:

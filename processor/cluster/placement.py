@@ -24,6 +24,7 @@ from processor.cluster.room import (
     ANY,
     BLOCK_SERVERS,
     NOTHING_FITS,
+    REFUSALS_MAX,
     Demand,
     learned,
     most_room,
@@ -35,9 +36,6 @@ NO_MATCHING_SERVER: Final = "no_matching_server"
 INSUFFICIENT_REPLICAS: Final = "insufficient_replicas"
 PASSED: Final = "insufficient"
 """What a server says that only lacks room."""
-
-REFUSALS_MAX: Final = 32
-"""So many refusals are remembered; with one more the memory begins anew."""
 
 
 class Choice(Struct, frozen=True, gc=False):

@@ -17,6 +17,9 @@ Demand = tuple[str, tuple[str, ...], int]
 DEMANDS_MAX: Final = 32
 """So many different demands are remembered; with one more the memory begins anew."""
 
+REFUSALS_MAX: Final = 32
+"""So many different refusals of all servers are remembered; with one more that memory begins anew."""
+
 BLOCK_SERVERS: Final = 16
 """So many servers, neighbours by name, are passed over at once."""
 
