@@ -104,13 +104,13 @@ def namespace() -> str:
 
 @pytest.fixture
 def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LocalServer]]:
-    """Give a function that starts a broker this test may stop and kill: own_kafka("name=value", ...)."""
+    """Give a function that starts a broker this test may stop and kill: own_kafka("name=value", ..., port=0)."""
     yield from _own_servers("kafka", tmp_path_factory)
 
 
 @pytest.fixture
 def own_etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LocalServer]]:
-    """Give a function that starts an etcd this test may stop and kill: own_etcd("--flag=value", ...)."""
+    """Give a function that starts an etcd this test may stop and kill: own_etcd("--flag=value", ..., port=0)."""
     yield from _own_servers("etcd", tmp_path_factory)
 
 
@@ -119,8 +119,8 @@ def _own_servers(
 ) -> Iterator[Callable[..., LocalServer]]:
     servers: list[LocalServer] = []
 
-    def start(*options: str) -> LocalServer:
-        server = LocalServer(service, tmp_path_factory.mktemp(f"own-{service}"), options)
+    def start(*options: str, port: int = 0) -> LocalServer:
+        server = LocalServer(service, tmp_path_factory.mktemp(f"own-{service}"), options, port=port)
         servers.append(server)
         server.start()
         return server

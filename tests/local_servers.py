@@ -23,18 +23,19 @@ class LocalServer:
     """One Kafka or etcd on a loopback port of its own.
 
     The data stay in `directory` over restarts, and so does the address. `options` are broker settings ("name=value")
-    or etcd flags ("--flag=value").
+    or etcd flags ("--flag=value"). Port 0: any free one.
     """
 
-    def __init__(self, service: ServiceName, directory: Path, options: tuple[str, ...] = ()) -> None:
+    def __init__(self, service: ServiceName, directory: Path, options: tuple[str, ...] = (), *, port: int = 0) -> None:
         self._service = service
         self._directory = directory
         self._options = options
+        self._port = port
 
     def start(self) -> None:
         """Start it, or start it again on the same port, and wait until it answers."""
         options = [f"--{self._service}-option={option}" for option in self._options]
-        self._run("up", f"--{self._service}-port=0", *options)
+        self._run("up", f"--{self._service}-port={self._port}", *options)
 
     def stop(self) -> None:
         """End it the orderly way."""

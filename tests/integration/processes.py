@@ -63,6 +63,11 @@ class ProcessorProcess:
             self.kill()
 
     @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._running.pid
+
+    @property
     def exit_code(self) -> int | None:
         """The exit code, None while it runs."""
         return self._running.poll()

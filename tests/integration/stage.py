@@ -20,12 +20,16 @@ WARNINGS = 4
 
 @dataclass
 class Stage:
-    """`name` is the app, the beginning of all topic names and the etcd prefix; `directory` is for logs."""
+    """`name` is the app, the beginning of all topic names and the etcd prefix; `directory` is for logs.
+
+    Each topic has so many `replicas`.
+    """
 
     name: str
     bootstrap: str
     endpoint: str
     directory: Path
+    replicas: int = 1
     processes: list[ProcessorProcess] = field(default_factory=list)
 
     @property
@@ -102,4 +106,5 @@ class Stage:
         topics = list(yaml.safe_load_all(SHIPPED_TOPICS.read_text()))
         for one in topics:
             one["metadata"]["name"] = one["metadata"]["name"].replace("cluster", self.name, 1)
+            one["spec"]["replicas"] = self.replicas
         return topics
