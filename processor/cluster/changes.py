@@ -29,20 +29,27 @@ def diff(before: State, after: State) -> tuple[Change, ...]:
     changes = []
     if before.policy != after.policy:
         changes.append(_change("policy", "cluster", before.policy, after.policy))
+    related = before.origin is after.origin
+    touched = _touched(before, after) if related else {}
     for kind, table, _ in KINDS:
         old_table, new_table = getattr(before, table), getattr(after, table)
         if old_table is not new_table:
-            for name in _candidates(before, after, table):
+            for name in sorted(touched[table] if related else {*old_table, *new_table}):
                 old, new = old_table.get(name), new_table.get(name)
                 if old is not new and old != new:
                     changes.append(_change(kind, name, old, new))
     return tuple(changes)
 
 
-def _candidates(before: State, after: State, table: str) -> list[str]:
-    if before.origin is after.origin:
-        return sorted({*getattr(before.before, table), *getattr(after.before, table)})
-    return sorted({*getattr(before, table), *getattr(after, table)})
+def _touched(before: State, after: State) -> dict[str, set[str]]:
+    """Return table → names that one of two states of one origin has touched."""
+    names: dict[str, set[str]] = {table: set() for _, table, _ in KINDS}
+    for touched in (before.touched, after.touched):
+        link = touched
+        while link:
+            table, name, link = link
+            names[table].add(name)
+    return names
 
 
 def _change(kind: str, name: str, before: Any, after: Any) -> Change:

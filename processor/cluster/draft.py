@@ -36,7 +36,7 @@ from processor.cluster.indexes import (
 )
 from processor.cluster.room import NO_ROOMS, forgotten
 from processor.cluster.rows import find_index, with_row
-from processor.cluster.state import Indexes, Standing, State, Tables
+from processor.cluster.state import Indexes, Standing, State, Touched
 
 NOTHING: Map[Any, Any] = Map()
 UNSEEN: Any = object()
@@ -204,32 +204,21 @@ class Draft:
 
     def commit(self) -> State:
         """Return the next state; the very same as before if nothing differs."""
-        state, before = self.state, self.state.before
-        models, models_before = _folded(state.models, before.models, self.models)
-        servers, servers_before = state.servers, before.servers
-        failures, failures_before = state.failures, before.failures
-        pipelines, pipelines_before = state.pipelines, before.pipelines
-        experiments, experiments_before = state.experiments, before.experiments
-        responders, responders_before = state.responders, before.responders
+        state, touched = self.state, self.state.touched
+        models, touched = _folded("models", state.models, touched, self.models)
+        servers, failures, responders = state.servers, state.failures, state.responders
+        pipelines, experiments = state.pipelines, state.experiments
         if self.servers:
-            servers, servers_before = _folded(servers, servers_before, self.servers)
+            servers, touched = _folded("servers", servers, touched, self.servers)
         if self.failures:
-            failures, failures_before = _folded(failures, failures_before, self.failures)
+            failures, touched = _folded("failures", failures, touched, self.failures)
         if self.pipelines:
-            pipelines, pipelines_before = _folded(pipelines, pipelines_before, self.pipelines)
+            pipelines, touched = _folded("pipelines", pipelines, touched, self.pipelines)
         if self.experiments:
-            experiments, experiments_before = _folded(experiments, experiments_before, self.experiments)
+            experiments, touched = _folded("experiments", experiments, touched, self.experiments)
         if self.responders:
-            responders, responders_before = _folded(responders, responders_before, self.responders)
-        if (
-            models is state.models
-            and servers is state.servers
-            and failures is state.failures
-            and pipelines is state.pipelines
-            and experiments is state.experiments
-            and responders is state.responders
-            and self.policy == state.policy
-        ):
+            responders, touched = _folded("responders", responders, touched, self.responders)
+        if touched is state.touched and self.policy == state.policy:
             return state
         return State(
             self.policy,
@@ -239,14 +228,7 @@ class Draft:
             pipelines,
             experiments,
             failures,
-            Tables(
-                servers_before,
-                responders_before,
-                models_before,
-                pipelines_before,
-                experiments_before,
-                failures_before,
-            ),
+            touched,
             state.origin,
             self._indexes(),
             self.rooms,
@@ -326,12 +308,11 @@ def _filtered_by(server: Server) -> tuple[bool, bool, bool]:
     return bool(server.replicas), server.shared, server.expected_replicas == 0
 
 
-def _folded(table: Any, before: Any, overlay: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return the table with the overlay in it, and what stood there before; the same table if nothing differs."""
-    for name, entity in overlay.items():
-        old = table.get(name)
+def _folded(name: str, table: Any, touched: Touched, overlay: Mapping[str, Any]) -> tuple[Any, Touched]:
+    """Return the table with the overlay in it, and what was touched; the very same both if nothing differs."""
+    for key, entity in overlay.items():
+        old = table.get(key)
         if entity is not old and entity != old:
-            if name not in before:
-                before = before.set(name, old)
-            table = table.set(name, entity) if entity is not None else table.delete(name)
-    return table, before
+            touched = (name, key, touched)
+            table = table.set(key, entity) if entity is not None else table.delete(key)
+    return table, touched

@@ -35,7 +35,7 @@ def load_state(entities: Iterable[tuple[str, Any]]) -> State:
     policy = tables["policy"].get("cluster", Policy())
     return State(
         policy=policy,
-        before=UNTOUCHED,
+        touched=UNTOUCHED,
         origin=object(),
         indexes=indexes_of(policy, tables),
         rooms=NO_ROOMS,

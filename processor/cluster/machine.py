@@ -44,7 +44,7 @@ class ClusterMachine:
 
     def begin(self, state: State) -> State:
         """Return the same contents with nothing marked as touched."""
-        if state.before is UNTOUCHED:
+        if state.touched is UNTOUCHED:
             return state
         return State(
             state.policy,

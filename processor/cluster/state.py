@@ -74,24 +74,16 @@ class Indexes(Struct, frozen=True, gc=False):
     tombstones: Agenda = Agenda()
 
 
-class Tables(Struct, frozen=True, gc=False):
-    """One value a kind: the entities by name, or what stood there before the first touch (None: nothing)."""
+Touched = tuple[str, str, Any] | tuple[()]
+"""Table, name of an entity that was put there, and what was touched before that; () is the end."""
 
-    servers: "Map[str, Any]" = Map()
-    responders: "Map[str, Any]" = Map()
-    models: "Map[str, Any]" = Map()
-    pipelines: "Map[str, Any]" = Map()
-    experiments: "Map[str, Any]" = Map()
-    failures: "Map[str, Any]" = Map()
-
-
-UNTOUCHED: Final = Tables()
+UNTOUCHED: Final[Touched] = ()
 
 
 class State(Struct, frozen=True, gc=False, eq=False):
     """A cluster state. Two states are equal if their entities are; nothing else counts.
 
-    `before` holds what was touched since the point that `origin` identifies: states of one origin differ at most in
+    `touched` lists what was touched since the point that `origin` identifies: states of one origin differ at most in
     what one of them has touched. `rooms` and `refusals` are only memories of placement, see `room`: what servers cannot
     take, and pinned server ("" = none) → why no server took a version.
     """
@@ -103,7 +95,7 @@ class State(Struct, frozen=True, gc=False, eq=False):
     pipelines: "Map[str, Pipeline]"
     experiments: "Map[str, Experiment]"
     failures: "Map[str, Failure]"
-    before: Tables
+    touched: Touched
     origin: object
     indexes: Indexes
     rooms: Rooms
