@@ -81,6 +81,7 @@ class Draft:
         self.refusals = state.refusals
         self.weighed: dict[str, Model | None] = {}
         self.indexed: dict[str, Model | None] = {}
+        self.unsettled: dict[str, None] = {}
         self.stale: dict[str, None] = {}
         self.unweighed: dict[str, None] = {}
         self.to_place: dict[str, None] = {}
@@ -148,12 +149,16 @@ class Draft:
     def put_model(self, model: Model) -> None:
         """Add or replace a model, and have it settled even if nothing of it differs."""
         self.models[model.name] = model
-        self.stale[model.name] = self.unweighed[model.name] = None
+        self.unsettled[model.name] = self.stale[model.name] = self.unweighed[model.name] = None
+
+    def put_quietly(self, model: Model) -> None:
+        """Replace a model of which nothing differs that anything derived depends on: it need not be settled."""
+        self.models[model.name] = model
 
     def remove_model(self, name: str) -> None:
         """Take a model out."""
         self.models[name] = None
-        self.stale[name] = self.unweighed[name] = None
+        self.unsettled[name] = self.stale[name] = self.unweighed[name] = None
 
     def put_latest(self, model: Model, version: Version) -> None:
         """Replace the latest version of a model."""

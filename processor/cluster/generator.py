@@ -1,6 +1,6 @@
 """The pure function from a state and an event to the next state, and the order of the steps inside one event."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -70,7 +70,7 @@ def settle(draft: Draft) -> State:
         place(draft, name)
     if draft.capacity_grown:
         retry_waiting(draft)
-    turned = [("model", name) for name in sorted(draft.models) if settle_model(draft, name)]
+    turned = [("model", name) for name in sorted(draft.unsettled) if settle_model(draft, name)]
     draft.sync()
     if draft.servers or draft.drain_checks or draft.emptied:
         _settle_servers(draft)
@@ -79,17 +79,17 @@ def settle(draft: Draft) -> State:
     if draft.experiments or turned:
         for name in _touched_experiments(draft, turned):
             settle_experiment(draft, name)
-    if draft.models:
-        _settle_failures(draft, "model", draft.models)
+    if draft.unsettled:
+        _settle_failures(draft, "model", draft.models, draft.unsettled)
     if draft.pipelines:
-        _settle_failures(draft, "pipeline", draft.pipelines)
+        _settle_failures(draft, "pipeline", draft.pipelines, draft.pipelines)
     if draft.experiments:
-        _settle_failures(draft, "experiment", draft.experiments)
+        _settle_failures(draft, "experiment", draft.experiments, draft.experiments)
     return draft.commit()
 
 
-def _settle_failures(draft: Draft, kind: str, overlay: dict[str, Any]) -> None:
-    for name in sorted(overlay):
+def _settle_failures(draft: Draft, kind: str, overlay: dict[str, Any], names: Iterable[str]) -> None:
+    for name in sorted(names):
         entity = overlay[name]
         settle_failure(draft, kind, name, entity)
         if entity is None or entity.deleted or draft.tombstones.times:

@@ -53,7 +53,8 @@ class ReportRule(Struct, frozen=True, gc=False):
     """What a report does to the entry that it names; what stands in neither set is unexpected.
 
     `measured`: it carries the server replica's available memory. `frees`: capacity may have grown.
-    `reasoned`: it says why.
+    `reasoned`: it says why. `quiet`: nothing derived tells the states that it leads from and to apart, so the model need
+    not be settled.
     """
 
     sources: frozenset[str]
@@ -62,16 +63,19 @@ class ReportRule(Struct, frozen=True, gc=False):
     measured: bool = False
     frees: bool = False
     reasoned: bool = False
+    quiet: bool = False
 
 
 REPORTS: Final[Mapping[str, ReportRule]] = MappingProxyType(
     {
-        "ModelReplicaLoading": ReportRule(frozenset({LOAD_REQUESTED}), LOADING, frozenset({LOADING})),
+        "ModelReplicaLoading": ReportRule(frozenset({LOAD_REQUESTED}), LOADING, frozenset({LOADING}), quiet=True),
         "ModelReplicaLoaded": ReportRule(ON_THE_WAY, LOADED, LIVE | {DRAINING}, measured=True),
         "ModelReplicaLoadFailed": ReportRule(
             ON_THE_WAY, LOAD_FAILED, frozenset({LOAD_FAILED}), frees=True, reasoned=True
         ),
-        "ModelReplicaUnloading": ReportRule(frozenset({UNLOAD_REQUESTED}), UNLOADING, frozenset({UNLOADING})),
+        "ModelReplicaUnloading": ReportRule(
+            frozenset({UNLOAD_REQUESTED}), UNLOADING, frozenset({UNLOADING}), quiet=True
+        ),
         "ModelReplicaUnloaded": ReportRule(
             frozenset({UNLOAD_REQUESTED, UNLOADING}), UNLOADED, frozenset({UNLOADED}), measured=True, frees=True
         ),

@@ -15,6 +15,23 @@ def test_each_table_speaks_only_of_states_that_there_are() -> None:
     assert set(lifecycle.DRAIN.values()) <= states
 
 
+def test_nothing_derived_tells_the_states_of_a_quiet_report_apart() -> None:
+    quiet = [rule for rule in lifecycle.REPORTS.values() if rule.quiet]
+    assert {rule.target for rule in quiet} == {"Loading", "Unloading"}
+    for rule in quiet:
+        for state in rule.sources:
+            assert tallied(state) == tallied(rule.target)
+            for states in (value for value in vars(lifecycle).values() if isinstance(value, frozenset)):
+                assert (state in states) == (rule.target in states)
+            for table in (lifecycle.RETIREMENT, lifecycle.DRAIN, lifecycle.ROUTED, lifecycle.UNROUTABLE):
+                assert table.get(state) == table.get(rule.target)
+        assert (rule.measured, rule.frees, rule.reasoned) == (False, False, False)
+
+
+def tallied(state: str) -> lifecycle.Tally:
+    return lifecycle.tally((Replica(0, state, "", 0),))
+
+
 def test_every_report_about_a_replica_has_a_rule() -> None:
     assert {name for name in EVENT_TYPES if name.startswith("ModelReplica")} == lifecycle.REPORTS.keys()
 

@@ -28,7 +28,11 @@ def replica_reported(draft: Draft, event: Any) -> Rejected | None:
         return Rejected("unexpected_report", f"{event.model} {event.version} is {entry.state} there")
     target = rule.target
     reported = Replica(entry.index, target, event.reason if rule.reasoned else "", event.at_ms)
-    draft.put_model(with_version(model, replace(version, replicas=with_row(version.replicas, reported))))
+    moved = with_version(model, replace(version, replicas=with_row(version.replicas, reported)))
+    if rule.quiet:
+        draft.put_quietly(moved)
+        return None
+    draft.put_model(moved)
     if target in GONE:
         draft.emptied |= {event.server}
     if rule.measured:
