@@ -192,7 +192,11 @@ def finished_ms(kind: str, entity: Any) -> int | None:
         return entity.deleted_ms if entity.status == "Stopped" else None
     if kind == "model" and len(entity.versions) > 1:
         return None
-    return entity.deleted_ms if all(version.status == TERMINATED for version in entity.versions) else None
+    for version in entity.versions:
+        if version.status != TERMINATED:
+            return None
+    done_ms: int | None = entity.deleted_ms
+    return done_ms
 
 
 def frozen_nested(nested: Mapping[Any, Mapping[Any, Any]]) -> Nested:

@@ -53,8 +53,8 @@ class ReportRule(Struct, frozen=True, gc=False):
     """What a report does to the entry that it names; what stands in neither set is unexpected.
 
     `measured`: it carries the server replica's available memory. `frees`: capacity may have grown.
-    `reasoned`: it says why. `quiet`: nothing derived tells the states that it leads from and to apart, so the model need
-    not be settled.
+    `reasoned`: it says why. `quiet`: nothing derived tells the states from and to which it leads apart, so that the
+    model need not be settled.
     """
 
     sources: frozenset[str]

@@ -9,6 +9,7 @@ from processor.cluster.entities import Model, Replica, Route, Version
 from processor.cluster.lifecycle import (
     FAULTS,
     LIVE_STATUS,
+    RETIREMENT,
     RETIRING_STATUS,
     SCHEDULE_FAILED,
     UNLOADED,
@@ -62,7 +63,9 @@ def _settled(draft: Draft, model: Model, tallies: list[Tally], second: int) -> M
             continue
         retired = _unblamed(_retired(draft, model.name, version))
         if place == last or not _is_finished(retired):
-            versions.append(_with_status(retired, tally(retired.replicas), RETIRING_STATUS, draft.at_ms))
+            same = retired.replicas is version.replicas
+            counts = tallies[place] if same else tally(retired.replicas)
+            versions.append(_with_status(retired, counts, RETIRING_STATUS, draft.at_ms))
     if len(versions) == len(tallies) and all(map(is_, versions, model.versions)):
         return model
     return replace(model, versions=tuple(versions))
@@ -78,10 +81,10 @@ def _unblamed(version: Version) -> Version:
 
 
 def _retired(draft: Draft, name: str, version: Version) -> Version:
+    if RETIREMENT.keys().isdisjoint([replica.state for replica in version.replicas]):
+        return version
     announced = routed(draft.announced(name), version)
     replicas = tuple([released(replica, announced, draft.at_ms) for replica in version.replicas])
-    if all(map(is_, replicas, version.replicas)):
-        return version
     if any(new.state == UNLOADED and new is not old for new, old in zip(replicas, version.replicas, strict=True)):
         draft.emptied |= {version.server}
     return replace(version, replicas=replicas)

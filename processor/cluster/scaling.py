@@ -44,5 +44,9 @@ def hosted_demand(draft: Draft, server_name: str) -> int:
 
 def _empty_replicas(draft: Draft, server: Server) -> int:
     draft.sync()
-    usage = draft.usage.get(server.name, NOTHING)
-    return sum(replica.index not in usage or usage[replica.index].occupied == 0 for replica in server.replicas)
+    usage, empty = draft.usage.get(server.name, NOTHING), 0
+    for replica in server.replicas:
+        load = usage.get(replica.index)
+        if load is None or load.occupied == 0:
+            empty += 1
+    return empty
