@@ -207,13 +207,13 @@ def frozen_nested(nested: Mapping[Any, Mapping[Any, Any]]) -> Nested:
 _EMPTY: Final = Map()
 
 
-_IDLE, _HEAVY, _HEAVIER = (False, False), (False, True), (True, True)
+_IDLE, _HEAVY, _HEAVIER = (0, 0), (0, 1), (1, 1)
 _BURDEN: Final = {
     **dict.fromkeys(REPLICA_STATES, _IDLE),
     **dict.fromkeys(OCCUPYING, _HEAVY),
     **dict.fromkeys(ON_THE_WAY, _HEAVIER),
 }
-"""State of an entry → whether memory is reserved for it, whether it occupies its server replica."""
+"""State of an entry → 1 if memory is reserved for it, 1 if it occupies its server replica."""
 
 
 def _weigh_both(deltas: Deltas, old: Version, new: Version) -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 Demand = tuple[str, tuple[str, ...], int]
 """Pinned server ("" = any), requirements, and how many replicas at least."""
 
-DEMANDS_MAX: Final = 32
+DEMANDS_MAX: Final = 512
 """So many different demands are remembered; with one more the memory begins anew."""
 
 REFUSALS_MAX: Final = 32
