@@ -17,6 +17,7 @@ from bench.costs.steps import (
     clock,
     crowd_of_loads,
     crowded_server,
+    explanations,
     flows,
     life_of_models,
     unloaded_while_others_wait,
@@ -56,6 +57,7 @@ def _measured(cluster: Domain, shape: Shape, *, runs: int) -> list[Cost]:
     flows(walk, count=NEW_MODELS // 2)
     crowded_server(walk)
     clock(walk, waiting=WAITING)
+    explanations(walk, waiting=WAITING)
     unloaded_while_others_wait(walk, waiting=WAITING)
     return [*walk.costs, *_measured_when_full(cluster, shape, runs=runs)]
 

@@ -6,6 +6,8 @@ from typing import Any
 from bench.costs.shapes import CROWDED, CROWDED_MODELS, MODEL_BYTES, Shape, crowded_name, model_name
 from bench.costs.walk import Walk
 from processor.cluster.events import Event
+from processor.cluster.explanations.models import explain_model
+from processor.cluster.explanations.servers import explain_server
 from processor.cluster.lifecycle import LOAD_REQUESTED, LOADING, UNLOAD_REQUESTED, UNLOADING
 
 WAITING_BYTES = 1 << 50
@@ -85,6 +87,14 @@ def crowd_of_loads(walk: Walk, shape: Shape, *, models: int) -> None:
     """Load where most servers are full."""
     loads = [_load(walk, f"new-{number:05}", shape.replicas_a_model) for number in range(models)]
     walk.aside("load, three servers in four full", loads)
+
+
+def explanations(walk: Walk, *, waiting: int) -> None:
+    """Explain what serves, a crowded server, and models that find no place."""
+    names = [model_name(number) for number in range(200)]
+    walk.reading("explain a model that serves", explain_model, names)
+    walk.reading("explain a model without a place", explain_model, [_hopeless(number)[0] for number in range(waiting)])
+    walk.reading("explain a server with 1,000 models", explain_server, [CROWDED])
 
 
 def _hopeless(number: int) -> tuple[str, int, int]:

@@ -4,7 +4,7 @@ The state generator is pure, so that repeating costs nothing but time.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -59,6 +59,16 @@ class Walk:
     def skip(self, events: Sequence[Event]) -> None:
         """Go on to what these events lead to, without measuring."""
         self.state = self._folded("on the way", events, idle=False)
+
+    def reading(self, name: str, read: Callable[[State, str], Any], names: Sequence[str]) -> None:
+        """Measure what is read out of the state, once a name."""
+        runs = []
+        for _ in range(self._runs):
+            began_s = time.process_time()
+            for one in names:
+                read(self.state, one)
+            runs.append(_us(time.process_time() - began_s, len(names)))
+        self.costs.append(Cost(name, len(names), tuple(runs)))
 
     def changes(self, name: str, events: Sequence[Event]) -> None:
         """Measure what follows upon the reducing: the difference of a batch, its encoding, its digest."""
