@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test check fix simulate bench bench-generator services-up services-down lock clean help
+.PHONY: run test check fix simulate bench bench-generator diagrams services-up services-down lock clean help
 
 PYTHON ?= python3
 SERVICES ?= embedded
@@ -55,6 +55,9 @@ bench: $(DEV)/project  ## measure; results go to bench/results; BENCH="peer late
 
 bench-generator: $(DEV)/project  ## measure the state generator alone, event by event; needs no server
 	$(DEV)/bin/python -m bench.costs $(BENCH)
+
+diagrams: $(DEV)/project  ## draw docs/lifecycle from the tables of the state generator
+	$(DEV)/bin/python -m processor.diagrams docs/lifecycle
 
 services-up:  ## start Kafka and etcd on 127.0.0.1:9092 and :2379
 	$(SERVERS) up
