@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test check fix simulate bench bench-generator diagrams services-up services-down lock clean help
+.PHONY: run test outages check fix simulate bench bench-generator diagrams services-up services-down lock clean help
 
 PYTHON ?= python3
 SERVICES ?= embedded
@@ -35,6 +35,10 @@ endif
 test: $(DEV)/project  ## all tests, on real Kafka and etcd; PYTEST_ARGS="-k name" for some
 	$(SERVERS) install || echo "tests that need a server use Docker, or fail and say what they miss" >&2
 	$(DEV)/bin/pytest $(PYTEST_ARGS)
+
+outages: $(DEV)/project  ## take real servers away, freeze and fill them, swallow replies; minutes, and it wants a quiet machine
+	$(SERVERS) install
+	$(DEV)/bin/pytest -m outages tests/integration $(PYTEST_ARGS)
 
 check: $(DEV)/project  ## format, lint, types, import contracts, and the tests that need no server
 	$(DEV)/bin/ruff format --check .

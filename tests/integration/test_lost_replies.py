@@ -28,7 +28,7 @@ LATE_MS = 1200
 SLOW_MS = 50
 SETTLED_WITHIN_S = 30.0
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.outages]
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ AUTHORISING = (
     "allow.everyone.if.no.acl.found=true",
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.outages]
 
 OwnServer = Callable[..., LocalServer]
 
