@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from bench import cluster
+from examples.device_twins import machine
 from examples.device_twins import run as twins
 from processor.assembly import Domain
 from processor.avro.catalogue import Catalogue
+from processor.cluster.events import EVENT_TYPES
 from processor.settings import Settings
 
 
@@ -18,9 +20,12 @@ class Known(msgspec.Struct, frozen=True):
     domain: Callable[[Catalogue], Domain]
     events: str
     subject: tuple[str, ...]
+    event_types: frozenset[str]
 
 
 DOMAINS: Mapping[str, Known] = {
-    "peer": Known(twins.catalogue, twins.domain, "twins.events", ("device",)),
-    "cluster": Known(cluster.catalogue, cluster.domain, "processor.events", ("model", "server")),
+    "peer": Known(twins.catalogue, twins.domain, "twins.events", ("device",), frozenset(machine.EVENT_TYPES)),
+    "cluster": Known(
+        cluster.catalogue, cluster.domain, "processor.events", ("model", "server"), frozenset(EVENT_TYPES)
+    ),
 }

@@ -13,8 +13,10 @@ from processor.assembly import Service
 from processor.backends import Ports, ServerBackend
 from processor.clock import SystemClock
 from processor.engine.ports import Sink
-from processor.engine.values import OutputRecord, Role, Tail
-from processor.running import stopped_by_signals
+from processor.engine.values import HIGH, NORMAL, OutputRecord, Role, Tail
+from processor.logs import set_up
+from processor.running import log_step, stopped_by_signals
+from processor.service.metrics import Metrics
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -32,6 +34,7 @@ class ShardRefusedError(Exception):
 
 def run(spec: Spec) -> Measured:
     """Process until done; return what it took."""
+    set_up("json", "info")
     stop = threading.Event()
     meter = Meter(spec.events, stop)
     refusals: list[object] = []
@@ -47,10 +50,17 @@ def run(spec: Spec) -> Measured:
     domain = known.domain(known.catalogue(settings))
     backend = MeteredBackend(ServerBackend(settings, spec.place.topics, SystemClock(stop)), meter)
     with stopped_by_signals(stop):
-        Service(settings, backend, domain, stop=stop, middleware=(meter.observe,), log=log).run()
+        middleware = (_metrics(spec).observe, log_step, meter.observe)
+        Service(settings, backend, domain, stop=stop, middleware=middleware, log=log).run()
     if refusals:
         raise ShardRefusedError(str(refusals[0]))
     return meter.measured()
+
+
+def _metrics(spec: Spec) -> Metrics:
+    """Return the metrics that every processor has."""
+    lanes = {spec.place.topics[lane]: lane for lane in (HIGH, NORMAL)}
+    return Metrics(lanes=lanes, known_types=DOMAINS[spec.job].event_types, version="bench")
 
 
 class MeteredBackend:
