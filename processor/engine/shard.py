@@ -13,11 +13,27 @@ from processor.engine.takeover import TakenOver, take_over
 
 
 class ShardRunner:
-    """Runs until `stopping` says so. Every operating error ends in a pause, a new campaign or a refusal."""
+    """Runs until `stopping` says so. Every operating error ends in a pause, a new campaign or a refusal.
 
-    def __init__(self, parts: Parts, *, board: Board, stopping: Callable[[], bool], once: bool = False) -> None:
+    `may_campaign` is asked while the shard is not ours: its no comes after a wait, and it may raise Retry.
+    `hand_over_asked` is asked between two batches: somebody else shall own the shard.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        board: Board,
+        stopping: Callable[[], bool],
+        may_campaign: Callable[[], bool] = lambda: True,
+        hand_over_asked: Callable[[], bool] = lambda: False,
+        once: bool = False,
+    ) -> None:
         self._parts = parts
         self._stopping = stopping
+        self._may_campaign = may_campaign
+        self._hand_over_asked = hand_over_asked
+        self._unsettled = False
         self._once = once
         self._done = False
         self._pause_ms = parts.limits.retry_pause_ms
@@ -26,9 +42,9 @@ class ShardRunner:
         board.log = parts.log
 
     def run(self) -> None:
-        """Own the shard whenever nobody else does; return when stopping, with the shard handed over.
+        """Own the shard whenever we may and nobody else does; return when stopping, with the shard handed over.
 
-        The ports stay open: a lease may serve other shards, too.
+        Ownership stays open: its lease may serve other shards, too.
         """
         try:
             while not self._ended():
@@ -41,16 +57,27 @@ class ShardRunner:
     def _ended(self) -> bool:
         return self._done or self._stopping()
 
+    def _leaving(self) -> bool:
+        return self._stopping() or self._hand_over_asked()
+
     def _campaign(self) -> int | None:
         try:
+            if not (self._unsettled or self._may_campaign()):
+                self._stand_by()
+                return None
+            self._unsettled = True  # without an answer the shard may be ours: only another campaign tells
             epoch = self._parts.ownership.campaign()
+            self._unsettled = False
         except Retry as error:
             self._pause(error)
             return None
         if epoch is None:
-            self.board.put(phase="standby", reason="", troubles=(), seen_s=self._parts.clock.monotonic_s())
+            self._stand_by()
             self._parts.clock.sleep(self._parts.limits.standby_interval_ms / 1000)
         return epoch
+
+    def _stand_by(self) -> None:
+        self.board.put(phase="standby", reason="", troubles=(), seen_s=self._parts.clock.monotonic_s())
 
     def _own(self, epoch: int) -> None:
         parts = self._parts
@@ -75,6 +102,7 @@ class ShardRunner:
             self.board.state = None
             publisher.close()
             released = self._release(epoch, clean=clean)
+            self._close_inputs()
         if self.board.health.phase == "refused":
             self._await_a_person(epoch, released=released)
 
@@ -82,7 +110,7 @@ class ShardRunner:
         parts = self._parts
         self.board.put(phase="starting", epoch=epoch, troubles=())
         began_s = parts.clock.monotonic_s()
-        while not self._stopping():
+        while not self._leaving():
             try:
                 self._refused_at = parts.store.peek().head_revision
                 taken = take_over(parts, epoch=epoch, publisher=publisher, requests=self._requests())
@@ -98,7 +126,7 @@ class ShardRunner:
         return None
 
     def _requests(self) -> Requests:
-        return Requests(self._parts, self.board, stopping=self._stopping)
+        return Requests(self._parts, self.board, stopping=self._leaving)
 
     def _new_publisher(self) -> Publisher:
         parts = self._parts
@@ -110,11 +138,11 @@ class ShardRunner:
 
     def _new_orchestrator(self, taken: TakenOver, *, epoch: int, publisher: Publisher) -> Orchestrator:
         return Orchestrator(
-            self._parts, taken, epoch=epoch, publisher=publisher, board=self.board, stopping=self._stopping
+            self._parts, taken, epoch=epoch, publisher=publisher, board=self.board, stopping=self._leaving
         )
 
     def _loop(self, orchestrator: Orchestrator, publisher: Publisher, announcer: Announcer) -> None:
-        while not self._ended():
+        while not (self._ended() or self._hand_over_asked()):
             self._check_lease()
             try:
                 announcer.announce()
@@ -153,6 +181,8 @@ class ShardRunner:
                 pass
         except Retry as error:
             self._parts.log("handed_over_unpublished", shard=self._parts.identity.shard, reason=str(error))
+        if not self._ended():
+            self._parts.log("shard_handed_over", shard=self._parts.identity.shard)
         return True
 
     def _release(self, epoch: int, *, clean: bool) -> bool:
@@ -160,8 +190,14 @@ class ShardRunner:
             self._parts.ownership.release(epoch, clean=clean)
         except Retry as error:
             self._parts.log("release_failed", shard=self._parts.identity.shard, reason=str(error))
+            self._unsettled = True
             return False
         return True
+
+    def _close_inputs(self) -> None:
+        self._parts.source.close()
+        if self._parts.ticker is not None:
+            self._parts.ticker.close()
 
     def _refuse(self, epoch: int, refused: ShardRefused | InvalidRequest) -> None:
         self._parts.log("shard_refused", shard=self._parts.identity.shard, epoch=epoch, reason=str(refused))
