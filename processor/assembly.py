@@ -5,6 +5,7 @@ Together with `backends`, the only module that knows the adapters.
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from processor.engine.parts import Parts
 from processor.engine.ports import Encoder, EventDecoder, Ticker
 from processor.engine.reports import Middleware
 from processor.engine.shard import ShardRunner
+from processor.engine.sharing import Sharing
 from processor.engine.values import Headers
 from processor.settings import Settings
 
@@ -77,7 +79,7 @@ def engine_limits(settings: Settings) -> EngineLimits:
 
 
 class Service:
-    """Runs every shard of the settings on one backend until `stop` is set.
+    """Runs this process's share of the settings' shards on one backend until `stop` is set.
 
     `boards` may be read from any thread, as may the states that they show.
     """
@@ -101,18 +103,21 @@ class Service:
         self._middleware = middleware
         self._log = log
         self._once = once
+        self._failures: list[BaseException] = []
         self.boards = tuple(Board(shard, log) for shard in range(len(settings.clusters)))
 
     def run(self) -> None:
-        """Process until stopped, then hand everything over. Raises InvalidRequest for settings that cannot work."""
-        self._start_backend()
+        """Process until stopped, then hand everything over. Raises InvalidRequest for settings that cannot work.
+
+        What no thread of it should raise ends the process: the other shards are handed over first.
+        """
         try:
-            if len(self.boards) == 1:
-                self._run_shard(self.boards[0])
-            else:
-                self._run_shards()
+            self._start_backend()
+            self._run_shards()
         finally:
             self._backend.close()
+        for failure in self._failures:
+            raise failure
 
     def _start_backend(self) -> None:
         limits = engine_limits(self._settings)
@@ -131,20 +136,55 @@ class Service:
             board.put(reason="")
 
     def _run_shards(self) -> None:
-        threads = [
-            threading.Thread(target=self._run_shard, args=(board,), name=f"shard-{board.health.shard}")
+        sharing, ended = self._sharing(), threading.Event()
+        shards = [
+            self._thread(f"shard-{board.health.shard}", partial(self._run_shard, board, sharing))
             for board in self.boards
         ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
+        looking = self._thread("sharing", partial(sharing.run, lambda: self._stop.is_set() or ended.is_set()))
+        for thread in shards:
             thread.join()
+        ended.set()
+        looking.join()
 
-    def _run_shard(self, board: Board) -> None:
-        ports = self._backend.ports(board.health.shard)
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except BaseException as failure:  # noqa: BLE001 - raised again where the process ends
+                self._failures.append(failure)
+                self._stop.set()
+
+        thread = threading.Thread(target=run, name=name)
+        thread.start()
+        return thread
+
+    def _sharing(self) -> Sharing:
+        return Sharing(
+            self._backend.membership(),
+            instance=self._settings.instance,
+            shards=len(self.boards),
+            ttl_s=self._settings.shards.lease_ttl_s,
+            interval_s=engine_limits(self._settings).standby_interval_ms / 1000,
+            clock=self._clock,
+            unable=lambda: frozenset(
+                board.health.shard for board in self.boards if board.health.phase in {"refused", "stopped"}
+            ),
+            log=self._log,
+        )
+
+    def _run_shard(self, board: Board, sharing: Sharing) -> None:
+        shard = board.health.shard
+        ports = self._backend.ports(shard)
         try:
-            parts = self._parts(board.health.shard, ports)
-            ShardRunner(parts, board=board, stopping=self._stop.is_set, once=self._once).run()
+            ShardRunner(
+                self._parts(shard, ports),
+                board=board,
+                stopping=self._stop.is_set,
+                may_campaign=partial(sharing.may_campaign, shard),
+                hand_over_asked=partial(sharing.hand_over_asked, shard),
+                once=self._once,
+            ).run()
         finally:
             ports.source.close()
             ports.sink.close()

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from processor.clock import SystemClock
-from processor.engine.ports import Ownership, Sink, Source, Store, Ticker
+from processor.engine.ports import Membership, Ownership, Sink, Source, Store, Ticker
 from processor.engine.values import Headers, Role
 from processor.etcd.channel import Access
 from processor.etcd.client import EtcdClient
@@ -16,17 +16,19 @@ from processor.etcd.compactor import Compactor
 from processor.etcd.layout import Owner, ShardKeys
 from processor.etcd.lease import InstanceLease
 from processor.etcd.limits import check_limits
+from processor.etcd.membership import EtcdMembership
 from processor.etcd.ownership import EtcdOwnership
 from processor.etcd.store import EtcdStore
 from processor.etcd.transaction import Limits as StoreLimits
 from processor.kafka.connection import KafkaConnection, ShardTopics
 from processor.kafka.embedded import PARTITIONS, EmbeddedKafka
 from processor.kafka.idempotent import IdempotentSink
+from processor.kafka.partitions import PartitionCounts, check_partitions
 from processor.kafka.sink import KafkaSink
 from processor.kafka.source import KafkaSource
 from processor.kafka.ticker import KafkaTicker
 from processor.memory.cluster import MemoryCluster
-from processor.memory.ownership import MemoryOwnership
+from processor.memory.ownership import MemoryMembership, MemoryOwnership
 from processor.memory.store import MemoryStore
 from processor.settings import Settings
 
@@ -51,8 +53,12 @@ class Backend(Protocol):
         """Check what has to hold before any shard is run. Raises Retry, InvalidRequest."""
         ...
 
+    def membership(self) -> Membership:
+        """Return this process's place among those that share the shards."""
+        ...
+
     def ports(self, shard: int) -> Ports:
-        """Return the ports of one shard."""
+        """Return the ports of one shard, which hold nothing until the shard is owned."""
         ...
 
     def ticker(self, shard: int, *, key: bytes, value: bytes, headers: Headers) -> Ticker:
@@ -114,15 +120,26 @@ class ServerBackend:
         owner = Owner(settings.instance, socket.gethostname(), os.getpid(), clock.now_ms())
         root = f"{settings.etcd.prefix}/{settings.app}"
         self._lease = InstanceLease(self._client, root, owner, ttl_s=settings.shards.lease_ttl_s)
+        self._partition_counts = PartitionCounts(self._connection, tuple(topics.values()))
         self._compactor = Compactor(
             self._client, interval_s=settings.etcd.compact_interval_s, keep_s=settings.etcd.history_keep_s
         )
 
     def start(self) -> None:
-        """Probe etcd's limits without writing, and begin compacting. Raises StoreUnavailable, InvalidRequest."""
+        """Probe etcd's limits without writing, count the topics' partitions, and begin compacting.
+
+        Raises Retry (while Kafka is away, too: who cannot run a shard must not take one), InvalidRequest.
+        """
         check_limits(self._client, self._limits)
+        check_partitions(self._partition_counts.read(), self._settings.clusters)
+        self._partition_counts.close()
         if self._settings.etcd.compact:
             self._compactor.start()
+
+    def membership(self) -> Membership:
+        """Return this process's place among those that share the shards."""
+        etcd, app, shards = self._settings.etcd, self._settings.app, len(self._settings.clusters)
+        return EtcdMembership(self._client, etcd.prefix, app, self._lease, shards=shards)
 
     def ports(self, shard: int) -> Ports:
         """Return the ports of one shard."""
@@ -174,6 +191,10 @@ class EmbeddedBackend:
     def start(self) -> None:
         """Make the topics by using them."""
         self.kafka.use_topics(tuple(self._topics.values()))
+
+    def membership(self) -> Membership:
+        """Return this process's place: it is alone."""
+        return MemoryMembership(self._cluster, self._settings.instance, shards=len(self._settings.clusters))
 
     def ports(self, shard: int) -> Ports:
         """Return the ports of the one shard, which reads all partitions of the inputs and writes one."""

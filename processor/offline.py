@@ -34,9 +34,8 @@ def offline_parts(settings: Settings, shard: int) -> Iterator[Parts]:
     instance = f"{settings.instance}-tools"
     owner = Owner(instance, socket.gethostname(), os.getpid(), clock.now_ms())
     with store_client(settings) as client:
-        lease = InstanceLease(
-            client, f"{settings.etcd.prefix}/{settings.app}", owner, ttl_s=settings.shards.lease_ttl_s
-        )
+        root = f"{settings.etcd.prefix}/{settings.app}"
+        lease = InstanceLease(client, root, owner, ttl_s=settings.shards.lease_ttl_s, listed=False)
         try:
             yield Parts(
                 machine=domain.machine,
