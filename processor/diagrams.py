@@ -25,6 +25,8 @@ def pages() -> dict[str, str]:
 
 
 def _replicas() -> Iterator[str]:
+    yield "## When a placement chooses the server replica\n"
+    yield diagram(placement_edges())
     yield "## What the server replica reports\n"
     yield diagram(report_edges())
     yield "| state | " + " | ".join(f"`{name}`" for name in lifecycle.REPORTS) + " |"
@@ -39,7 +41,7 @@ def _replicas() -> Iterator[str]:
     yield "## When the server replica drains\n"
     yield diagram(_moves(lifecycle.DRAIN, "ServerReplicaDraining"))
     yield "## When the server replica connects again\n"
-    yield "What it does not list any more is lost: the replica is placed anew, or unloaded where it was to go.\n"
+    yield "And lists the version; what it does not list is lost: it is placed anew, or Unloaded where it was to go.\n"
     yield diagram(reconnection_edges())
 
 
@@ -64,6 +66,12 @@ def _pipelines() -> Iterator[str]:
 def _experiments() -> Iterator[str]:
     yield "A status is derived anew whenever something of the experiment changes: the first rule that holds.\n"
     yield choice(statuses.EXPERIMENT_STATUS)
+
+
+def placement_edges() -> Iterator[Edge]:
+    """Yield what becomes of an entry on a server replica that is chosen."""
+    yield NOTHING, lifecycle.LOAD_REQUESTED, "chosen"
+    yield from _moves(lifecycle.SELECTED, "chosen")
 
 
 def report_edges() -> Iterator[Edge]:
@@ -95,9 +103,10 @@ def reconnection_edges() -> Iterator[Edge]:
     """Yield what becomes of what a server replica says it holds."""
     for state in lifecycle.REPLICA_STATES:
         if state in lifecycle.READOPTED:
-            yield state, lifecycle.LOADED, "still wanted"
+            yield state, lifecycle.LOADED, "wanted"
+            yield state, lifecycle.UNLOAD_REQUESTED, "not wanted"
         else:
-            yield state, lifecycle.UNLOAD_REQUESTED, "listed"
+            yield state, lifecycle.UNLOAD_REQUESTED, "wanted or not"
 
 
 def axis_edges() -> Iterator[Edge]:
@@ -111,7 +120,9 @@ def axis_edges() -> Iterator[Edge]:
         yield state, otherwise, f"all have answered, none {decisive}"
     for state, operation in lifecycle.AXIS_DESERTED.items():
         yield state, lifecycle.AXIS_ALONE[operation][0], "the last responder leaves"
-        if state not in lifecycle.ENDING:
+        if state == lifecycle.AXIS_CREATE:
+            yield state, lifecycle.AXIS_ALONE[lifecycle.DELETE][0], "not wanted"
+        elif state not in lifecycle.ENDING:
             yield state, lifecycle.AXIS_ASKED[lifecycle.DELETE], "not wanted"
     for state, operation in lifecycle.AXIS_RETRIED.items():
         yield state, lifecycle.AXIS_ASKED[operation], "tried again"

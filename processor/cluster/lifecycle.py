@@ -101,6 +101,14 @@ DRAIN: Final[Mapping[str, str]] = MappingProxyType(
 )
 """State of an entry on a server replica that begins to drain → its next state; a state that is missing stays."""
 
+SELECTED: Final[Mapping[str, str]] = MappingProxyType(
+    {**dict.fromkeys(frozenset(REPLICA_STATES) - HELD, LOAD_REQUESTED), UNROUTE_REQUESTED: LOADED}
+)
+"""State of an entry on a server replica that a placement chooses → its next state; a held one stays.
+
+One that only waits for its traffic to stop is still loaded there.
+"""
+
 ROUTED: Final[Mapping[str, str]] = MappingProxyType(dict.fromkeys((LOADED, LOADED_UNAVAILABLE), AVAILABLE))
 """State of an entry that the routes hold which were applied → its next state; a state that is missing stays."""
 

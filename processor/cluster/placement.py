@@ -15,7 +15,7 @@ from processor.cluster.lifecycle import (
     GONE,
     HELD,
     LOAD_REQUESTED,
-    LOADED,
+    SELECTED,
     UNLOADED,
     UNROUTE_REQUESTED,
 )
@@ -216,8 +216,8 @@ def _entries(draft: Draft, name: str, version: Version, choice: Choice) -> tuple
             entries[replica.index] = _deselected(draft, version, replica, announced)
         elif replica.state in HELD:
             entries[replica.index] = replica
-        elif replica.state == UNROUTE_REQUESTED:
-            entries[replica.index] = Replica(replica.index, LOADED, "", draft.at_ms)
+        elif SELECTED[replica.state] != LOAD_REQUESTED:
+            entries[replica.index] = Replica(replica.index, SELECTED[replica.state], "", draft.at_ms)
     asked = [index for index in choice.indexes if index not in entries]
     for index in asked:
         entries[index] = Replica(index, LOAD_REQUESTED, "", draft.at_ms)
