@@ -25,8 +25,8 @@ DIRECTORY = Path(__file__).parent
 RELEASES = {path.parent.name: Golden.read(path.parent) for path in sorted(DIRECTORY.glob("*/store.json"))}
 MADE_AGAIN = [golden for golden in RELEASES.values() if golden.head.reducer_version == ClusterMachine.version]
 RULES_CHANGED = (
-    "the rules make another state of the same events: raise ClusterMachine.version. Before that version is released, "
-    "remove its directory here and run: python -m tests.golden.make"
+    "the rules or the bytes are others than in the release: raise ClusterMachine.version, and the project's version, "
+    "then run: python -m tests.golden.make. While the version that made the directory is not released, remove that first"
 )
 
 
