@@ -26,7 +26,7 @@ RELEASES = {path.parent.name: Golden.read(path.parent) for path in sorted(DIRECT
 MADE_AGAIN = [golden for golden in RELEASES.values() if golden.head.reducer_version == ClusterMachine.version]
 RULES_CHANGED = (
     "the rules or the bytes are others than in the release: raise ClusterMachine.version, and the project's version, "
-    "then run: python -m tests.golden.make. While the version that made the directory is not released, remove that first"
+    "then run: python -m tests.golden.make. Remove the directory first while its version is not released"
 )
 
 
