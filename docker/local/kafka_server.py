@@ -65,7 +65,9 @@ def prepare(cache: Path, say: Callable[[str], None]) -> Path:
 
 def command(jvm_arguments: Path, folder: Path) -> list[str]:
     """Return the command line of a node whose settings were written to `folder`."""
-    return [installation.tool("java"), f"@{jvm_arguments}", "kafka.Kafka", f"{folder}/server.properties"]
+    # For its performance files a JVM works elsewhere for a moment, and a process is ours by where it works.
+    options = [f"@{jvm_arguments}", "-XX:-UsePerfData"]
+    return [installation.tool("java"), *options, "kafka.Kafka", f"{folder}/server.properties"]
 
 
 def write_settings(folder: Path, ports: dict[str, int], extra: Mapping[str, str]) -> None:
