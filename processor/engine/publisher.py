@@ -30,6 +30,7 @@ class Publisher:
         self._offered = threading.Condition(self._lock)
         self._queue: deque[tuple[StoredEntry, int]] = deque()
         self._waiting_bytes = 0
+        self._full = False
         self._tails: dict[Role, Tail] = {}
         self._reached = Reached()
         self._epoch = 0
@@ -50,9 +51,15 @@ class Publisher:
 
     @property
     def full(self) -> bool:
-        """The bound on what is committed and not published is reached: the loop has to wait."""
+        """The bound on what is committed and not published was reached: the loop has to wait until half is published.
+
+        Asked by the loop alone. Going on at once would pause it again with the next commit, and tell of it each time.
+        """
         commits, size = self.waiting
-        return commits >= self._limits.pending_commits_max or size >= self._limits.pending_bytes_max
+        share = 0.5 if self._full else 1.0
+        limits = self._limits
+        self._full = commits >= share * limits.pending_commits_max or size >= share * limits.pending_bytes_max
+        return self._full
 
     def start(self, *, epoch: int, head_seq: int, announced_seq: int, outbox: Iterable[StoredEntry]) -> None:
         """Take over, after `open_output`: what the outbox holds beyond the tails is queued. Raises ShardRefused."""
