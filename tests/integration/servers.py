@@ -127,7 +127,7 @@ def kafka_cluster(directory: Path) -> Iterator[KafkaCluster]:
         yield cluster
     finally:
         for broker in brokers.values():
-            broker.stop()
+            broker.kill()  # an orderly end waits half a minute for a controller that has gone first
 
 
 def _broker(directory: Path, node: int, controller: int, roles: str) -> LocalServer:

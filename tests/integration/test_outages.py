@@ -112,6 +112,7 @@ def test_the_output_takes_nothing_and_what_is_committed_meanwhile_is_bounded(
             begin=partial(_forbid_writing, play),
             end=partial(_forget_who_may_what, play),
             name="the output is behind",
+            word="service_away",
             held=lambda: waiting.append(play.store.count("outbox/")),
         )
         live_through(play, processor, play.script(EVENTS), ordeal, note)
