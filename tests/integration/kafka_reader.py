@@ -16,11 +16,11 @@ ANSWER_TIMEOUT_S = 30.0
 FETCH_RECORDS_MAX = 1000
 
 
-def dump(bootstrap: str, topic: str) -> list[Record]:
-    """Return all committed records of partition 0, to the last stable offset."""
-    consumer = _consumer(bootstrap, [topic])
+def dump(bootstrap: str, topic: str, partition: int = 0) -> list[Record]:
+    """Return all committed records of a partition, to the last stable offset."""
+    consumer = _consumer(bootstrap, [topic], partition)
     try:
-        _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=ANSWER_TIMEOUT_S)
+        _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=ANSWER_TIMEOUT_S)
         records: list[Record] = []
         ended = end == 0
         while not ended:
@@ -43,14 +43,14 @@ class Follower:
     `arrivals_ms` are the times at which the commits were read.
     """
 
-    def __init__(self, bootstrap: str, topics: dict[str, str], schemas: Schemas) -> None:
+    def __init__(self, bootstrap: str, topics: dict[str, str], schemas: Schemas, *, shard: int = 0) -> None:
         self.commits: list[dict[str, Any]] = []
         self.arrivals_ms: list[float] = []
         self.changes: list[Record] = []
         self._topics = topics
         self._schemas = schemas
         self._positions: dict[str, int] = {}
-        self._consumer = _consumer(bootstrap, [topics["commits"], topics["changes"]])
+        self._consumer = _consumer(bootstrap, [topics["commits"], topics["changes"]], shard)
         self._stopping = threading.Event()
         self._failure: KafkaException | None = None
         self._thread = threading.Thread(target=self._follow, name="follower")
@@ -102,7 +102,7 @@ class Follower:
             self.arrivals_ms.append(arrived_ms)
 
 
-def _consumer(bootstrap: str, topics: list[str]) -> Any:
+def _consumer(bootstrap: str, topics: list[str], partition: int) -> Any:
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -114,7 +114,7 @@ def _consumer(bootstrap: str, topics: list[str]) -> Any:
             "fetch.wait.max.ms": 10,
         }
     )
-    consumer.assign([TopicPartition(topic, 0, 0) for topic in topics])
+    consumer.assign([TopicPartition(topic, partition, 0) for topic in topics])
     return consumer
 
 

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from processor.engine.values import Record
@@ -19,19 +20,22 @@ SETTLE_TIMEOUT_S = 60.0
 
 
 class Play:
-    """The outside of a running processor: producer, consumer, checker."""
+    """The outside of one running shard: producer, consumer, checker."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, *, shard: int = 0) -> None:
         self.stage = stage
+        self.shard = shard
         self.reference = cluster_reference()
-        self.submitter = Submitter(stage.bootstrap, stage.topics)
-        self.follower = Follower(stage.bootstrap, stage.topics, self.reference.schemas)
-        self.store = stage.store
+        self.submitter = Submitter(stage.bootstrap, stage.topics, shard=shard)
+        self.follower = Follower(stage.bootstrap, stage.topics, self.reference.schemas, shard=shard)
+        self.store = stage.store_of(shard)
         self._traffic: list[Traffic] = []
 
     def script(self, count: int, *, seed: int = 1) -> list[Line]:
         """Return a life of the cluster that begins now."""
-        return script(seed, count, now_ms=now_ms(), schemas=self.reference.schemas)
+        key = self.stage.clusters[self.shard].encode()
+        lines = script(seed, count, now_ms=now_ms(), schemas=self.reference.schemas)
+        return [replace(line, key=key) for line in lines]
 
     def traffic(self, lines: Sequence[Line], *, records_per_s: float) -> Traffic:
         """Return lines that a thread sends as far as the test allows."""
@@ -105,7 +109,7 @@ class Play:
         schemas, topics = self.reference.schemas, self.stage.topics
 
         def read(role: str) -> list[Record]:
-            return dump(self.stage.bootstrap, topics[role])
+            return dump(self.stage.bootstrap, topics[role], self.shard)
 
         return Artefacts(
             inputs=(*read("high"), *read("normal")),

@@ -56,6 +56,10 @@ class ProcessorProcess:
         self._signal(signal.SIGTERM)
         return self._running.wait(END_TIMEOUT_S)
 
+    def ask_to_end(self) -> None:
+        """Send it SIGTERM, without waiting."""
+        self._signal(signal.SIGTERM)
+
     def end(self) -> None:
         """End it whatever state it is in; nothing happens when it has ended."""
         if self._process is not None and self._process.poll() is None:
@@ -111,6 +115,13 @@ class ProcessorProcess:
             return 0, ""
         finally:
             connection.close()
+
+    def status(self) -> dict[str, Any]:
+        """Return what the process says of itself and its shards."""
+        code, body = self.get("/api/v1/status")
+        assert code == HTTPStatus.OK, body
+        said: dict[str, Any] = json.loads(body)
+        return said
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:

@@ -22,7 +22,7 @@ WARNINGS = 4
 class Stage:
     """`name` is the app, the beginning of all topic names and the etcd prefix; `directory` is for logs.
 
-    Each topic has so many `replicas`.
+    Each topic has so many `replicas`, and a partition for each of the `shards`.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Stage:
     endpoint: str
     directory: Path
     replicas: int = 1
+    shards: int = 1
     processes: list[ProcessorProcess] = field(default_factory=list)
 
     @property
@@ -38,9 +39,13 @@ class Stage:
         return {one["metadata"]["annotations"]["processor/role"]: one["metadata"]["name"] for one in self._described()}
 
     @property
-    def store(self) -> StoreReader:
-        """A reader and editor of the shard's keys."""
-        return StoreReader(self.endpoint, f"/{self.name}/{self.name}/0/")
+    def clusters(self) -> tuple[str, ...]:
+        """The name of each shard's cluster."""
+        return tuple(f"cluster-{shard}" for shard in range(self.shards)) if self.shards > 1 else ("cluster",)
+
+    def store_of(self, shard: int) -> StoreReader:
+        """Return a reader and editor of a shard's keys."""
+        return StoreReader(self.endpoint, f"/{self.name}/{self.name}/{shard}/")
 
     def build(self) -> None:
         """Create the topics and write the file that names them."""
@@ -81,6 +86,7 @@ class Stage:
             "KAFKA__BOOTSTRAP_SERVERS": self.bootstrap,
             "ETCD__ENDPOINTS": self.endpoint,
             "ETCD__PREFIX": f"/{self.name}",
+            "CLUSTERS": ",".join(self.clusters),
             "LOG__FORMAT": "json",
             "SHARDS__LEASE_TTL_S": "2",
         } | settings
@@ -107,4 +113,5 @@ class Stage:
         for one in topics:
             one["metadata"]["name"] = one["metadata"]["name"].replace("cluster", self.name, 1)
             one["spec"]["replicas"] = self.replicas
+            one["spec"]["partitions"] = self.shards
         return topics

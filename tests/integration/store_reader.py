@@ -63,6 +63,11 @@ class StoreReader:
         found = self._kv.Range(rpc.RangeRequest(key=self._root + b"owner")).kvs
         return int(found[0].create_revision) if found else 0
 
+    def owner(self) -> str:
+        """Return the instance that owns the shard, empty when nobody does."""
+        found = self._kv.Range(rpc.RangeRequest(key=self._root + b"owner")).kvs
+        return str(json.loads(found[0].value)["instance"]) if found else ""
+
     def write(self, values: Mapping[str, bytes | None]) -> None:
         """Put (None: delete) keys of the shard in one transaction, as an operator with a tool of his own would."""
         operations = [self._operation(name, value) for name, value in values.items()]

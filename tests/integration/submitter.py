@@ -29,10 +29,11 @@ class Line:
 
 
 class Submitter:
-    """Sends lines to partition 0 of the inputs. `acknowledged` is in order of the acknowledgements."""
+    """Sends lines to one partition of the inputs. `acknowledged` is in order of the acknowledgements."""
 
-    def __init__(self, bootstrap: str, topics: dict[str, str]) -> None:
+    def __init__(self, bootstrap: str, topics: dict[str, str], *, shard: int = 0) -> None:
         self._topics = topics
+        self._partition = shard
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -56,7 +57,7 @@ class Submitter:
             self._topics[line.lane],
             value=line.value,
             key=line.key,
-            partition=0,
+            partition=self._partition,
             timestamp=line.timestamp_ms,
             headers=list(line.headers),
             on_delivery=self._delivered,
