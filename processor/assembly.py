@@ -160,16 +160,19 @@ class Service:
         return thread
 
     def _sharing(self) -> Sharing:
+        limits = engine_limits(self._settings)
         return Sharing(
             self._backend.membership(),
             instance=self._settings.instance,
             shards=len(self.boards),
             ttl_s=self._settings.shards.lease_ttl_s,
-            interval_s=engine_limits(self._settings).standby_interval_ms / 1000,
+            interval_s=limits.standby_interval_ms / 1000,
             clock=self._clock,
             unable=lambda: frozenset(
                 board.health.shard for board in self.boards if board.health.phase in {"refused", "stopped"}
             ),
+            silent_s=self._backend.silent_s,
+            silent_max_s=limits.silent_max_ms / 1000,
             log=self._log,
         )
 

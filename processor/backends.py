@@ -24,6 +24,7 @@ from processor.kafka.connection import KafkaConnection, ShardTopics
 from processor.kafka.embedded import PARTITIONS, EmbeddedKafka
 from processor.kafka.idempotent import IdempotentSink
 from processor.kafka.partitions import PartitionCounts, check_partitions
+from processor.kafka.reach import Reach
 from processor.kafka.sink import KafkaSink
 from processor.kafka.source import KafkaSource
 from processor.kafka.ticker import KafkaTicker
@@ -67,6 +68,10 @@ class Backend(Protocol):
 
     def pressure(self) -> str:
         """Return why commits should pause, empty when they need not."""
+        ...
+
+    def silent_s(self) -> float:
+        """Return for how long the brokers have not answered, 0 when they do; never waits."""
         ...
 
     def close(self) -> None:
@@ -121,6 +126,7 @@ class ServerBackend:
         root = f"{settings.etcd.prefix}/{settings.app}"
         self._lease = InstanceLease(self._client, root, owner, ttl_s=settings.shards.lease_ttl_s)
         self._partition_counts = PartitionCounts(self._connection, tuple(topics.values()))
+        self._reach = Reach(self._connection)
         self._compactor = Compactor(
             self._client, interval_s=settings.etcd.compact_interval_s, keep_s=settings.etcd.history_keep_s
         )
@@ -167,6 +173,10 @@ class ServerBackend:
         used, most = self._compactor.pressure(), self._settings.etcd.quota_pause_ratio
         return f"etcd's database is at {used:.0%} of its quota, above {most:.0%}" if used > most else ""
 
+    def silent_s(self) -> float:
+        """Return for how long the brokers have not answered, as far as it is known."""
+        return self._reach.silent_s()
+
     def database_bytes(self) -> tuple[int, int] | None:
         """Return bytes in use and quota, as etcd said last."""
         status = self._compactor.status()
@@ -175,6 +185,7 @@ class ServerBackend:
     def close(self) -> None:
         """Stop compacting, end the lease, close the channel."""
         self._compactor.stop()
+        self._reach.close()
         self._lease.close()
         self._client.close()
 
@@ -215,6 +226,10 @@ class EmbeddedBackend:
     def pressure(self) -> str:
         """Return nothing: memory has no quota."""
         return ""
+
+    def silent_s(self) -> float:
+        """Return 0: the brokers live and die with the process."""
+        return 0.0
 
     def close(self) -> None:
         """End the mock cluster."""

@@ -42,6 +42,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How long an idle loop waits on the high lane before it looks at the normal one."""
     standby_interval_ms: int = 200
     """How often a standby campaigns."""
+    silent_max_ms: int = 10_000
+    """Silence of inputs and output after which a process that has peers leaves its shards to them."""
     dead_letters_max_ratio: float = 0.5
     """Share of dead letters among the last `dead_letters_window` events that opens the breaker."""
     dead_letters_window: int = 200

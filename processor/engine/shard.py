@@ -183,6 +183,7 @@ class ShardRunner:
             self._parts.log("handed_over_unpublished", shard=self._parts.identity.shard, reason=str(error))
         if not self._ended():
             self._parts.log("shard_handed_over", shard=self._parts.identity.shard)
+            self.board.put(phase="starting", troubles=())
         return True
 
     def _release(self, epoch: int, *, clean: bool) -> bool:

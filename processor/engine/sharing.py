@@ -2,17 +2,21 @@
 
 import threading
 from collections.abc import Callable
+from math import inf
 
 from processor.engine.errors import Retry, StoreUnavailable
 from processor.engine.ownership import Census, Outlook, Plan, plan
 from processor.engine.ports import Clock, Membership
+
+CUT_OFF = "inputs and output cannot be reached from here: the shards are left to others"
 
 
 class Sharing:
     """One process's part in sharing `shards` shards under the name `instance`.
 
     `run` belongs to one thread; the questions are for the shards' threads. `unable` returns the shards that must not
-    be run here at present.
+    be run here at present, `silent_s` for how long inputs and output have not been reached from here. Past
+    `silent_max_s` whoever has peers leaves its shards to them, and comes back when it reaches them again.
     """
 
     def __init__(  # noqa: PLR0913 - what is handed in
@@ -25,6 +29,8 @@ class Sharing:
         interval_s: float,
         clock: Clock,
         unable: Callable[[], frozenset[int]] = frozenset,
+        silent_s: Callable[[], float] = lambda: 0.0,
+        silent_max_s: float = inf,
         log: Callable[..., None] = lambda _event, **_fields: None,
     ) -> None:
         self._membership = membership
@@ -34,7 +40,11 @@ class Sharing:
         self._interval_s = interval_s
         self._clock = clock
         self._unable = unable
+        self._silent_s = silent_s
+        self._silent_max_s = silent_max_s
         self._log = log
+        self._cut_off = False
+        self._leave_failed = False
         self._looked = threading.Condition()
         self._plan = Plan()
         self._failure = ""
@@ -50,6 +60,13 @@ class Sharing:
 
     def look(self) -> None:
         """Decide anew what each shard shall do; nothing new as long as the store does not answer."""
+        if self._silent_s() > self._silent_max_s:
+            if self._cut_off or self._has_peers():
+                self._leave_to_peers()
+                return
+        elif self._cut_off:
+            self._cut_off = False
+            self._log("took_part_again", instance=self._instance)
         try:
             census = self._membership.look()
         except Retry as error:
@@ -61,10 +78,7 @@ class Sharing:
     def leave(self) -> None:
         """Take part no more."""
         self._tell(Plan(), failure="")
-        try:
-            self._membership.leave()
-        except Retry as error:
-            self._log("leave_failed", instance=self._instance, reason=str(error))
+        self._leave()
 
     def may_campaign(self, shard: int) -> bool:
         """Tell whether to campaign now; a no comes after a wait for the next look. Raises StoreUnavailable."""
@@ -77,7 +91,27 @@ class Sharing:
 
     def hand_over_asked(self, shard: int) -> bool:
         """Tell whether the shard shall be handed over."""
-        return self._plan.hand_over == shard
+        return self._cut_off or self._plan.hand_over == shard
+
+    def _has_peers(self) -> bool:
+        return any(name != self._instance for name in self._instances)
+
+    def _leave_to_peers(self) -> None:
+        if not self._cut_off:
+            self._cut_off = True
+            self._log("left_to_peers", instance=self._instance, silent_s=round(self._silent_s(), 1))
+        self._leave()
+        self._tell(Plan(), failure=CUT_OFF)
+
+    def _leave(self) -> None:
+        try:
+            self._membership.leave()
+        except Retry as error:
+            if not self._leave_failed:
+                self._log("leave_failed", instance=self._instance, reason=str(error))
+            self._leave_failed = True
+        else:
+            self._leave_failed = False
 
     def _note(self, census: Census) -> None:
         now_s = self._clock.monotonic_s()

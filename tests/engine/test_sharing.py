@@ -31,6 +31,18 @@ class Silent(MemoryMembership):
         raise StoreUnavailable("no answer")
 
 
+class Deaf(MemoryMembership):
+    """Answers to the third attempt to leave."""
+
+    attempts = 0
+
+    def leave(self) -> None:
+        self.attempts += 1
+        if self.attempts < 3:
+            raise StoreUnavailable("no answer")
+        super().leave()
+
+
 class Table:
     """Processes around one store."""
 
@@ -153,3 +165,56 @@ def test_a_look_ends_the_wait_of_a_shard() -> None:
         sharing.look()
         waiting.join(0.01)
     assert answers == [True]
+
+
+def test_who_reaches_no_broker_leaves_its_shards_to_its_peers_and_says_why() -> None:
+    table, silent = Table(), [0.0]
+    cut_off = table.sharing("cut-off", silent_s=lambda: silent[0], silent_max_s=10.0)
+    other = table.sharing("other")
+    other.look()
+    cut_off.look()
+    table.own("cut-off", 0, 1)
+    silent[0] = 10.1
+    cut_off.look()
+    other.look()
+    assert asked(cut_off) == set(range(SHARDS))
+    with pytest.raises(StoreUnavailable, match="left to others"):
+        cut_off.may_campaign(2)
+    assert table.cluster.census(SHARDS)[0] == ("other",)
+    assert allowed(other) == {2, 3}
+
+
+def test_who_reaches_the_brokers_again_takes_part_again() -> None:
+    table, silent = Table(), [0.0]
+    cut_off = table.sharing("cut-off", silent_s=lambda: silent[0], silent_max_s=10.0)
+    table.sharing("other").look()
+    cut_off.look()
+    for seconds in (11.0, 12.0, 0.0):
+        silent[0] = seconds
+        cut_off.look()
+    assert table.cluster.census(SHARDS)[0] == ("cut-off", "other")
+    assert asked(cut_off) == set()
+    assert len(allowed(cut_off)) == SHARDS // 2
+    assert table.log.count("left_to_peers") == table.log.count("took_part_again") == 1
+
+
+def test_who_is_alone_keeps_its_shards_though_it_reaches_no_broker() -> None:
+    table = Table()
+    alone = table.sharing("alone", silent_s=lambda: 60.0, silent_max_s=10.0)
+    alone.look()
+    assert allowed(alone) == set(range(SHARDS))
+    assert asked(alone) == set()
+
+
+def test_who_leaves_to_its_peers_without_an_answer_tries_again_and_tells_once() -> None:
+    table, silent = Table(), [0.0]
+    table.sharing("other").look()
+    sharing = table.sharing("one", kind=Deaf, silent_s=lambda: silent[0], silent_max_s=10.0)
+    sharing.look()
+    silent[0] = 11.0
+    for _ in range(2):
+        sharing.look()
+    assert table.cluster.census(SHARDS)[0] == ("one", "other")
+    sharing.look()
+    assert table.cluster.census(SHARDS)[0] == ("other",)
+    assert table.log.count("leave_failed") == 1
