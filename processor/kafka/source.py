@@ -71,7 +71,7 @@ class KafkaSource:
         self._topic_ids = TopicIds(connection, timeout_s=facts_timeout_s, interval_s=ids_interval_s)
         self._properties = connection.properties(TUNED, {**REQUIRED, "group.id": group_id})
         self._facts_timeout_s = facts_timeout_s
-        self._trouble = _Trouble(self._topic_ids.ask_again)
+        self._trouble = _Trouble(self._topic_ids.doubt)
         self._opened: dict[LaneName, _Lane] = {}
 
     @property

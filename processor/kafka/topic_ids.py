@@ -37,6 +37,8 @@ class TopicIds:
         self._known: dict[str, str] = {}
         self._asked: Answers = {}
         self._ask_at_s = 0.0
+        self._asked_s = 0.0
+        self._doubted = False
 
     def read(self, names: Sequence[str]) -> dict[str, str]:
         """Return name → id. Raises SourceUnavailable, also while one of them does not exist."""
@@ -63,16 +65,23 @@ class TopicIds:
         if not self._known or monotonic() < self._ask_at_s:
             return None
         if not self._asked:
+            self._asked_s = monotonic()
             self._asked = self._ask(list(self._known), min(VERIFY_TIMEOUT_S, self._timeout_s))
         if not all(answer.done() for answer in self._asked.values()):
             return None
-        answers, self._asked = self._asked, {}
+        answers, self._asked, self._doubted = self._asked, {}, False
         self._ask_at_s = monotonic() + self._interval_s
         return self._compare(answers)
 
-    def ask_again(self) -> None:
-        """Believe no answer under way and ask at the next `verify`."""
-        self._asked, self._ask_at_s = {}, 0.0
+    def doubt(self) -> None:
+        """Believe no answer under way and ask soon; once, however often this is called before the answer.
+
+        While brokers are away errors come by the dozen, and a question costs memory for as long as nobody answers.
+        """
+        if not self._doubted:
+            self._doubted = True
+            self._asked = {}
+            self._ask_at_s = min(self._ask_at_s, self._asked_s + RETRY_INTERVAL_S)
 
     def close(self) -> None:
         """Let the connection go and forget what was read; safe to call twice."""

@@ -88,10 +88,11 @@ def live_through(play: Play, processor: ProcessorProcess, lines: Sequence[Line],
     traffic.wait_until_sent(part)
     play.wait_until_consumed()
     assert play.follower.commits, "commits happened before"
-    traffic.allow(2 * part)
-    traffic.wait_until_sent(part + part // 3)
+    traffic.allow(part + part // 2)
+    traffic.wait_until_sent(part + part // 6)
     witness = Witness(processor)
     ordeal.begin()
+    traffic.allow(2 * part)  # whatever was consumed while it began, this comes when it has begun
     reason = witness.wait_until_not_ready(ordeal.name)
     noticed_s = witness.passed_s()
     share = witness.busy_share(ordeal.hold_s)

@@ -25,7 +25,7 @@ from tests.services import Etcd, Kafka
 from tests.waiting import wait_until
 
 EVENTS = 600
-QUOTA_BYTES = 16 << 20
+QUOTA_BYTES = 64 << 20
 PENDING_COMMITS_MAX = 5
 BEYOND_PENDING = 3
 """The commit under way, the one reduced ahead, and what cannot be trimmed while nothing is committed."""
