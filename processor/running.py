@@ -14,7 +14,7 @@ from processor.backends import Backend, EmbeddedBackend, ServerBackend, TopicNam
 from processor.clock import SystemClock
 from processor.cluster.document import to_document
 from processor.cluster.events import EVENT_TYPES
-from processor.engine.reports import Middleware, StepReport
+from processor.engine.reports import Middleware, StepReport, outcomes_of
 from processor.kinds import SECTIONS
 from processor.logs import log_function
 from processor.service.api import Views, answer
@@ -131,6 +131,11 @@ def log_step(report: StepReport) -> None:
         high=report.high,
         guard=report.guard,
     )
+    if "dead_lettered" in outcomes_of(report.events):
+        _warn_of_dead_letters(report, logger)
+
+
+def _warn_of_dead_letters(report: StepReport, logger: Any) -> None:
     for event in report.events:
         if event.outcome == "dead_lettered":
             cause = event.cause

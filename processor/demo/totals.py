@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import msgspec
 
-from processor.engine.reports import StepReport
+from processor.engine.reports import StepReport, outcomes_of
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class Totals(msgspec.Struct, frozen=True):
 
     def after(self, report: StepReport) -> Self:
         """Return the sums after one more commit."""
-        outcomes = [event.outcome for event in report.events]
+        outcomes = outcomes_of(report.events)
         return msgspec.structs.replace(
             self,
             events=self.events + len(outcomes),

@@ -1,5 +1,6 @@
 """What one step did: the only thing that middleware sees."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import overload
@@ -38,6 +39,13 @@ class Reduced(msgspec.Struct, frozen=True):
             yield EventReport(cause, outcome, at_ms, *self.whys.get(index, ()))
 
 
+class Tally(msgspec.Struct, frozen=True):
+    """Events counted: (topic, type, outcome) → how many, and topic → at_ms → how many."""
+
+    outcomes: Counter[tuple[str, str, Outcome]]
+    times: dict[str, Counter[int]]
+
+
 class Events(Sequence[EventReport]):
     """The reports of a step's events, made when somebody looks at one: most steps are only counted."""
 
@@ -48,6 +56,24 @@ class Events(Sequence[EventReport]):
     def outcomes(self) -> tuple[Outcome, ...]:
         """Return the outcomes alone, in order."""
         return tuple(chain.from_iterable([batch.outcomes for batch in self._batches]))
+
+    def tally(self) -> Tally:
+        """Return the events counted."""
+        outcomes: Counter[tuple[str, str, Outcome]] = Counter()
+        times: dict[str, Counter[int]] = {}
+        for batch in self._batches:
+            causes = [item.cause for item in batch.decoded]
+            outcomes.update(
+                [
+                    (cause.topic, cause.event_type, outcome)
+                    for cause, outcome in zip(causes, batch.outcomes, strict=False)
+                ]
+            )
+            records = batch.records[: len(batch.outcomes)]
+            for topic in {record.topic for record in records}:
+                at_ms = [record.timestamp_ms for record in records if record.topic == topic]
+                times.setdefault(topic, Counter()).update(at_ms)
+        return Tally(outcomes, times)
 
     def __len__(self) -> int:
         return sum([len(batch.outcomes) for batch in self._batches])
@@ -90,6 +116,21 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     resends: int = 0
     digest: str = ""
     seconds: Mapping[str, float] = {}
+
+
+def tally(events: Sequence[EventReport]) -> Tally:
+    """Return the events of a step counted; of those that the engine made no report is needed for it."""
+    if isinstance(events, Events):
+        return events.tally()
+    times: dict[str, Counter[int]] = {}
+    for event in events:
+        times.setdefault(event.cause.topic, Counter())[event.at_ms] += 1
+    return Tally(Counter([(event.cause.topic, event.cause.event_type, event.outcome) for event in events]), times)
+
+
+def outcomes_of(events: Sequence[EventReport]) -> tuple[Outcome, ...]:
+    """Return the outcomes of a step's events, in order; no report is needed for them either."""
+    return events.outcomes() if isinstance(events, Events) else tuple([event.outcome for event in events])
 
 
 Middleware = Callable[[StepReport], None]

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from processor.engine.health import Health
-from processor.engine.reports import StepReport
+from processor.engine.reports import StepReport, Tally, tally
 from processor.service.ages import Ages
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
@@ -75,10 +75,10 @@ class Metrics:
 
     def observe(self, report: StepReport) -> None:
         """Count one step."""
-        outcomes = Count([(event.cause.topic, event.cause.event_type, event.outcome) for event in report.events])
-        for (topic, event_type, outcome), count in outcomes.items():
+        counted = tally(report.events)
+        for (topic, event_type, outcome), count in counted.outcomes.items():
             self._events.labels(topic, self._type(event_type), outcome).inc(count)
-        if any(outcome == "dead_lettered" for _, _, outcome in outcomes):
+        if any(outcome == "dead_lettered" for _, _, outcome in counted.outcomes):
             self._count_dead_letters(report)
         if report.events:
             self._batch.observe(len(report.events))
@@ -89,21 +89,20 @@ class Metrics:
         self._guard.inc(report.guard)
         for type_name, count in Count(report.announcement_types).items():
             self._announcements.labels(type_name).inc(count)
-        self._observe_ages(report)
+        self._observe_ages(counted, report.committed_ms)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
-    def _observe_ages(self, report: StepReport) -> None:
-        ages = Count(
-            (event.cause.topic, report.committed_ms - event.at_ms) for event in report.events if event.at_ms >= 0
-        )
-        by_lane: dict[str, Count[int]] = {}
-        for (topic, age_ms), count in ages.items():
-            by_lane.setdefault(self._lanes.get(topic, UNKNOWN_TYPE), Count())[max(0, age_ms)] += count
-        for lane, counts in by_lane.items():
-            self._ages.add(lane, counts)
+    def _observe_ages(self, counted: Tally, committed_ms: int) -> None:
+        for topic, times in counted.times.items():
+            ages: Count[int] = Count()
+            for at_ms, count in times.items():
+                if at_ms >= 0:
+                    ages[max(0, committed_ms - at_ms)] += count
+            if ages:
+                self._ages.add(self._lanes.get(topic, UNKNOWN_TYPE), ages)
 
     def _count_dead_letters(self, report: StepReport) -> None:
         for code, count in Count(event.code for event in report.events if event.outcome == "dead_lettered").items():

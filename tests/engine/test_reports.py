@@ -1,4 +1,4 @@
-from processor.engine.reports import EventReport, Events, Reduced
+from processor.engine.reports import EventReport, Events, Reduced, outcomes_of, tally
 from processor.engine.values import Accepted, Cause, Outcome, Record
 
 
@@ -34,3 +34,14 @@ def test_events_are_counted_and_judged_without_being_made() -> None:
     assert len(events) == 3
     assert events.outcomes() == ("unchanged", "applied", "rejected")
     assert not Events()
+
+
+def test_a_tally_is_the_same_from_reports_and_without_them() -> None:
+    events = Events((CARRIED, CUT))
+
+    counted = tally(events)
+
+    assert counted == tally(tuple(events))
+    assert counted.outcomes == {("in", "Happened", outcome): 1 for outcome in ("unchanged", "applied", "rejected")}
+    assert counted.times == {"in": {1000: 1, 1001: 1, 1002: 1}}
+    assert outcomes_of(events) == outcomes_of(tuple(events))
