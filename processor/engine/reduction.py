@@ -9,6 +9,9 @@ from processor.engine.machine import Change, StateMachine
 from processor.engine.values import Accepted, Decoded, EventRejection, Invalid, Outcome, Undecodable
 
 FIRST_CHUNK_EVENTS = 8
+LEAST_ENTITIES_PER_EVENT = 0.25
+FULL_ENOUGH_SHARE = 16
+"""A commit with room for less than one in so many of its entities is full."""
 
 
 class Reduction(msgspec.Struct, frozen=True):
@@ -97,21 +100,29 @@ class _Fold:
 def reduce_batch(
     machine: StateMachine[Any, Any], start: Any, events: Sequence[Decoded], *, entities_max: int
 ) -> Reduction:
-    """Fold events until all are reduced or their changes exceed `entities_max` entities.
+    """Fold events until all are reduced or their changes (almost) reach `entities_max` entities, never beyond it.
 
     At least one event is always reduced: one that alone exceeds the limit comes back alone.
     """
     fold = _Fold(machine, start)
     done, changed = 0, 0
-    while done < len(events):
-        chunk = max(FIRST_CHUNK_EVENTS, (entities_max - changed) // 2)
-        reached = min(len(events), done + chunk)
+    # Each look at what has changed costs as much as a diff, so the last few entities are not fought for.
+    while done < len(events) and entities_max - changed >= entities_max // FULL_ENOUGH_SHARE:
+        reached = min(len(events), done + _chunk(done, changed, entities_max - changed))
         fold.run(events[done:reached])
         changed = len(fold.touched(reached))
         if changed > entities_max:
             return fold.cut(max(1, _largest_cut(fold, done, reached, entities_max)))
         done = reached
     return fold.cut(done)
+
+
+def _chunk(done: int, changed: int, room: int) -> int:
+    """Return how many events to reduce before looking again: what will probably fit, as the events so far went."""
+    if not done:
+        return FIRST_CHUNK_EVENTS
+    entities_per_event = max(changed / done, LEAST_ENTITIES_PER_EVENT)
+    return max(1, int(room * (1 - 1 / FULL_ENOUGH_SHARE) / entities_per_event))
 
 
 def _largest_cut(fold: _Fold, fits: int, exceeds: int, entities_max: int) -> int:
