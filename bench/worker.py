@@ -70,8 +70,10 @@ class MeteredBackend:
         self._meter = meter
         self._backend = backend
         self.start = backend.start
+        self.membership = backend.membership
         self.ticker = backend.ticker
         self.pressure = backend.pressure
+        self.silent_s = backend.silent_s
         self.close = backend.close
 
     def ports(self, shard: int) -> Ports:
