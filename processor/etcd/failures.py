@@ -24,6 +24,10 @@ class CompactedError(Exception):
     """The revision that was asked for has been compacted."""
 
 
+class HistoryGoneError(InvalidRequest):
+    """The store has forgotten what was asked for: it keeps its history for a while only."""
+
+
 class LeaseGoneError(Exception):
     """The lease named in the request has expired or was revoked."""
 

@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from processor.engine.errors import InvalidRequest, StoreUnavailable
+from processor.engine.errors import StoreUnavailable
 from processor.engine.values import Attempts, Head, OutboxEntry, Snapshot, StoredEntry
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog, Delta, StoredDelta, merge
 from processor.etcd.client import EtcdClient
-from processor.etcd.failures import CompactedError
+from processor.etcd.failures import CompactedError, HistoryGoneError
 from processor.etcd.layout import (
     ShardKeys,
     decode_attempts,
@@ -48,13 +48,13 @@ class _Numbered(msgspec.Struct, frozen=True):
 def read_shard(client: EtcdClient, keys: ShardKeys, *, at_revision: int = 0) -> ShardImage:
     """Read a shard as of now, or as of a past revision.
 
-    Raises StoreUnavailable, ShardRefused (newer layout, unreadable values), InvalidRequest (that past is compacted).
+    Raises StoreUnavailable, ShardRefused (newer layout, unreadable values), HistoryGoneError.
     """
     if at_revision:
         try:
             return _read_once(client, keys, at_revision)
         except CompactedError as error:
-            raise InvalidRequest(f"the store's history no longer reaches back to revision {at_revision}") from error
+            raise HistoryGoneError(f"the store's history no longer reaches back to revision {at_revision}") from error
     for _ in range(SNAPSHOT_ATTEMPTS_MAX):
         image = _unless_compacted(lambda: _read_once(client, keys, 0))
         if image is not None:
