@@ -4,12 +4,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from processor.engine.audit import AuditEntry
 from processor.engine.compose import Draft, Stamp, compose
-from processor.engine.errors import OwnershipLost, ShardRefused
+from processor.engine.errors import ShardRefused
 from processor.engine.images import Encoded, EncodedChange
+from processor.engine.intervening import known_head, owned, settled
 from processor.engine.parts import Parts
-from processor.engine.recovery import Restored, check_versions, restore
-from processor.engine.values import Commit, Head, Refused, Snapshot
+from processor.engine.recovery import Restored, restore
+from processor.engine.values import Commit, Head, Snapshot
 
 
 class AdoptedChange(msgspec.Struct, frozen=True):
@@ -46,32 +48,31 @@ def plan_adoption(parts: Parts) -> Adoption:
     return _look(parts)[0]
 
 
-def adopt(parts: Parts) -> Adoption:
+def adopt(parts: Parts, *, by: str = "tools") -> Adoption:
     """Commit what stands in the store as a repair, under an epoch of its own; the next owner announces it.
+
+    `by` is who wants it, for the audit log.
 
     Raises OwnershipLost (owned elsewhere), ShardRefused (nothing to adopt), OutcomeUnknown, StoreUnavailable.
     """
-    epoch = parts.ownership.campaign()
-    if epoch is None:
-        raise OwnershipLost("the shard is owned: stop its processors first")
-    try:
+    with owned(parts) as epoch:
         adoption, snapshot, restored = _look(parts)
         if not adoption.needed:
             raise ShardRefused("the state has its head's digest: there is nothing to adopt")
-        answer = parts.store.send(_commit(parts, adoption, snapshot, restored, epoch=epoch)).result()
-        if isinstance(answer, Refused):
-            raise OwnershipLost("somebody else wrote the head meanwhile: look again")
+        commit = _commit(parts, adoption, snapshot, restored, epoch=epoch)
+        facts = {
+            "edited": list(adoption.named),
+            "digest_of_head": adoption.head.digest,
+            "digest_found": adoption.found_digest,
+        }
+        entry = AuditEntry(commit.head.committed_ms, "adopt", by, commit.head.seq, facts)
+        settled(parts, parts.store.send(msgspec.structs.replace(commit, audit=entry)))
         return adoption
-    finally:
-        parts.ownership.release(epoch, clean=False)
 
 
 def _look(parts: Parts) -> tuple[Adoption, Snapshot, Restored]:
     snapshot = parts.store.load()
-    head = snapshot.head
-    if head is None:
-        raise ShardRefused("the shard has no state yet")
-    check_versions(head, reducer_version=parts.machine.version)
+    head = known_head(parts, snapshot)
     restored = restore(snapshot, machine=parts.machine, encoder=parts.encoder)
     named = parts.store.suspects(snapshot) if restored.digest != head.digest else ()
     return Adoption(head, restored.digest, named), snapshot, restored

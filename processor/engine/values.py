@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from processor.engine.audit import AuditEntry
+
 Positions = Mapping[str, Mapping[int, int]]
 """topic → partition → the next offset to consume."""
 
@@ -212,6 +214,7 @@ class Commit(msgspec.Struct, frozen=True):
 
     It holds only if the head's mod_revision is `expected_revision` (0: there is no head yet) and the owner
     key's create_revision is `head.epoch`. `outbox` is None for seq 0 alone. `clear_attempts` deletes the crash counter.
+    `audit` goes into the audit log.
     """
 
     expected_revision: int
@@ -219,6 +222,7 @@ class Commit(msgspec.Struct, frozen=True):
     images: tuple[Image, ...] = ()
     outbox: OutboxEntry | None = None
     clear_attempts: bool = False
+    audit: AuditEntry | None = None
 
     @property
     def epoch(self) -> int:
@@ -230,12 +234,13 @@ class Tidying(msgspec.Struct, frozen=True):
     """A transaction that is no commit: trims the outbox up to `head.announced_seq` and materialises deltas.
 
     `head` differs from the committed one only in `commit_id` and `announced_seq` (and `pending`); it keeps the epoch
-    of its commit, so the owner compare takes `epoch`, that of whoever tidies.
+    of its commit, so the owner compare takes `epoch`, that of whoever tidies. `audit` goes into the audit log.
     """
 
     expected_revision: int
     head: Head
     epoch: int
+    audit: AuditEntry | None = None
 
 
 class Committed(msgspec.Struct, frozen=True):

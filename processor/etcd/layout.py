@@ -10,7 +10,7 @@ Under `<prefix>/<app>/<shard>/`:
 | `outbox/<seq>` | packed `EntryFrame`; `outbox/<seq>/<part>` slices of what is too large for it |
 | `delta/<seq>` | packed `DeltaFrame`; `delta/<seq>/<part>` likewise |
 | `attempts` | JSON of `Attempts` |
-| `audit/<ms>` | for people |
+| `audit/<ms>` | JSON of `AuditEntry`, for people |
 
 Under `<prefix>/<app>/` also `instances/<id>`: JSON of `Owner`, attached to the lease of a process.
 
@@ -25,6 +25,7 @@ from typing import TypeVar
 import msgspec
 import zstandard
 
+from processor.engine.audit import AuditEntry
 from processor.engine.errors import ShardRefused
 from processor.engine.values import LAYOUT, Announcement, Attempts, DeadLetter, Head, Image, OutboxEntry
 
@@ -32,6 +33,7 @@ T = TypeVar("T")
 
 SEQ_DIGITS = 20
 PART_DIGITS = 6
+AUDIT_DIGITS = 13
 ZSTD_LEVEL = 1
 
 
@@ -141,6 +143,24 @@ def decode_attempts(value: bytes) -> Attempts:
         return msgspec.json.decode(value, type=Attempts)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ShardRefused(f"attempts cannot be read ({error}): {value[:200]!r}") from error
+
+
+def audit_key(keys: ShardKeys, entry: AuditEntry) -> bytes:
+    """Return `audit/<ms>`; ascending in bytes as in time."""
+    return keys.audit + b"%0*d" % (AUDIT_DIGITS, entry.at_ms)
+
+
+def encode_audit(entry: AuditEntry) -> bytes:
+    """Return the value of `audit/<ms>`."""
+    return msgspec.json.encode(entry)
+
+
+def decode_audit(value: bytes) -> AuditEntry:
+    """Return the entry. Raises ShardRefused for what is none."""
+    try:
+        return msgspec.json.decode(value, type=AuditEntry)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ShardRefused(f"the audit log cannot be read ({error}): {value[:200]!r}") from error
 
 
 def encode_owner(owner: Owner) -> bytes:

@@ -15,12 +15,15 @@ from typing import Any
 
 import msgspec
 
+from processor.engine.audit import AuditEntry
 from processor.engine.errors import InvalidRequest
 from processor.engine.values import Commit, Head, Image, OutboxEntry, Tidying
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog, Delta, Effect
 from processor.etcd.layout import (
     ShardKeys,
+    audit_key,
+    encode_audit,
     encode_head,
     numbered,
     pack_delta,
@@ -106,6 +109,7 @@ def plan_tidying(tidying: Tidying, ground: Ground) -> Plan | None:
         return None
     draft = _Draft(ground, tidying.head, tidying.epoch)
     draft.trim()
+    draft.note(tidying.audit)
     return draft.finished(tidying.expected_revision, superseded=(), delta=None, sweeps=not ground.leftovers)
 
 
@@ -116,6 +120,7 @@ def _plan_whole(commit: Commit, ground: Ground) -> Plan:
         draft.put(numbered(ground.keys.outbox, commit.head.seq), pack_entry(commit.outbox))
     if commit.clear_attempts:
         draft.delete(ground.keys.attempts)
+    draft.note(commit.audit)
     if ground.leftovers:
         draft.sweep(commit.head.seq, entry_parts=0, delta_parts=0)
     # Still to come: the delta, the deletion of deltas, head.
@@ -154,6 +159,7 @@ def _plan_staged(commit: Commit, ground: Ground) -> Plan:
     draft.sweep(seq, entry_parts=len(entry_parts), delta_parts=len(delta_parts))
     if commit.clear_attempts:
         draft.delete(keys.attempts)
+    draft.note(commit.audit)
     if entry_frame is not None:
         draft.put(numbered(keys.outbox, seq), entry_frame)
     delta = None
@@ -208,6 +214,11 @@ class _Draft:
                 self.delete(key)
             else:
                 self.put(key, image.value)
+
+    def note(self, entry: AuditEntry | None) -> None:
+        """Add what there is to the audit log."""
+        if entry is not None:
+            self.put(audit_key(self._ground.keys, entry), encode_audit(entry))
 
     def trim(self) -> None:
         """Delete what the outbox still has up to `announced_seq`, parts included."""

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from processor.engine.audit import AuditEntry
 from processor.engine.values import Attempts, Head, OutboxEntry, Refused, Snapshot, StoredEntry
 
 T = TypeVar("T")
@@ -22,6 +23,7 @@ class Shard:
         self.entities: dict[str, tuple[bytes, int]] = {}
         self.outbox: dict[int, StoredEntry] = {}
         self.attempts: Attempts | None = None
+        self.audit: list[AuditEntry] = []
 
     def holds(self, *, expected_revision: int, epoch: int) -> bool:
         """Evaluate the two compares that every write stands under."""

@@ -74,6 +74,8 @@ class MemoryStore:
 
         def change(keys: Shard, revision: int) -> None:
             keys.put_head(request.head, revision)
+            if request.audit is not None:
+                keys.audit.append(request.audit)
             if isinstance(request, Commit):
                 _apply(request, keys, revision)
 

@@ -160,7 +160,7 @@ def test_an_owned_shard_is_not_adopted() -> None:
     world = edited_world()
     owner = world.parts("owner")
     assert owner.ownership.campaign() is not None
-    with pytest.raises(OwnershipLost, match="the shard is owned"):
+    with pytest.raises(OwnershipLost, match="shard 0 is owned"):
         adopt(world.parts("tool"))
 
 

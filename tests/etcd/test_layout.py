@@ -4,13 +4,17 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processor.engine.audit import AuditEntry
 from processor.engine.errors import ShardRefused
 from processor.engine.values import LAYOUT, Announcement, Attempts, DeadLetter, Head, Image, OutboxEntry, Tried
 from processor.etcd.layout import (
     ShardKeys,
+    audit_key,
     decode_attempts,
+    decode_audit,
     decode_head,
     encode_attempts,
+    encode_audit,
     encode_head,
     end_of,
     numbered,
@@ -160,3 +164,16 @@ def test_what_is_no_head_refuses_the_shard(value: bytes) -> None:
 def test_what_is_no_crash_counter_refuses_the_shard(value: bytes) -> None:
     with pytest.raises(ShardRefused, match="attempts cannot be read"):
         decode_attempts(value)
+
+
+def test_an_audit_entry_is_read_as_it_was_written_and_entries_ascend_with_time() -> None:
+    entry = AuditEntry(999_999_999_999, "adopt", "someone", 3, {"edited": ["model/a"]})
+    later = msgspec.structs.replace(entry, at_ms=1_000_000_000_000)
+    assert decode_audit(encode_audit(entry)) == entry
+    keys = ShardKeys("/processor", "app", 0)
+    assert audit_key(keys, entry) < audit_key(keys, later)
+
+
+def test_what_is_no_audit_entry_is_said_to_be_none() -> None:
+    with pytest.raises(ShardRefused, match="the audit log cannot be read"):
+        decode_audit(b"\xff")

@@ -1,12 +1,14 @@
 import hashlib
 from typing import Any
 
+import msgspec
 import pytest
 
+from processor.engine.audit import AuditEntry
 from processor.engine.errors import InvalidRequest
 from processor.engine.values import Announcement, Attempts, Commit, Image, Tidying
 from processor.etcd.backlog import Backlog, Delta, Effect
-from processor.etcd.layout import ShardKeys, decode_head, encode_attempts, numbered
+from processor.etcd.layout import ShardKeys, decode_head, encode_attempts, encode_audit, numbered
 from processor.etcd.transaction import Ground, Limits, Plan, plan_commit, plan_tidying
 from tests.contracts.store_worlds import commit, entry, head
 
@@ -215,3 +217,14 @@ def test_tidying_writes_no_outbox_entry_and_keeps_seq() -> None:
     assert plan is not None
     assert set(puts(plan)) == {KEYS.head}
     assert plan.head == head(9, EPOCH, announced_seq=5)
+
+
+def test_what_goes_into_the_audit_log_is_written_in_the_same_transaction_however_large_it_is() -> None:
+    note = AuditEntry(1_700_000_000_000, "adopt", "someone", 1, {"edited": ["model/a"]})
+    key = KEYS.audit + b"1700000000000"
+    for change in (commit(1, EPOCH, EXPECTED, *many(1)), staged_commit()):
+        plan = plan_commit(msgspec.structs.replace(change, audit=note), ground())
+        assert puts(plan)[key] == encode_audit(note)
+    tidied = plan_tidying(Tidying(EXPECTED, head(9, EPOCH, announced_seq=5), EPOCH, note), ground(trimmed_through=4))
+    assert tidied is not None
+    assert puts(tidied)[key] == encode_audit(note)
