@@ -5,6 +5,7 @@ commit log shows where the reading went on; its end may lie below its start.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import msgspec
 
@@ -124,7 +125,7 @@ def _commit(parts: Parts, snapshot: Snapshot, planned: Move, *, epoch: int, acti
     )
 
 
-def facts_of(planned: Move) -> dict[str, object]:
+def facts_of(planned: Move) -> dict[str, Any]:
     """Return a move as plain JSON."""
     moved = [
         {"topic": item.topic, "partition": item.partition, "from": item.start, "to": item.end}

@@ -20,26 +20,65 @@ class Reached(msgspec.Struct, frozen=True):
     dead_letters: tuple[int, int] = NOTHING
 
 
+class Doubt(msgspec.Struct, frozen=True):
+    """An output partition that was emptied, and the commits that it may have had: nothing tells whether it did."""
+
+    role: Role
+    seqs: tuple[int, ...]
+
+
 def reached_by(
     tails: Mapping[Role, Tail], *, head_seq: int, announced_seq: int, outbox: Sequence[StoredEntry]
 ) -> Reached:
     """Return what is published; `head_seq` is −1 when there is no head.
 
-    A partition emptied by retention is taken to stand where the commit log does; a commit log emptied too stands
-    at `announced_seq`, if nothing above it waits in the outbox. Raises ShardRefused when a tail is ahead of
-    the head (the store was restored from an older backup), or nothing tells what was published.
+    Raises ShardRefused when a tail is ahead of the head (the store was restored from an older backup), or nothing
+    tells what was published.
     """
+    check_not_ahead(tails, head_seq=head_seq)
+    found = doubts(tails, announced_seq=announced_seq, outbox=outbox) if head_seq >= 0 else ()
+    if found:
+        raise ShardRefused(_sentence(found))
+    return assumed(tails, announced_seq=announced_seq)
+
+
+def check_not_ahead(tails: Mapping[Role, Tail], *, head_seq: int) -> None:
+    """Raise ShardRefused when something was published that the store does not know of."""
     for role, tail in sorted(tails.items()):
         if tail.seq is not None and tail.seq > head_seq:
             raise ShardRefused(
                 f"the output's {role} partition holds seq {tail.seq}, the store's head is at seq {head_seq}: "
-                "the store was restored from an older backup, or the topic belongs to another state"
+                "the store was restored from an older backup, or the topic belongs to another state. "
+                "Nothing was written; processor doctor explains the choices"
             )
-    log = _commit_log(tails[COMMITS], head_seq=head_seq, announced_seq=announced_seq, outbox=outbox)
+
+
+def doubts(tails: Mapping[Role, Tail], *, announced_seq: int, outbox: Sequence[StoredEntry]) -> tuple[Doubt, ...]:
+    """Return which commits above `announced_seq` an emptied partition leaves in doubt.
+
+    An emptied commit log: all that wait. Changes or dead letters: those which have such records and stand in the
+    commit log, which proves nothing here: a transaction that a broker ended early may have left its record alone.
+    """
+    waiting = [stored.entry for stored in outbox if stored.entry.seq > announced_seq]
+    log = tails[COMMITS].seq
+    if log is not None:
+        logged = [entry for entry in waiting if entry.seq <= log]
+    else:
+        logged = waiting if tails[COMMITS].emptied else []
+    having: dict[Role, list[int]] = {
+        COMMITS: [entry.seq for entry in logged],
+        CHANGES: [entry.seq for entry in logged if entry.announcements],
+        DEAD_LETTERS: [entry.seq for entry in logged if entry.dead_letters],
+    }
+    return tuple(Doubt(role, tuple(seqs)) for role, seqs in having.items() if seqs and tails[role].emptied)
+
+
+def assumed(tails: Mapping[Role, Tail], *, announced_seq: int) -> Reached:
+    """Return what is published, if an emptied partition had nothing above `announced_seq`."""
     return Reached(
-        changes=_position(tails[CHANGES], log),
-        commits=(log, 0) if log >= 0 else NOTHING,
-        dead_letters=_position(tails[DEAD_LETTERS], log),
+        changes=_position(tails[CHANGES], announced_seq),
+        commits=_position(tails[COMMITS], announced_seq),
+        dead_letters=_position(tails[DEAD_LETTERS], announced_seq),
     )
 
 
@@ -64,25 +103,20 @@ def acknowledged(outbox: Sequence[StoredEntry], reached: Reached, identity: Iden
     return announced_seq
 
 
-def _commit_log(tail: Tail, *, head_seq: int, announced_seq: int, outbox: Sequence[StoredEntry]) -> int:
-    if tail.seq is not None:
-        return tail.seq
-    if not tail.emptied or head_seq < 0:
-        return -1
-    if any(stored.entry.seq > announced_seq for stored in outbox):
-        raise ShardRefused(
-            f"the commit log was emptied and commits above seq {announced_seq} wait in the outbox: "
-            "nothing tells what was published. Decide with: processor shards announce --again or --skip"
-        )
-    return announced_seq
+def _sentence(found: Sequence[Doubt]) -> str:
+    facts = " and ".join(f"the {doubt.role} partition was emptied" for doubt in found)
+    seqs = sorted({seq for doubt in found for seq in doubt.seqs})
+    named = f"commit {seqs[0]} waits" if len(seqs) == 1 else f"commits {seqs[0]} to {seqs[-1]} wait"
+    return (
+        f"{facts}, and {named} in the outbox: nothing tells what was published. "
+        "processor shards announce SHARD shows them; decide with its --again or --skip"
+    )
 
 
-def _position(tail: Tail, log: int) -> tuple[int, int]:
+def _position(tail: Tail, announced_seq: int) -> tuple[int, int]:
     if tail.seq is not None:
         return tail.seq, tail.index
-    if tail.emptied and log >= 0:
-        return log, _LAST
-    return NOTHING
+    return (announced_seq, _LAST) if tail.emptied else NOTHING
 
 
 def _start(seq: int, reached: tuple[int, int]) -> int:

@@ -61,10 +61,22 @@ def test_a_seq_is_acknowledged_only_with_all_of_its_records() -> None:
     assert acknowledged(outbox, partial, IDENTITY, announced_seq=2) == 3
 
 
-def test_a_partition_emptied_by_retention_stands_where_the_commit_log_does() -> None:
-    reached = reached_by(tails(EMPTIED, Tail(4)), head_seq=5, announced_seq=2, outbox=())
-    assert roles(entry(4), reached) == []
-    assert roles(entry(5), reached) == [CHANGES, CHANGES, COMMITS]
+def test_a_partition_emptied_by_retention_takes_what_comes_after_the_commit_log() -> None:
+    outbox = (entry(2), entry(3, announcements=0), entry(4, announcements=0), entry(5))
+    reached = reached_by(tails(EMPTIED, Tail(4)), head_seq=5, announced_seq=2, outbox=outbox)
+    assert roles(outbox[2], reached) == []
+    assert roles(outbox[3], reached) == [CHANGES, CHANGES, COMMITS]
+    assert acknowledged(outbox, reached, IDENTITY, announced_seq=2) == 4
+
+
+def test_the_commit_log_proves_nothing_for_a_partition_that_was_emptied() -> None:
+    """A transaction that was committed before all of it had arrived leaves its commit-log record alone."""
+    outbox = (entry(3), entry(4), entry(5))
+    with pytest.raises(ShardRefused, match="changes partition was emptied, and commits 3 to 4 wait"):
+        reached_by(tails(EMPTIED, Tail(4)), head_seq=5, announced_seq=2, outbox=outbox)
+    letters = (entry(4, dead_letters=1),)
+    with pytest.raises(ShardRefused, match="dead-letters partition was emptied, and commit 4 waits"):
+        reached_by(tails(Tail(4, index=1), Tail(4), EMPTIED), head_seq=5, announced_seq=2, outbox=letters)
 
 
 def test_a_partition_never_written_is_resumed_at_its_first_record() -> None:

@@ -175,7 +175,7 @@ class World:
 
     def output(self, role: str) -> list[Record]:
         """Return what a read_committed consumer sees."""
-        return self.broker.read(TOPICS[role], 0, 0, 1_000_000)
+        return self.broker.read(TOPICS[role], 0, self.broker.extent(TOPICS[role], 0).low, 1_000_000)
 
     def commits(self) -> list[CommitRecord]:
         return [msgspec.msgpack.decode(record.value or b"", type=CommitRecord) for record in self.output("commits")]
