@@ -11,15 +11,13 @@ from processor.avro.catalogue import Catalogue
 from processor.backends import TopicNames, etcd_client, kafka_connection, shard_topics
 from processor.cluster.document import to_document
 from processor.cluster.state import State
-from processor.engine.errors import ShardRefused
-from processor.engine.recovery import check_versions, restore
 from processor.engine.values import Head, TopicFacts
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
 from processor.etcd.layout import Owner, ShardKeys, decode_head
-from processor.etcd.store import EtcdStore
 from processor.kafka.source import KafkaSource
 from processor.settings import Settings
+from processor.travel.stored import StoredStates
 
 FACTS_TIMEOUT_S = 10.0
 BEHIND_AFTER_MS = 10_000
@@ -62,14 +60,16 @@ def state_document(client: EtcdClient, settings: Settings, shard: int) -> Mappin
 
 
 def current_state(client: EtcdClient, settings: Settings, shard: int) -> State:
-    """Return a shard's state now. Raises StoreUnavailable, ShardRefused (never ran, newer build, foreign edit)."""
-    domain = cluster_domain(settings, Catalogue.load(settings.schemas_dir))
-    snapshot = EtcdStore(client, ShardKeys(settings.etcd.prefix, settings.app, shard)).load()
-    if snapshot.head is None:
-        raise ShardRefused(f"shard {shard} has no state yet: no processor has run it")
-    check_versions(snapshot.head, reducer_version=domain.machine.version)
-    state: State = restore(snapshot, machine=domain.machine, encoder=domain.encoder).state
+    """Return a shard's state now. Raises StoreUnavailable, ShardRefused (never ran, newer build, unreadable)."""
+    state: State = stored_states(client, settings, shard).now().state
     return state
+
+
+def stored_states(client: EtcdClient, settings: Settings, shard: int) -> StoredStates:
+    """Return a shard's states as the store still has them."""
+    domain = cluster_domain(settings, Catalogue.load(settings.schemas_dir))
+    keys = ShardKeys(settings.etcd.prefix, settings.app, shard)
+    return StoredStates(client, keys, machine=domain.machine, encoder=domain.encoder)
 
 
 def input_facts(settings: Settings, topics: TopicNames, shard: int) -> TopicFacts:

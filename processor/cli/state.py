@@ -1,17 +1,22 @@
-"""`state get|explain`: the state now, from the store or from a running processor."""
+"""`state get|diff|explain`: the state now or then, from the store, its history, the records or a running processor."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from processor.cli.difference import diff
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.explain import explain
 from processor.cli.options import ClusterName, ConfigFile, Output
 from processor.cli.output import emit_document, emit_rows
+from processor.cli.points import AtOffset, AtRevision, AtSeq, AtTime, go, past_of
 from processor.cli.reach import Reach
 from processor.cli.remote import Server, ask
 from processor.kinds import SECTIONS, WORDS, entities_of
+
+if TYPE_CHECKING:
+    from processor.travel.traveller import Past
 
 COLUMNS = {
     "server": ("name", "replicas", "draining", "expected_replicas", "requested_replicas", "declared", "shared"),
@@ -28,24 +33,33 @@ def register(app: App) -> None:
     """Add this group's commands."""
     group = App(name="state", help="The cluster's state.", result_action="return_value")
     group.command(get)
+    group.command(diff)
     group.command(explain)
     app.command(group)
 
 
-def get(
+def get(  # noqa: PLR0913 - the options of the command
     kind: Annotated[str | None, Parameter(name="KIND", help="policy, server, model, ..., singular or plural.")] = None,
     name: Annotated[str | None, Parameter(name="NAME", help="One entity.")] = None,
     *,
+    at_seq: AtSeq = None,
+    at_time: AtTime = None,
+    at_offset: AtOffset = None,
+    at_revision: AtRevision = None,
     server: Server = None,
     cluster: ClusterName = None,
     config: ConfigFile = None,
     output: Output = "table",
 ) -> None:
-    """Print the state now: all of it, one kind, or one entity."""
+    """Print the state now or then: all of it, one kind, or one entity.
+
+    Then is read from the store's history while it reaches back, else the recorded events are folded again.
+    """
     if kind is not None and kind not in WORDS:
         raise usage(f"there is no kind {kind!r}: {', '.join(SECTIONS)}")
+    point = past_of(at_seq=at_seq, at_time=at_time, at_offset=at_offset, at_revision=at_revision)
     reach = Reach(config, server=server)
-    document = _document(reach, reach.partition_of(cluster))
+    document = _document(reach, reach.partition_of(cluster), point)
     if kind is None:
         _print_all(document, output)
         return
@@ -74,7 +88,11 @@ def summary(kind: str, name: str, entity: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _document(reach: Reach, shard: int) -> Mapping[str, Any]:
+def _document(reach: Reach, shard: int, point: "Past | None") -> Mapping[str, Any]:
+    if point is not None:
+        from processor.cluster.document import to_document
+
+        return to_document(go(reach, shard, point).state)
     if reach.settings.server is not None:
         document: Mapping[str, Any] = ask(reach.settings.server, f"state?shard={shard}")["state"]
         return document

@@ -1,0 +1,117 @@
+"""Going back to any point of a run on real servers: by the store's history, and by folding the records again."""
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from processor.cli.exits import Exit
+from processor.configuration import load
+from processor.inspection import store_client, stored_states
+from processor.travel.points import AtOffset, AtRevision, AtSeq, AtTime
+from processor.travel.stored import StoredStates
+from processor.travel.traveller import Past
+from tests.checker.artefacts import Artefacts
+from tests.integration.play import Play
+from tests.integration.processes import command
+
+EVENTS = 600
+CHUNK = 12
+POINTS = 50
+OUTSIDE = [
+    (("--at-seq", "99999"), "seq 99999 is in the future: the last commit is "),
+    (("--at-time", "2000-01-01T00:00:00Z"), "is before the beginning: the shard began at "),
+    (("--at-offset", "nowhere:0:1"), "nowhere[0] is no input: "),
+    (("--at-revision", "1"), "is before the beginning: the shard began at "),
+    (("--at-seq", "1", "--at-time", "10m"), "one point at a time"),
+]
+
+
+@pytest.fixture
+def told(play: Play) -> Artefacts:
+    """What a run of some fifty commits has left behind; the processor has ended."""
+    lines = play.script(EVENTS)
+    process = play.stage.start()
+    for start in range(0, EVENTS, CHUNK):
+        play.send(lines[start : start + CHUNK])
+    play.wait_until_quiet()
+    assert process.terminate() == 0
+    return play.artefacts()
+
+
+@pytest.fixture
+def states(play: Play) -> Iterator[StoredStates]:
+    settings = load(environment=play.stage.environment()).settings
+    with store_client(settings) as client:
+        yield stored_states(client, settings, 0)
+
+
+def _random_points(told: Artefacts) -> list[tuple[Past, int]]:
+    """Return points of every sort with the seq that a look through the whole commit log gives."""
+    chance = random.Random(5)
+    commits = [(one.value, int(one.headers["processor-revision"])) for one in told.commits]
+    points: list[tuple[Past, int]] = []
+    while len(points) < POINTS:
+        commit, revision = chance.choice(commits)
+        later = next((at for other, at in commits if other["seq"] == commit["seq"] + 1), revision + 1)
+        span = chance.choice(commit["ranges"])
+        offset = chance.randrange(span["from"], span["to"])
+        last = max(other["seq"] for other, _ in commits if other["committed_ms"] <= commit["committed_ms"])
+        points += [
+            (AtSeq(commit["seq"]), commit["seq"]),
+            (AtTime(commit["committed_ms"]), last),
+            (AtOffset(span["topic"], span["partition"], offset), commit["seq"]),
+            (AtRevision(chance.randrange(revision, later)), commit["seq"]),
+        ]
+    return points[:POINTS]
+
+
+def test_any_point_is_read_from_the_stores_history(told: Artefacts, states: StoredStates) -> None:
+    digests = {one.value["seq"]: one.value["digest"].hex() for one in told.commits}
+    for point, seq in _random_points(told):
+        view = states.at(point)
+        assert (point, view.seq, view.digest) == (point, seq, digests[seq])
+        assert view.whole
+    assert states.now().digest == digests[max(digests)]
+
+
+def test_the_state_of_a_seq_is_printed(play: Play, told: Artefacts) -> None:
+    environment = play.stage.environment()
+    seq = told.commits[len(told.commits) // 2].seq
+    then = command(environment, "state", "get", "--at-seq", str(seq), "-o", "json")
+    assert (then.returncode, f"seq {seq}, committed " in then.stderr) == (Exit.OK, True)
+    assert "from the store's history, revision " in then.stderr
+    first = command(environment, "state", "get", "--at-seq", "0", "-o", "json")
+    assert _tables(json.loads(first.stdout)) == {}
+    now = command(environment, "state", "get", "-o", "json")
+    last = command(environment, "state", "get", "--at-seq", str(told.commits[-1].seq), "-o", "json")
+    assert json.loads(last.stdout) == json.loads(now.stdout)
+    assert json.loads(then.stdout) != json.loads(now.stdout)
+
+
+def test_two_points_are_compared(play: Play, told: Artefacts) -> None:
+    environment = play.stage.environment()
+    commit = [one.value for one in told.commits if one.value["changed"]][-1]
+    points = (f"seq:{commit['seq'] - 1}", f"seq:{commit['seq']}")
+    found = command(environment, "state", "diff", *points, "-o", "json")
+    assert found.returncode == Exit.DIFFERS, found.stderr
+    document = json.loads(found.stdout)
+    announced = [one.record.key for one in told.changes if one.seq == commit["seq"] and "after" in one.value]
+    assert [f"{one['kind']}/{one['name']}".encode() for one in document["differences"]] == announced
+    assert document["b"]["digest"] == commit["digest"].hex()
+    assert command(environment, "state", "diff", points[0], points[0]).returncode == Exit.OK
+    table = command(environment, "state", "diff", *points).stdout
+    assert table.split()[:5] == ["KIND", "NAME", "FIELD", "BEFORE", "AFTER"]
+
+
+@pytest.mark.usefixtures("told")
+def test_a_point_outside_is_told_with_the_ends(play: Play) -> None:
+    for options, said in OUTSIDE:
+        refused = command(play.stage.environment(), "state", "get", *options)
+        assert (refused.returncode, said in refused.stderr, refused.stdout) == (Exit.USAGE, True, ""), refused.stderr
+
+
+def _tables(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: table for name, table in document.items() if table and name != "policy"}
