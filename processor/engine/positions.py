@@ -1,10 +1,12 @@
 """Positions, the ranges between them, and the checks before a shard reads on. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
+import msgspec
+
 from processor.engine.errors import ShardRefused
-from processor.engine.values import Head, Outcome, OutcomeRun, PartitionFacts, Positions, Range, Record, TopicFacts
+from processor.engine.values import Head, Outcome, OutcomeRun, Positions, Range, Record, TopicFacts
 
 MutablePositions = dict[str, dict[int, int]]
 
@@ -67,32 +69,47 @@ def checked_positions(head: Head, facts: TopicFacts) -> MutablePositions:
 
     Raises ShardRefused when a topic was recreated, or a position lies outside what the broker still has.
     """
-    problems = [
-        f"topic {name} was recreated: its id is {facts.topic_ids.get(name, 'gone')}, the state was built on {known}"
-        for name, known in sorted(head.topics.items())
-        if facts.topic_ids.get(name) != known
-    ]
     positions: MutablePositions = {topic: dict(partitions) for topic, partitions in head.positions.items()}
-    for (topic, partition), marks in sorted(facts.inputs.items()):
-        position = positions.get(topic, {}).get(partition)
-        problem = _problem(topic, partition, position, marks)
-        if problem:
-            problems.append(problem)
-        elif position is None:
-            positions.setdefault(topic, {})[partition] = marks.low
+    problems = [*_recreated(head, facts), *_holes(positions, facts)]
     if problems:
-        raise ShardRefused(
-            "; ".join(problems) + ". Nothing was read. If the hole is accepted: processor shards accept-gap"
-        )
+        found = "; ".join(problem.text for problem in problems)
+        answers = "; ".join(dict.fromkeys(problem.answer for problem in problems))
+        raise ShardRefused(f"{found}. Nothing was read. Restore the records, or accept that they are gone: {answers}")
+    for (topic, partition), marks in facts.inputs.items():
+        positions.setdefault(topic, {}).setdefault(partition, marks.low)
     return positions
 
 
-def _problem(topic: str, partition: int, position: int | None, marks: PartitionFacts) -> str | None:
-    where = f"{topic}[{partition}]"
-    if position is None:
-        return f"{where} appeared and already starts at offset {marks.low}" if marks.low > 0 else None
-    if position < marks.low:
-        return f"{where}: next offset is {position}, the oldest kept is {marks.low}: {marks.low - position} are gone"
-    if position > marks.high:
-        return f"{where}: next offset is {position}, the end is {marks.high}: {position - marks.high} are missing"
-    return None
+class _Problem(msgspec.Struct, frozen=True):
+    text: str
+    topic: str
+    target: int | None = None
+
+    @property
+    def answer(self) -> str:
+        target = "" if self.target is None else f" --to {self.target}"
+        return f"processor shards accept-gap SHARD --topic {self.topic}{target}"
+
+
+def _recreated(head: Head, facts: TopicFacts) -> Iterator[_Problem]:
+    lows = {topic: marks.low for (topic, _), marks in facts.inputs.items()}
+    for name, known in sorted(head.topics.items()):
+        found = facts.topic_ids.get(name, "gone")
+        if found != known:
+            text = f"topic {name} was recreated: its id is {found}, the state was built on {known}"
+            yield _Problem(text, name, lows.get(name))
+
+
+def _holes(positions: Positions, facts: TopicFacts) -> Iterator[_Problem]:
+    for (topic, partition), marks in sorted(facts.inputs.items()):
+        where = f"{topic}[{partition}]"
+        position = positions.get(topic, {}).get(partition)
+        if position is None:
+            if marks.low > 0:
+                yield _Problem(f"{where} appeared and already starts at offset {marks.low}", topic, marks.low)
+        elif position < marks.low:
+            gone = f"the oldest kept is {marks.low}: {marks.low - position} are gone"
+            yield _Problem(f"{where}: next offset is {position}, {gone}", topic, marks.low)
+        elif position > marks.high:
+            missing = f"the end is {marks.high}: {position - marks.high} are missing"
+            yield _Problem(f"{where}: next offset is {position}, {missing}", topic, marks.high)

@@ -57,5 +57,5 @@ def foreign_edit(store: Store, snapshot: Snapshot, *, found: str) -> ShardRefuse
     more = f" and {len(named) - NAMED_MAX} more" if len(named) > NAMED_MAX else ""
     return ShardRefused(
         f"the state's digest is {found}, its head says {expected}: changed without the head: {shown}{more}. "
-        "To accept what stands there: processor shards adopt SHARD --execute"
+        "processor doctor shows it again; to accept what stands there: processor shards adopt SHARD --execute"
     )

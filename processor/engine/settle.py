@@ -16,5 +16,5 @@ def settle(refused: Refused, *, epoch: int, committed_seq: int) -> None:
     if seq < committed_seq:
         raise ShardRefused(
             f"the store went back in time: its head is at seq {seq}, seq {committed_seq} was already committed; "
-            "was it restored from a backup? Stop every processor and follow the restore runbook"
+            "was it restored from a backup? Stop every processor; processor doctor explains the choices"
         )

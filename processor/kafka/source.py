@@ -226,7 +226,8 @@ class _Lane:
         return ShardRefused(
             f"{place}: nothing can be read at offset {message.offset()}: {words_of(error)}; "
             f"{self._extent(message.topic(), message.partition())}. "
-            "Restore the records, or accept the hole with: processor shards accept-gap"
+            "Restore the records, or accept the hole with: processor shards accept-gap "
+            f"{message.partition()} --topic {message.topic()} --to OFFSET"
         )
 
     def _extent(self, topic: str, partition: int) -> str:

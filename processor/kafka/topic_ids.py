@@ -107,7 +107,8 @@ class TopicIds:
             self._ask_at_s = 0.0
             raise ShardRefused(
                 f"topic {name} was deleted and made again while it was used: its id was {self._known[name]}, "
-                f"now it is {now}; positions in it mean nothing any more. Accept it with: processor shards accept-gap"
+                f"now it is {now}; positions in it mean nothing any more. "
+                f"Accept it with: processor shards accept-gap SHARD --topic {name} (for an input: --to OFFSET)"
             )
 
     def _ask(self, names: Sequence[str], timeout_s: float) -> Answers:

@@ -94,7 +94,8 @@ class MemorySource:
             return self._broker.read(topic, partition, offset, limit)
         except OffsetOutOfRangeError as failure:
             raise ShardRefused(
-                f"nothing can be read: {failure}; accept it with: processor shards accept-gap"
+                f"nothing can be read: {failure}; "
+                f"accept it with: processor shards accept-gap SHARD --topic {topic} --to OFFSET"
             ) from failure
         except UnknownTopicError as failure:
             raise SourceUnavailable(str(failure)) from failure

@@ -65,6 +65,9 @@ def test_positions_inside_the_watermarks_are_taken() -> None:
         (facts(high=(6, 9)), r"next offset is 5, the oldest kept is 6: 1 are gone"),
         (facts(normal=(0, 6)), r"next offset is 7, the end is 6: 1 are missing"),
         (facts(high_id="z"), r"topic high was recreated: its id is z, the state was built on a"),
+        (facts(high=(6, 9)), r"accept-gap SHARD --topic high --to 6$"),
+        (facts(high_id="z", high=(6, 9)), r"gone: processor shards accept-gap SHARD --topic high --to 6$"),
+        (facts(high=(6, 9), normal=(0, 6)), r"--topic high --to 6; processor shards accept-gap SHARD --topic normal"),
     ],
 )
 def test_a_hole_or_a_recreated_topic_is_refused_with_the_facts(found: TopicFacts, said: str) -> None:
