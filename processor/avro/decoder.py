@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from processor.avro.catalogue import Catalogue
-from processor.avro.envelope import UNKNOWN_TYPE, Headers, cause_of, exceeds, is_json, stated_type
+from processor.avro.envelope import HEADERS_MAX, UNKNOWN_TYPE, Headers, cause_of, exceeds, is_json, stated_type
 from processor.avro.events import compile_event_reader, read_json
 from processor.avro.framing import (
     SCHEMA_ID_HEADER,
@@ -63,6 +63,7 @@ class AvroEventDecoder:
         self._invalid = invalid
         self._namespace = namespace
         self._value_bytes_max = value_bytes_max
+        self._too_large = f"more than {value_bytes_max} bytes with key and headers, or {HEADERS_MAX} headers"
         self._resolve_id = resolve_id
         self._events = catalogue.namespace(namespace)
         self._planned: dict[bytes, _Plan] = {}
@@ -84,19 +85,21 @@ class AvroEventDecoder:
         return Accepted(cause, event)
 
     def identify(self, record: Record) -> Undecodable:
-        """Return the record's cause in an answer without code; its value is not decoded."""
+        """Return the record's cause; its value is not decoded. The code is empty, `too_large` if it never will be."""
         headers: Headers = dict(record.headers)
-        return Undecodable(cause_of(record, headers, self._guessed_type(record, headers)), "", "")
+        cause = cause_of(record, headers, self._guessed_type(record, headers))
+        code, message = ("too_large", self._too_large) if exceeds(record, self._value_bytes_max) else ("", "")
+        return Undecodable(cause, code, message)
 
     def _read(self, record: Record, headers: Headers) -> tuple[str, Any, Parse]:
         """Return record name, plain data and what checks them. Raises _Refused."""
         value = record.value
+        if exceeds(record, self._value_bytes_max):
+            raise _Refused("too_large", self._too_large)
         if value is None:
             raise _Refused("undecodable", "the value is null")
         if record.timestamp_ms < 0:
             raise _Refused("undecodable", "the record has no timestamp")
-        if exceeds(record, self._value_bytes_max):
-            raise _Refused("too_large", f"more than {self._value_bytes_max} bytes with key and headers")
         if headers and is_json(headers):
             return self._read_json(value, headers)
         plan, start = self._planned.get(value[:SINGLE_OBJECT_BYTES]), SINGLE_OBJECT_BYTES

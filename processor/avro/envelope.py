@@ -10,6 +10,8 @@ from processor.engine.values import Cause, Record
 Headers = Mapping[str, bytes | None]
 
 EVENT_ID_BYTES_MAX: Final = 256
+HEADERS_MAX: Final = 10_000
+"""Kafka's clients read records of up to 100,000 headers, and a dead letter has more than what it was made from."""
 AVRO_CONTENT_TYPE: Final = b"application/avro"
 JSON_CONTENT_TYPE: Final = b"application/json"
 UNKNOWN_TYPE: Final = "unknown"
@@ -18,7 +20,9 @@ _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-
 
 
 def exceeds(record: Record, bytes_max: int) -> bool:
-    """Tell whether key, value and headers (names counted by character) are together larger."""
+    """Tell whether key, value and headers (names counted by character) are together larger, or the headers too many."""
+    if len(record.headers) > HEADERS_MAX:
+        return True
     size = len(record.value or b"") + len(record.key or b"")
     for name, content in record.headers:
         size += len(name) + len(content or b"")

@@ -8,6 +8,7 @@ from processor.engine.values import DeadLetter, Headers, Record, Undecodable
 
 MESSAGE_BYTES_MAX = 1024
 TRUNCATED_BYTES_MAX = 65_536
+TRUNCATED_HEADERS_MAX = 1_000
 
 
 class DeadLetterFacts(msgspec.Struct, frozen=True):
@@ -20,7 +21,7 @@ class DeadLetterFacts(msgspec.Struct, frozen=True):
 
 
 def dead_letter(record: Record, why: Undecodable, facts: DeadLetterFacts, *, index: int) -> DeadLetter:
-    """Return the dead letter of a record. One that is `too_large` keeps its first 64 KiB, its size and its hash."""
+    """Return the dead letter of a record. One that is `too_large` keeps the first 64 KiB, size and hash."""
     key, value, headers = record.key, record.value, record.headers
     extra: list[tuple[str, str]] = []
     if why.code == "too_large":
@@ -56,7 +57,7 @@ def clipped(text: str, bytes_max: int) -> str:
 
 def _first(headers: Headers, bytes_max: int) -> Headers:
     kept, size = [], 0
-    for name, value in headers:
+    for name, value in headers[:TRUNCATED_HEADERS_MAX]:
         size += len(name.encode("utf-8", "replace")) + len(value or b"")
         if size > bytes_max:
             break

@@ -72,7 +72,10 @@ class EventDecoder(Protocol):
         ...
 
     def identify(self, record: Record) -> Undecodable:
-        """Return an `Undecodable` with the record's cause, code "" and message "", its value not decoded."""
+        """Return an `Undecodable` with the record's cause, its value not decoded.
+
+        Code and message are empty, except for a record that is too large to be decoded ever.
+        """
         ...
 
 

@@ -71,9 +71,8 @@ class Preparer:
         """Return a carefully taken batch of one with its record decoded, or put aside undecoded."""
         record = batch.records[0]
         if tried_too_often:
-            cause = self._parts.decoder.identify(record).cause
             message = f"the process ended {self._parts.limits.crash_attempts_max - 1} times while it held this record"
-            return batch.replaced(0, Undecodable(cause, "process_crash", message))
+            return batch.replaced(0, self._put_aside(record, "process_crash", message))
         return batch.replaced(0, self._decode(record))
 
     def prepare(self, batch: Batch, tip: Tip, images: Images, *, polled_s: float, decoded_s: float) -> Prepared:
@@ -112,9 +111,13 @@ class Preparer:
     def _decode(self, record: Record) -> Decoded:
         key = self._parts.cluster_key
         if key is not None and record.key is not None and record.key != key:
-            cause = self._parts.decoder.identify(record).cause
-            return Undecodable(cause, "wrong_cluster", f"this partition holds cluster {key.decode()}")
+            return self._put_aside(record, "wrong_cluster", f"this partition holds cluster {key.decode()}")
         return self._parts.decoder.decode(record)
+
+    def _put_aside(self, record: Record, code: str, message: str) -> Undecodable:
+        """Return why a record is put aside undecoded; one too large is that first: its dead letter is cut."""
+        why = self._parts.decoder.identify(record)
+        return why if why.code else Undecodable(why.cause, code, message)
 
     def _undecoded(self, record: Record) -> Decoded:
         return self._parts.decoder.identify(record)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from processor.avro.catalogue import Catalogue
 from processor.avro.decoder import AvroEventDecoder
+from processor.avro.envelope import HEADERS_MAX
 from processor.avro.framing import single_object_prefix
 from processor.avro.guard import VALUE_BYTES_MAX
 from processor.avro.schema import Schema, parse_schema
@@ -157,6 +158,18 @@ def test_a_record_above_the_limit_is_never_decoded() -> None:
     assert room > 0
     assert accepted(DECODER.decode(record(value, ("h", bytes(room)))))
     assert refused(DECODER.decode(record(value, ("h", bytes(room + 1))))) == ("too_large", "Opened")
+
+
+def test_a_record_with_more_headers_than_allowed_is_never_decoded() -> None:
+    headers: list[tuple[str, bytes | None]] = [("h", None)] * HEADERS_MAX
+    assert accepted(DECODER.decode(record(framed(OPENED, DATA), *headers)))
+    assert refused(DECODER.decode(record(framed(OPENED, DATA), *headers, ("h", None)))) == ("too_large", "Opened")
+
+
+def test_what_is_too_large_is_that_first_of_all() -> None:
+    huge = bytes(VALUE_BYTES_MAX)
+    assert refused(DECODER.decode(record(None, ("h", huge), timestamp_ms=-1))) == ("too_large", "unknown")
+    assert refused(DECODER.identify(record(huge))) == ("too_large", "unknown")
 
 
 def test_json_is_an_event_when_the_headers_say_so() -> None:

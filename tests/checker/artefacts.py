@@ -21,8 +21,8 @@ class Published:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers as text; of several with one name the last counts."""
-        return {name: (value or b"").decode() for name, value in self.record.headers}
+        """The headers as text, what is no UTF-8 replaced; of several with one name the last counts."""
+        return {name: (value or b"").decode(errors="replace") for name, value in self.record.headers}
 
     @property
     def seq(self) -> int:

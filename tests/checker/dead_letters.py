@@ -75,7 +75,7 @@ def _as_it_came(letter: Published, record: Record, *, seq: int) -> Iterator[str]
 
 def _cut(letter: Published, record: Record, name: str) -> Iterator[str]:
     whole, kept = record.value or b"", letter.record.value or b""
-    if not kept or not whole.startswith(kept):
+    if bool(kept) != bool(whole) or not whole.startswith(kept):
         yield f"{name}: what was kept is not the beginning of what came"
     told = letter.headers["dead-letter-truncated"], letter.headers["dead-letter-sha256"]
     if told != (str(len(whole)), sha256(whole).hexdigest()):

@@ -1,6 +1,6 @@
 from hashlib import sha256
 
-from processor.engine.dead_letters import DeadLetterFacts, clipped, dead_letter
+from processor.engine.dead_letters import TRUNCATED_HEADERS_MAX, DeadLetterFacts, clipped, dead_letter
 from processor.engine.values import Cause, Record, Undecodable
 
 FACTS = DeadLetterFacts(seq=7, epoch=3, shard=1, count=2)
@@ -31,6 +31,13 @@ def test_a_record_too_large_keeps_its_beginning_its_size_and_its_hash() -> None:
     assert ours["dead-letter-sha256"] == sha256(value).hexdigest().encode()
     assert "small" in ours
     assert "large" not in ours
+
+
+def test_of_headers_too_many_the_first_are_kept() -> None:
+    record = Record("t", 0, 5, 0, None, b"", tuple((f"h{number}", None) for number in range(100_000)))
+    letter = dead_letter(record, why("too_large"), FACTS, index=0)
+    assert letter.headers[:TRUNCATED_HEADERS_MAX] == record.headers[:TRUNCATED_HEADERS_MAX]
+    assert letter.headers[TRUNCATED_HEADERS_MAX][0] == "dead-letter-code"
 
 
 def test_text_is_clipped_between_characters() -> None:

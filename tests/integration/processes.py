@@ -76,6 +76,11 @@ class ProcessorProcess:
         """The exit code, None while it runs."""
         return self._running.poll()
 
+    def peak_memory_kib(self) -> int:
+        """Return the most memory that it has had, in KiB."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
     @property
     def log(self) -> str:
         """Everything that it has written."""

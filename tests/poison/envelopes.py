@@ -30,11 +30,17 @@ def _sizes() -> Iterator[Poison]:
     yield Poison("a header too large", "too_large", b"{}", (*TICK, ("a", bytes(BEYOND))))
     yield Poison("a header with a name too large", "too_large", b"{}", (*TICK, ("a" * BEYOND, None)))
     yield Poison("headers too large together", "too_large", b"{}", (*TICK, *[("a", bytes(1000))] * 900))
-    yield Poison("no value and a header too large", "undecodable", None, (("a", bytes(BEYOND)),))
+    yield Poison("no value and a header too large", "too_large", None, (("a", bytes(BEYOND)),))
 
 
 def _headers() -> Iterator[Poison]:
-    yield Poison("100,000 headers", ACCEPTED, b"{}", (*TICK, *[("h", None)] * 100_000))
+    yield Poison("9,000 headers", ACCEPTED, b"{}", (*TICK, *[("h", None)] * 9_000))
+    yield Poison("more headers than allowed", "too_large", b"{}", (*TICK, *[("h", None)] * 10_000))
+    # a dead letter of these and of ours could not be read by who takes the shard over
+    yield Poison("as many headers as clients read", "too_large", b"{}", (*TICK, *[("", None)] * 99_998))
+    # the client leaves them out altogether
+    unread = (*TICK, *[("h", None)] * 120_000)
+    yield Poison("more headers than clients read", "too_large", b"{}", unread, stored="undecodable")
     yield Poison("headers without names", ACCEPTED, b"{}", (*TICK, ("", b"x"), ("", None)))
     yield Poison("a header with a value of 700 KB", ACCEPTED, b"{}", (*TICK, ("a", bytes(LARGE))))
     yield Poison("an id of 700 KB", ACCEPTED, b"{}", (*TICK, ("ce_id", b"x" * LARGE)))
@@ -48,7 +54,7 @@ def _headers() -> Iterator[Poison]:
 def _dead_and_large() -> Iterator[Poison]:
     yield Poison("nonsense with a key of 700 KB", "undecodable", b"nonsense", key=bytes(LARGE))
     yield Poison("nonsense with a header's name of 700 KB", "undecodable", b"nonsense", (("n" * LARGE, None),))
-    yield Poison("nonsense with 100,000 headers", "undecodable", b"nonsense", (("h", b"v"),) * 100_000)
+    yield Poison("nonsense with 10,000 headers", "undecodable", b"nonsense", (("h", b"v"),) * 10_000)
     yield Poison("nonsense with headers like ours", "undecodable", b"nonsense", tuple(_like_ours()))
 
 

@@ -19,8 +19,8 @@ SPEC = {"uri": "s3://models/x", "requirements": [], "memory": 1, "instances": 1,
 class Poison:
     """A record that no honest producer sends.
 
-    `outcome` is the dead letter's code, the rejection's, or `accepted`; `registered` is another one where a schema
-    registry knows the schemas of `tests.poison.registry`.
+    `outcome` is the dead letter's code, the rejection's, or `accepted`. `registered` is another one where a schema
+    registry knows the schemas of `tests.poison.registry`, `stored` where what it causes has to be published.
     """
 
     name: str
@@ -28,13 +28,9 @@ class Poison:
     value: bytes | None
     headers: Headers = ()
     registered: str = ""
+    stored: str = ""
     key: bytes | None = b"cluster"
     timestamp_ms: int = TIMESTAMP_MS
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether a dead letter comes of it."""
-        return self.outcome in {"undecodable", "unknown_schema", "unknown_type", "too_large"}
 
 
 def encoded(event: str, data: Mapping[str, Any]) -> bytes:
