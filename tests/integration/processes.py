@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from tests.waiting import wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
+RUN = ("-m", "processor", "run")
 ANSWER_TIMEOUT_S = 5.0
 END_TIMEOUT_S = 30.0
 START_TIMEOUT_S = 60.0
@@ -25,18 +26,20 @@ LOG_SHOWN = 3000
 class ProcessorProcess:
     """One `processor run`; its log is appended to over restarts."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, name: str, environment: Mapping[str, str], log: Path, program: Sequence[str] = RUN) -> None:
         self.name = name
         self.port = _free_port()
         self._environment = {**environment, "PROCESSOR_HTTP__ADDRESS": f"127.0.0.1:{self.port}"}
         self._log = log
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, for the first time or again; the log goes on."""
         with self._log.open("ab") as log:
-            command = [sys.executable, "-m", "processor", "run"]
-            self._process = subprocess.Popen(command, cwd=PROJECT, env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [sys.executable, *self._program], cwd=PROJECT, env=self._environment, stdout=log, stderr=log
+            )
 
     def kill(self) -> None:
         """End it with SIGKILL and wait until it is gone."""

@@ -1,6 +1,7 @@
 """What one test runs on: topics and an etcd prefix of its own on the session's servers, and processes that use them."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import yaml
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.integration.kafka_reader import dump
-from tests.integration.processes import PROJECT, ProcessorProcess
+from tests.integration.processes import PROJECT, RUN, ProcessorProcess
 from tests.integration.store_reader import StoreReader
 
 SHIPPED_TOPICS = PROJECT / "topics.yaml"
@@ -94,10 +95,16 @@ class Stage:
 
     def start(self, **settings: str) -> ProcessorProcess:
         """Start a processor."""
-        name = f"processor-{len(self.processes)}"
-        process = ProcessorProcess(name, self.environment(INSTANCE=name, **settings), self.directory / f"{name}.log")
-        self.processes.append(process)
+        process = self.processor(RUN, **settings)
         process.start()
+        return process
+
+    def processor(self, program: Sequence[str], **settings: str) -> ProcessorProcess:
+        """Return a processor that is not started yet; `program` is what Python is told to run."""
+        name = f"processor-{len(self.processes)}"
+        environment, log = self.environment(INSTANCE=name, **settings), self.directory / f"{name}.log"
+        process = ProcessorProcess(name, environment, log, program)
+        self.processes.append(process)
         return process
 
     def record_count(self, role: str) -> int:

@@ -1,0 +1,72 @@
+"""`processor run` that two records kill as faults in native code would: nothing of Python is asked before the end.
+
+    python -m tests.integration.mortal
+
+Its settings are those of the environment.
+"""
+
+import ctypes
+import os
+import signal
+import threading
+from typing import Any
+
+import msgspec
+
+from processor.assembly import Service, cluster_domain
+from processor.avro.catalogue import Catalogue
+from processor.backends import ServerBackend
+from processor.cli.options import settings_of
+from processor.clock import SystemClock
+from processor.cluster.machine import ClusterMachine
+from processor.engine.ports import EventDecoder
+from processor.engine.values import Decoded, Record, Undecodable
+from processor.logs import log_function, set_up
+from processor.running import log_step, stopped_by_signals, topic_names
+
+DEADLY_BYTES = b"deadly to decode"
+DEADLY_MODEL = "deadly-to-reduce"
+
+
+class MortalDecoder:
+    """Reads address 0 when it sees certain bytes."""
+
+    def __init__(self, whole: EventDecoder) -> None:
+        self._whole = whole
+
+    def decode(self, record: Record) -> Decoded:
+        """Decode, or die."""
+        if record.value == DEADLY_BYTES:
+            ctypes.string_at(0)
+        return self._whole.decode(record)
+
+    def identify(self, record: Record) -> Undecodable:
+        """Look at the envelope, which harms nobody."""
+        return self._whole.identify(record)
+
+
+class MortalMachine(ClusterMachine):
+    """Is killed by a certain model."""
+
+    def apply(self, state: Any, event: Any) -> Any:
+        """Reduce, or die."""
+        if getattr(event, "model", "") == DEADLY_MODEL:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().apply(state, event)
+
+
+def main() -> None:
+    """Run the service until a signal asks it to stop, or a record kills it."""
+    settings = settings_of(None).settings
+    set_up(settings.log.format, settings.log.level)
+    stop = threading.Event()
+    clock, topics = SystemClock(stop), topic_names(settings)
+    domain = cluster_domain(settings, Catalogue.load(settings.schemas_dir))
+    mortal = msgspec.structs.replace(domain, machine=MortalMachine(), decoder=MortalDecoder(domain.decoder))
+    backend = ServerBackend(settings, topics, clock)
+    with stopped_by_signals(stop):
+        Service(settings, backend, mortal, stop=stop, middleware=(log_step,), log=log_function()).run()
+
+
+if __name__ == "__main__":
+    main()
