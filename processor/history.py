@@ -3,58 +3,32 @@
 Everything is bounded: announcements looked at, commits told, events read of a commit.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from itertools import chain, islice, repeat, takewhile
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from itertools import chain, islice, repeat
+from typing import Any
 
 import msgspec
 
-from processor.clients import DecodedRecord
-from processor.engine.values import Record, Role
+from processor.engine.errors import InvalidRequest
+from processor.engine.values import Record
+from processor.locate import CommitLog, Log, seq_of
+from processor.refusals import PREFIX, Refusal, refusals_of
+from processor.sources import Sources, between, event_id_of, event_type_of, names
 
 ANNOUNCEMENTS_MAX = 20_000
 CHUNK_OFFSETS = 2_000
 EVENTS_READ_MAX = 5_000
 EVENTS_TOLD_MAX = 20
-
-
-class Extent(Protocol):
-    """What a partition holds: offsets from `low` inclusive to `high` exclusive."""
-
-    @property
-    def low(self) -> int:
-        """First offset."""
-
-    @property
-    def high(self) -> int:
-        """Offset after the last one."""
-
-
-class Reader(Protocol):
-    """Reads one topic, committed records only."""
-
-    def extents(self) -> Mapping[int, Extent]:
-        """Return what each partition holds now."""
-
-    def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:
-        """Yield what stands from these offsets to the partitions' ends of now."""
-
-    def search(self, partition: int, rank: Callable[[Record], int], wanted: int) -> Record | None:
-        """Return the first record of a partition whose rank, which never falls, is `wanted` or more."""
-
-
-class Sources(msgspec.Struct, frozen=True):
-    """Where a history is read: topics by role, how one is opened by name, how a record is decoded."""
-
-    topics: Mapping[Role, str]
-    open: Callable[[str], AbstractContextManager[Reader]]
-    decode: Callable[[Record], DecodedRecord]
+OPERATIONS = {"c": "create", "u": "update", "d": "delete"}
 
 
 class AppliedEvent(msgspec.Struct, frozen=True):
-    """An event that changed the state; `named`: it names the entity itself."""
+    """An event that changed the state.
 
+    `named`: it names the entity itself. `fields`: what of the entity it changed, by paths; None: that is not known.
+    """
+
+    event_id: str
     topic: str
     partition: int
     offset: int
@@ -62,13 +36,15 @@ class AppliedEvent(msgspec.Struct, frozen=True):
     type: str
     data: Any
     named: bool
+    fields: tuple[str, ...] | None
 
 
 class Episode(msgspec.Struct, frozen=True):
     """One commit that changed the entity.
 
-    `events` of that commit which changed the state, in their order, at most EVENTS_TOLD_MAX, those that name the
-    entity before all others; `untold` how many more there were; `lost` why some are not known, "" if all are.
+    `events` are those of the commit that changed the entity; where it is not known which did, those that changed the
+    state at all, at most EVENTS_TOLD_MAX, those that name the entity before all others. `untold` is how many more there
+    were in the commit; `lost` why some are not known, "" if all are.
     """
 
     seq: int
@@ -82,67 +58,90 @@ class Episode(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """The newest episodes, the newest first; `whole`: the announcements were looked through to their beginning."""
+    """The newest episodes and refusals, the newest first; `whole`: the announcements were looked through entirely."""
 
     episodes: tuple[Episode, ...]
+    refusals: tuple[Refusal, ...]
     whole: bool
 
 
+class _Found(msgspec.Struct):
+    """Announcements of an entity by seq, the newest first, and those of rejections on the way."""
+
+    changes: dict[int, Record]
+    rejections: list[Record]
+    whole: bool = False
+
+
 def history_of(sources: Sources, partition: int, key: str, *, count: int) -> History:
-    """Read the last `count` commits that changed `<kind>/<name>`. Raises SourceUnavailable, InvalidRequest."""
-    with sources.open(sources.topics["changes"]) as reader:
-        records, whole = _newest(reader, partition, key.encode(), count)
-    with sources.open(sources.topics["commits"]) as commits:
-        episodes = [_episode(sources, commits, partition, key, record) for record in records]
-    return History(tuple(episodes), whole)
+    """Read the last `count` commits that changed `<kind>/<name>`, and as many refusals of events that named it.
+
+    Refusals are looked for as far back as the commits. Raises SourceUnavailable, InvalidRequest.
+    """
+    with sources.open(sources.topics["changes"]) as log:
+        found = _newest(log, partition, key.encode(), count)
+    with sources.open(sources.topics["commits"]) as log:
+        commits = CommitLog(log, partition, lambda record: sources.decode(record).value)
+        newest = islice(found.changes.items(), count)
+        episodes = tuple(_episode(sources, commits, key, seq, record) for seq, record in newest)
+    return History(episodes, refusals_of(sources, found.rejections, key)[:count], found.whole)
 
 
-def names(key: str, event_type: str, data: Any) -> bool:
-    """Tell whether an event names the entity `<kind>/<name>`; a failure is named by naming what failed."""
-    kind, _, name = key.removeprefix("failure/").partition("/")
-    if not isinstance(data, Mapping):
-        return False
-    if kind == "policy":
-        return event_type == "PolicyChanged"
-    if kind == "responder":
-        return bool(f"{data.get('role')}/{data.get('responder')}" == name)
-    return bool(data.get(kind) == name)
-
-
-def _newest(reader: Reader, partition: int, key: bytes, count: int) -> tuple[list[Record], bool]:
-    """Return the last `count` announcements of a key, the newest first, one a commit; and whether that is all."""
-    extent = reader.extents()[partition]
-    found: dict[int, Record] = {}
-    end = extent.high
-    while end > extent.low and len(found) < count and extent.high - end < ANNOUNCEMENTS_MAX:
+def _newest(log: Log, partition: int, key: bytes, count: int) -> _Found:
+    """Look for the last `count` announcements of a key, one a commit, from the end on."""
+    extent = log.extents()[partition]
+    found, end = _Found({}, []), extent.high
+    while end > extent.low and len(found.changes) < count and extent.high - end < ANNOUNCEMENTS_MAX:
         start = max(extent.low, end - CHUNK_OFFSETS)
-        chunk = [record for record in _between(reader, partition, start, end) if record.key == key]
-        for record in reversed(chunk):
-            found.setdefault(_seq_of(record), record)
+        for record in reversed(list(between(log, partition, start, end))):
+            if record.key == key:
+                found.changes.setdefault(seq_of(record), record)
+            elif record.key is not None and record.key.startswith(PREFIX):
+                found.rejections.append(record)
         end = start
-    return list(islice(found.values(), count)), end == extent.low and len(found) <= count
+    found.whole = end == extent.low and len(found.changes) <= count
+    return found
 
 
-def _episode(sources: Sources, commits: Reader, partition: int, key: str, record: Record) -> Episode:
-    decoded, seq = sources.decode(record), _seq_of(record)
+def _episode(sources: Sources, commits: CommitLog, key: str, seq: int, record: Record) -> Episode:
+    decoded = sources.decode(record)
     if decoded.error:
         return Episode(seq, "", record.timestamp_ms, "", (), (), 0, f"the announcement is unreadable: {decoded.error}")
     change = decoded.value
-    found = commits.search(partition, _seq_of, seq)
-    commit = sources.decode(found).value if found is not None and _seq_of(found) == seq else None
+    commit = _commit(commits, seq)
     applied, lost = ([], f"commit {seq} is not in the log any more") if commit is None else _applied(sources, commit)
-    events = [_event(sources, key, one) for one in applied]
-    told = sorted(events, key=lambda event: not event.named)[:EVENTS_TOLD_MAX]
+    events = _events(sources, key, seq, applied, whole=not lost)
+    told = _told(events)
     return Episode(
         seq=seq,
         commit=commit["kind"] if commit else "",
         committed_ms=change["ts_ms"],
-        op={"c": "create", "u": "update", "d": "delete"}[change["op"]],
+        op=OPERATIONS[change["op"]],
         transitions=tuple(_without_absent(transition) for transition in change["transitions"]),
-        events=tuple(event for event in events if event in told),
+        events=told,
         untold=len(events) - len(told),
         lost=lost,
     )
+
+
+def _commit(commits: CommitLog, seq: int) -> Mapping[str, Any] | None:
+    try:
+        return commits.of_seq(seq).commit
+    except InvalidRequest:
+        return None
+
+
+def _events(sources: Sources, key: str, seq: int, applied: Sequence[Record], *, whole: bool) -> Sequence[AppliedEvent]:
+    effects = sources.effects(seq, list(applied), key) if whole else None
+    known = repeat(None) if effects is None else effects
+    return [_event(sources, key, record, fields) for record, fields in zip(applied, known, strict=False)]
+
+
+def _told(events: Sequence[AppliedEvent]) -> tuple[AppliedEvent, ...]:
+    if any(event.fields for event in events):
+        return tuple(islice((event for event in events if event.fields), EVENTS_TOLD_MAX))
+    told = sorted(events, key=lambda event: not event.named)[:EVENTS_TOLD_MAX]
+    return tuple(event for event in events if event in told)
 
 
 def _applied(sources: Sources, commit: Mapping[str, Any]) -> tuple[list[Record], str]:
@@ -168,19 +167,16 @@ def _applied(sources: Sources, commit: Mapping[str, Any]) -> tuple[list[Record],
 
 def _records(sources: Sources, span: Mapping[str, Any]) -> list[Record]:
     partition = span["partition"]
-    with sources.open(span["topic"]) as reader:
-        start = max(span["from"], reader.extents()[partition].low)
-        return list(_between(reader, partition, start, span["to"])) if start < span["to"] else []
+    with sources.open(span["topic"]) as log:
+        start = max(span["from"], log.extents()[partition].low)
+        return list(between(log, partition, start, span["to"])) if start < span["to"] else []
 
 
-def _between(reader: Reader, partition: int, start: int, end: int) -> Iterable[Record]:
-    return takewhile(lambda record: record.offset < end, reader.until_end({partition: start}))
-
-
-def _event(sources: Sources, key: str, record: Record) -> AppliedEvent:
+def _event(sources: Sources, key: str, record: Record, fields: tuple[str, ...] | None) -> AppliedEvent:
     decoded = sources.decode(record)
-    event_type = decoded.type.rpartition(".")[2]
+    event_type = event_type_of(decoded)
     return AppliedEvent(
+        event_id=event_id_of(decoded),
         topic=decoded.topic,
         partition=decoded.partition,
         offset=decoded.offset,
@@ -188,11 +184,8 @@ def _event(sources: Sources, key: str, record: Record) -> AppliedEvent:
         type=event_type,
         data=decoded.value,
         named=names(key, event_type, decoded.value),
+        fields=fields,
     )
-
-
-def _seq_of(record: Record) -> int:
-    return int(dict(record.headers).get("processor-seq") or -1)
 
 
 def _without_absent(transition: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """History read from topics that hold JSON: reading is what is looked at here, not decoding."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,8 +9,10 @@ import pytest
 
 from processor.clients import DecodedRecord
 from processor.engine.values import Record
-from processor.history import CHUNK_OFFSETS, EVENTS_READ_MAX, EVENTS_TOLD_MAX, Sources, history_of, names
+from processor.history import CHUNK_OFFSETS, EVENTS_READ_MAX, EVENTS_TOLD_MAX, history_of
 from processor.kafka.reader import Extent
+from processor.refusals import NEAR_OFFSETS
+from processor.sources import Effects, Sources, names
 
 TOPICS: Any = {"changes": "changes", "commits": "commits"}
 
@@ -40,10 +42,6 @@ class Log:
         assert starts[0] >= self.low
         return iter([record for record in self.records if record.offset >= starts[0]])
 
-    def search(self, partition: int, rank: Callable[[Record], int], wanted: int) -> Record | None:
-        assert partition == 0
-        return next((record for record in self.until_end({0: self.low}) if rank(record) >= wanted), None)
-
 
 class Topics:
     """What a shard has written, made by telling it what each commit was."""
@@ -59,15 +57,21 @@ class Topics:
     def commit(self, events: list[tuple[str, str, Any, str]], changed: tuple[str, ...] = ()) -> int:
         """Write events (topic, type, data, outcome), the commit that reduces them and its changes; return its seq."""
         self.seq += 1
-        ranges, outcomes = [], []
+        ranges, outcomes, refused = [], [], []
         for topic, event_type, data, outcome in events:
             offset = self.logs[topic].append({"type": event_type, "data": data})
             ranges.append({"topic": topic, "partition": 0, "from": offset, "to": offset + 1, "count": 1})
             outcomes.append({"outcome": outcome, "count": 1})
+            if outcome == "rejected":
+                refused.append(_rejection(self.seq, topic, offset, event_type))
         for key in changed:
             transitions = [{"type": "Touched", "version": None}]
             change = {"op": "u", "ts_ms": 10 * self.seq, "transitions": transitions}
             self.logs["changes"].append({"type": "Changed", "data": change}, key, self.seq)
+        for said in refused:
+            self.logs["changes"].append(
+                {"type": "EventRejected", "data": said}, f"rejected/{said['event_id']}", self.seq
+            )
         body = {"seq": self.seq, "kind": "batch", "ranges": ranges, "outcomes": outcomes}
         self.logs["commits"].append({"type": "Commit", "data": body}, str(self.seq), self.seq)
         self.logs["changes"].high += 1
@@ -76,7 +80,22 @@ class Topics:
 
     @property
     def sources(self) -> Sources:
-        return Sources(TOPICS, self.open, _decode)
+        return self.sources_with(lambda _seq, _records, _key: None)
+
+    def sources_with(self, effects: Effects) -> Sources:
+        return Sources(TOPICS, self.open, _decode, effects)
+
+
+def _rejection(seq: int, topic: str, offset: int, event_type: str) -> dict[str, Any]:
+    place = {"topic": topic, "partition": 0, "offset": offset, "event_id": f"{topic}-0-{offset}"}
+    return {
+        **place,
+        "event_type": event_type,
+        "code": "stale",
+        "message": "too old",
+        "source": {"seq": seq},
+        "ts_ms": 10 * seq,
+    }
 
 
 def _decode(record: Record) -> DecodedRecord:
@@ -199,6 +218,52 @@ def test_an_announcement_that_cannot_be_read_is_told_as_that() -> None:
     topics.logs["changes"].append({"type": "", "data": "00", "error": "unknown schema"}, "model/iris", 7)
     (episode,) = history_of(topics.sources, 0, "model/iris", count=5).episodes
     assert (episode.seq, episode.lost) == (7, "the announcement is unreadable: unknown schema")
+
+
+def test_where_it_is_known_which_events_changed_the_entity_the_others_are_only_counted() -> None:
+    topics = Topics()
+    refused = ("normal", "ModelLoadRequested", {"model": "iris"}, "rejected")
+    connected = ("high", "ServerReplicaConnected", {"server": "s1"}, "applied")
+    seq = topics.commit([OTHER, connected, refused, LOAD], ("model/iris",))
+
+    def effects(of_seq: int, records: list[Record], key: str) -> list[tuple[str, ...]]:
+        assert (of_seq, [record.offset for record in records], key) == (seq, [0, 0, 2], "model/iris")
+        return [(), ("versions.0.server",), ()]
+
+    (episode,) = history_of(topics.sources_with(effects), 0, "model/iris", count=5).episodes
+    assert [(event.type, event.fields, event.event_id) for event in episode.events] == [
+        ("ServerReplicaConnected", ("versions.0.server",), "high-0-0")
+    ]
+    assert episode.untold == 2
+
+
+def test_a_commit_whose_events_are_not_all_kept_is_not_reduced_again() -> None:
+    topics = Topics()
+    topics.commit([LOAD, LOAD], ("model/iris",))
+    topics.logs["normal"].low = 1
+
+    def effects(_seq: int, _records: list[Record], _key: str) -> list[tuple[str, ...]]:
+        raise AssertionError("what is missing may have been the cause")
+
+    (episode,) = history_of(topics.sources_with(effects), 0, "model/iris", count=5).episodes
+    assert ([event.fields for event in episode.events], bool(episode.lost)) == ([None], True)
+
+
+def test_refused_events_that_named_the_entity_are_told() -> None:
+    topics = Topics()
+    refused = ("normal", "ModelLoadRequested", {"model": "iris"}, "rejected")
+    elsewhere = ("normal", "ModelLoadRequested", {"model": "rose"}, "rejected")
+    topics.commit([LOAD, refused, elsewhere], ("model/iris",))
+    topics.logs["normal"].high += 2 * NEAR_OFFSETS
+    seq = topics.commit([elsewhere, refused])
+    history = history_of(topics.sources, 0, "model/iris", count=5)
+    assert [(one.seq, one.code, one.message, one.data, one.event_id) for one in history.refusals] == [
+        (seq, "stale", "too old", {"model": "iris"}, f"normal-0-{2 * NEAR_OFFSETS + 4}"),
+        (1, "stale", "too old", {"model": "iris"}, "normal-0-1"),
+    ]
+    assert [one.seq for one in history_of(topics.sources, 0, "model/iris", count=1).refusals] == [seq]
+    topics.logs["normal"].low = 2
+    assert [one.seq for one in history_of(topics.sources, 0, "model/iris", count=5).refusals] == [seq]
 
 
 @pytest.mark.parametrize(

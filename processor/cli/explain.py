@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from processor.cli.exits import CommandError, Exit, invalid, usage
 from processor.cli.options import ClusterName, ConfigFile, Output
 from processor.cli.output import cell, emit_document, table
+from processor.cli.points import state_before
 from processor.cli.reach import Reach
 from processor.cli.records import time_of
 from processor.cli.remote import Server, ask
@@ -16,6 +17,7 @@ from processor.cli.wording import transition_words
 from processor.kinds import SECTIONS, WORDS
 
 if TYPE_CHECKING:
+    from processor.causes import Causes
     from processor.cluster.state import State
     from processor.history import History
 
@@ -34,8 +36,12 @@ def explain(  # noqa: PLR0913 - the options of the command
     cluster: ClusterName = None,
     config: ConfigFile = None,
     output: Output = "table",
-) -> None:
-    """Say why an entity is so: the rule and the facts behind its status, whom it waits for, and what made it so."""
+) -> int:
+    """Say why an entity is so: the rule and the facts behind its status, whom it waits for, and what made it so.
+
+    Its history tells the last commits that changed it, each with the events that did it, and the events that named it
+    and were refused. What is gone has a history, too; exit code 1 then.
+    """
     from processor.cluster.explain import explain as explained
     from processor.cluster.explain import to_json
 
@@ -44,25 +50,35 @@ def explain(  # noqa: PLR0913 - the options of the command
     reach = Reach(config, server=server)
     partition = reach.partition_of(cluster)
     explanation = explained(_state(reach, partition), WORDS[kind], name)
-    if explanation is None:
+    history, note = _history(reach, partition, f"{WORDS[kind]}/{name}", count)
+    if explanation is None and (history is None or not (history.episodes or history.refusals)):
         raise CommandError(f"there is no {WORDS[kind]} {name!r}", Exit.DIFFERS)
-    history, note = _history(reach, partition, f"{explanation.kind}/{explanation.name}", count)
-    document = {**to_json(explanation), **history_document(history, note)}
+    told = _nothing(WORDS[kind], name) if explanation is None else to_json(explanation)
+    document = {**told, **history_document(history, note)}
     match output:
         case "table":
             sys.stdout.writelines(f"{line}\n" for line in lines(document))
         case "name":
-            sys.stdout.write(f"{explanation.kind}/{explanation.name}\n")
+            sys.stdout.write(f"{WORDS[kind]}/{name}\n")
         case _:
             emit_document(document, output)
+    return Exit.OK if explanation is not None else Exit.DIFFERS
+
+
+def _nothing(kind: str, name: str) -> dict[str, Any]:
+    """Return the explanation of what is not there, for the sake of its history."""
+    rule = "there is none of this name (any more)"
+    return {"kind": kind, "name": name, "status": "", "rule": rule, "facts": {}, "sections": {}, "awaits": []}
 
 
 def history_document(history: "History | None", note: str) -> dict[str, Any]:
     """Return the history as plain JSON: None where it could not be read, and why in `history_note`."""
     import msgspec
 
-    episodes = None if history is None else [msgspec.to_builtins(episode) for episode in history.episodes]
-    return {"history": episodes, "history_note": note}
+    if history is None:
+        return {"history": None, "refusals": None, "history_note": note}
+    episodes, refusals = msgspec.to_builtins((history.episodes, history.refusals))
+    return {"history": list(episodes), "refusals": list(refusals), "history_note": note}
 
 
 def lines(document: Mapping[str, Any]) -> Iterator[str]:
@@ -77,6 +93,7 @@ def lines(document: Mapping[str, Any]) -> Iterator[str]:
     for title, rows in document["sections"].items():
         yield from _titled(title, list(_rows(rows)))
     yield from _titled("history, the newest first", list(_episodes(document)))
+    yield from _titled("refused, the newest first", list(_refusals(document)))
 
 
 def _titled(title: str, content: list[str]) -> Iterator[str]:
@@ -111,15 +128,34 @@ def _episodes(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"commit {episode['seq']}  {time_of(episode['committed_ms'])}  {episode['op']}"
         yield from (f"    {transition_words(transition)}" for transition in episode["transitions"])
         for event in episode["events"]:
-            place = f"{event['topic']}[{event['partition']}]@{event['offset']}"
-            mark = "caused by" if event["named"] or len(episode["events"]) == 1 else "along with"
-            yield f"  {mark} {event['type']} {cell(event['data'])}  {place}  {time_of(event['at_ms'])}"
+            yield f"  {_part_of(event, episode)} {_event(event)}"
+            if event["fields"]:
+                yield f"      changed {cell(event['fields'])}"
         if episode["untold"]:
-            yield f"  and {episode['untold']} more events"
+            yield f"  and {episode['untold']} other events in the same commit"
         if episode["lost"]:
             yield f"  ({episode['lost']})"
     if document["history_note"]:
         yield f"({document['history_note']})"
+
+
+def _part_of(event: Mapping[str, Any], episode: Mapping[str, Any]) -> str:
+    if event["fields"] is None and not event["named"] and len(episode["events"]) > 1:
+        return "along with"
+    return "caused by"
+
+
+def _refusals(document: Mapping[str, Any]) -> Iterator[str]:
+    for refusal in document["refusals"] or ():
+        yield f"commit {refusal['seq']}  {time_of(refusal['committed_ms'])}  {refusal['code']}: {refusal['message']}"
+        yield f"  {_event(refusal)}"
+
+
+def _event(event: Mapping[str, Any]) -> str:
+    place = f"{event['topic']}[{event['partition']}]@{event['offset']}"
+    default_id = f"{event['topic']}-{event['partition']}-{event['offset']}"
+    stated = "" if event["event_id"] == default_id else f"  id {event['event_id']}"
+    return f"{event['type']} {cell(event['data'])}  {place}  {time_of(event['at_ms'])}{stated}"
 
 
 def _state(reach: Reach, shard: int) -> "State":
@@ -138,17 +174,26 @@ def _state(reach: Reach, shard: int) -> "State":
 
 def _history(reach: Reach, partition: int, key: str, count: int) -> "tuple[History | None, str]":
     from processor.engine.errors import InvalidRequest, SourceUnavailable
-    from processor.history import ANNOUNCEMENTS_MAX, Sources, history_of
+    from processor.history import ANNOUNCEMENTS_MAX, history_of
+    from processor.sources import Sources
 
     if count < 1:
         return None, ""
     if reach.settings.server is not None and reach.origins["kafka.bootstrap_servers"] == "default":
         return None, NO_ADDRESS
     try:
-        history = history_of(Sources(reach.topics, reach.reader, reach.decode), partition, key, count=count)
+        sources = Sources(reach.topics, reach.reader, reach.decode, _causes(reach, partition))
+        history = history_of(sources, partition, key, count=count)
     except (SourceUnavailable, InvalidRequest) as error:
         return None, f"without history: {error}"
     if history.episodes:
         return history, "" if history.whole else "there is more: --count"
     looked = "the topic" if history.whole else f"the last {ANNOUNCEMENTS_MAX} announcements"
     return history, f"{looked} holds no change of it"
+
+
+def _causes(reach: Reach, shard: int) -> "Causes":
+    from processor.assembly import cluster_domain
+    from processor.causes import Causes
+
+    return Causes(lambda seq: state_before(reach, shard, seq), cluster_domain(reach.settings, reach.catalogue).decoder)

@@ -15,6 +15,7 @@ from processor.cli.reach import Reach
 from processor.cli.records import time_of
 
 if TYPE_CHECKING:
+    from processor.cluster.state import State
     from processor.locate import CommitLog
     from processor.travel.points import Now, Point
     from processor.travel.stored import StoredStates, View
@@ -93,6 +94,22 @@ def traveller(reach: Reach, shard: int) -> "Traveller":
             yield CommitLog(reader, shard, lambda record: reach.decode(record).value)
 
     return Traveller(store, log, lambda seq: fold(reach, shard, seq), note)
+
+
+def state_before(reach: Reach, shard: int, seq: int) -> "State | None":
+    """Return the state that a commit was built on, None where it is not to be had."""
+    from processor.engine.errors import InvalidRequest, Retry, ShardRefused
+    from processor.inspection import stored_states
+    from processor.travel import points
+
+    if reach.settings.server is not None:
+        return None
+    try:
+        with reach.store() as client:
+            view = stored_states(client, reach.settings, shard).at(points.AtSeq(seq - 1))
+    except (InvalidRequest, Retry, ShardRefused):
+        return None
+    return view.state if view.whole else None
 
 
 def fold(reach: Reach, shard: int, seq: int) -> "View":

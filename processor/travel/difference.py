@@ -27,12 +27,17 @@ def count_by_kind(found: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
     return counts
 
 
+def field_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return one object a field that differs between two entities as plain JSON; {}: there is none."""
+    return list(_fields("", before, after))
+
+
 def _difference(change: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "kind": change["kind"],
         "name": change["name"],
         "op": change["op"],
-        "fields": list(_fields("", change["before"] or {}, change["after"] or {})),
+        "fields": field_differences(change["before"] or {}, change["after"] or {}),
         "transitions": change["transitions"],
     }
 

@@ -1,5 +1,6 @@
 """`state explain` asked of a processor over HTTP; what it reads from the topics is held against real servers."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -96,7 +97,8 @@ def test_a_long_table_is_cut_for_people() -> None:
 
 
 def test_a_history_tells_causes_and_what_went_along() -> None:
-    event = {"topic": "normal", "partition": 0, "offset": 3, "at_ms": 0, "data": {"model": "iris"}}
+    place = {"topic": "normal", "partition": 0, "offset": 3, "at_ms": 0, "data": {"model": "iris"}}
+    event = {**place, "event_id": "normal-0-3", "fields": None}
     episode = {
         "seq": 7,
         "committed_ms": 0,
@@ -116,14 +118,39 @@ def test_a_history_tells_causes_and_what_went_along() -> None:
         "      ModelFailed v1 after Progressing (no file)",
         '    caused by ModelReplicaLoadFailed {"model": "iris"}  normal[0]@3  1970-01-01T00:00:00.000Z',
         "    along with ClockTicked -  normal[0]@3  1970-01-01T00:00:00.000Z",
-        "    and 2 more events",
+        "    and 2 other events in the same commit",
     ]
     assert text[-1] == "    (gone)"
 
 
+def test_a_history_tells_what_an_event_changed_and_what_was_refused() -> None:
+    place = {"topic": "normal", "partition": 0, "offset": 3, "at_ms": 0, "data": {"model": "iris"}}
+    event = {**place, "event_id": "e1", "type": "ClockTicked", "named": False, "fields": ["deleted", "reason"]}
+    episode = {"seq": 7, "committed_ms": 0, "op": "update", "transitions": [], "events": [event]}
+    refusal = {**place, "seq": 8, "committed_ms": 0, "event_id": "normal-0-3", "type": "ModelLoadRequested"}
+    text = list(
+        lines(
+            _document(
+                history=[{**episode, "untold": 0, "lost": ""}],
+                refusals=[{**refusal, "code": "stale_generation", "message": "2 is older than 3"}],
+            )
+        )
+    )
+    start = text.index("history, the newest first")
+    assert text[start + 1 :] == [
+        "  commit 7  1970-01-01T00:00:00.000Z  update",
+        '    caused by ClockTicked {"model": "iris"}  normal[0]@3  1970-01-01T00:00:00.000Z  id e1',
+        "        changed deleted,reason",
+        "",
+        "refused, the newest first",
+        "  commit 8  1970-01-01T00:00:00.000Z  stale_generation: 2 is older than 3",
+        '    ModelLoadRequested {"model": "iris"}  normal[0]@3  1970-01-01T00:00:00.000Z',
+    ]
+
+
 def _document(**more: Any) -> dict[str, Any]:
     bare = {"kind": "model", "name": "iris", "status": "", "rule": "x", "facts": {}, "sections": {}, "awaits": []}
-    return {**bare, "history": None, "history_note": "", **more}
+    return {**bare, "history": None, "refusals": None, "history_note": "", **more}
 
 
 @pytest.mark.usefixtures("processor")
@@ -145,6 +172,8 @@ def test_real_servers_give_the_history_with_its_causes(cli: Cli, servers: dict[s
         (servers["normal"], "ModelReplicaLoadFailed", 1, True)
     ]
     assert {transition["type"] for transition in newest["transitions"]} == {"ReplicaStateChanged", "ModelFailed"}
+    assert {"versions.0.status", "versions.0.reason"} <= set(newest["events"][0]["fields"])
+    assert (newest["untold"], told["refusals"]) == (0, [])
     assert oldest["events"][0]["data"]["spec"]["uri"] == "s3://x"
 
     text = cli("state", "explain", "model", "iris").out
@@ -158,3 +187,24 @@ def test_real_servers_give_the_history_with_its_causes(cli: Cli, servers: dict[s
     policy = cli("state", "explain", "policy", "cluster", "-o", "json").json
     assert (policy["history"], policy["history_note"]) == ([], "the topic holds no change of it")
     assert len(told["history"]) < EPISODES
+
+
+@pytest.mark.usefixtures("processor")
+def test_real_servers_tell_what_was_refused_and_what_happened_to_what_is_gone(cli: Cli) -> None:
+    spec = {"model": "iris", "spec": {"uri": "s3://x", "memory": 10}}
+    for event, data in [
+        ("ModelLoadRequested", {**spec, "generation": 3}),
+        ("ModelLoadRequested", {**spec, "generation": 2}),
+        ("ModelLoadRequested", {**spec, "model": "rose", "generation": 1}),
+        ("ModelUnloadRequested", {"model": "lily"}),
+    ]:
+        cli("submit", event, "--data", json.dumps(data), "--wait")
+    told = cli("state", "explain", "model", "iris", "-o", "json").json
+    assert [(one["code"], one["data"]["generation"], one["type"]) for one in told["refusals"]] == [
+        ("stale_generation", 2, "ModelLoadRequested")
+    ]
+    assert "refused, the newest first" in cli("state", "explain", "model", "iris").out
+    absent = cli("state", "explain", "model", "lily")
+    assert (absent.code, "there is none of this name (any more)" in absent.out) == (Exit.DIFFERS, True)
+    assert "ModelUnloadRequested" in absent.out
+    assert cli("state", "explain", "model", "never").code == Exit.DIFFERS
