@@ -23,6 +23,7 @@ from processor.etcd.transaction import Limits as StoreLimits
 from processor.kafka.connection import KafkaConnection, ShardTopics
 from processor.kafka.embedded import PARTITIONS, EmbeddedKafka
 from processor.kafka.idempotent import IdempotentSink
+from processor.kafka.output import SinkTimeouts
 from processor.kafka.partitions import PartitionCounts, check_partitions
 from processor.kafka.reach import Reach
 from processor.kafka.sink import KafkaSink
@@ -113,6 +114,19 @@ def shard_topics(topics: TopicNames, *, inputs: Sequence[int], output: int) -> S
     )
 
 
+def group_of(settings: Settings) -> str:
+    """Return the consumer group under which lag tools find the positions."""
+    return f"{settings.app}-processor"
+
+
+def shard_sink(
+    settings: Settings, connection: KafkaConnection, topics: ShardTopics, timeouts: SinkTimeouts | None = None
+) -> Sink:
+    """Return what writes a shard's outputs; opened, it fences every other one of the shard."""
+    kind = KafkaSink if settings.publish.mode == "transactional" else IdempotentSink
+    return kind(connection, topics, f"{settings.app}-{topics.output_partition}", timeouts or SinkTimeouts())
+
+
 class ServerBackend:
     """Real Kafka and real etcd."""
 
@@ -152,14 +166,11 @@ class ServerBackend:
         settings = self._settings
         keys = ShardKeys(settings.etcd.prefix, settings.app, shard)
         topics = shard_topics(self._topics, inputs=(shard,), output=shard)
-        writer = f"{settings.app}-{shard}"
-        transactional = settings.publish.mode == "transactional"
-        make_sink = KafkaSink if transactional else IdempotentSink
-        source = KafkaSource(self._connection, topics, f"{settings.app}-processor")
+        source = KafkaSource(self._connection, topics, group_of(settings))
         return Ports(
             store=EtcdStore(self._client, keys, limits=self._limits, materialise=settings.etcd.materialise),
             source=source,
-            sink=make_sink(self._connection, topics, writer),
+            sink=shard_sink(settings, self._connection, topics),
             ownership=EtcdOwnership(self._client, keys, self._lease),
             trouble=lambda: f"inputs: Kafka: {source.trouble}" if source.trouble else "",
         )
@@ -213,7 +224,7 @@ class EmbeddedBackend:
         topics = shard_topics(self._topics, inputs=PARTITIONS, output=0)
         return Ports(
             store=MemoryStore(self._cluster, shard),
-            source=KafkaSource(connection, topics, f"{self._settings.app}-processor"),
+            source=KafkaSource(connection, topics, group_of(self._settings)),
             sink=KafkaSink(connection, topics, f"{self._settings.app}-{shard}"),
             ownership=MemoryOwnership(self._cluster, shard, self._settings.instance),
         )

@@ -1,51 +1,28 @@
 """The checks of `processor doctor`: each answers one question about what the processor stands on."""
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Literal
-
-import msgspec
+from collections.abc import Iterator
 
 from processor.avro.catalogue import Catalogue
 from processor.backends import TopicNames, kafka_connection
-from processor.cluster.machine import ClusterMachine
-from processor.engine.errors import ProcessorError, Retry, ShardRefused
-from processor.engine.recovery import check_versions
 from processor.etcd.client import EtcdClient
 from processor.etcd.limits import check_limits
 from processor.etcd.transaction import Limits
-from processor.inspection import ShardView, input_facts, shard_views, store_client
+from processor.examination import Check, Verdict, clock, examine, guarded
+from processor.inspection import shard_views, store_client
 from processor.kafka.admin import TopicsAdmin, TopicSpec
 from processor.kafka.recognition import recognised
 from processor.settings import Settings
 from processor.topics import Topics
 
-Verdict = Literal["ok", "warning", "failed", "unreachable"]
 SLOW_ANSWER_MS = 100
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One question and its answer."""
-
-    check: str
-    verdict: Verdict
-    detail: str
 
 
 def check_up(settings: Settings, topics: Topics, specs: list[TopicSpec]) -> Iterator[Check]:
     """Yield every check, one after another; a server that is away does not hide the other."""
-    yield from _guarded("schemas", lambda: _schemas(settings, topics))
-    yield from _guarded("kafka", lambda: _kafka(settings, specs))
-    yield from _guarded("etcd", lambda: _etcd(settings, {role: topic.name for role, topic in topics.by_role.items()}))
-
-
-def _guarded(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check]:
-    try:
-        yield from checks()
-    except Retry as error:
-        yield Check(name, "unreachable", str(error))
-    except ProcessorError as error:
-        yield Check(name, "failed", str(error))
+    yield from guarded("schemas", lambda: _schemas(settings, topics))
+    yield from guarded("kafka", lambda: _kafka(settings, specs))
+    yield from guarded("etcd", lambda: _etcd(settings, {role: topic.name for role, topic in topics.by_role.items()}))
 
 
 def _schemas(settings: Settings, topics: Topics) -> Iterator[Check]:
@@ -84,10 +61,12 @@ def _etcd(settings: Settings, topics: TopicNames) -> Iterator[Check]:
         yield Check(
             "etcd", verdict, f"{where}: version {client.status().version}, a quorum answers in {answered_ms} ms"
         )
-        yield from _guarded("etcd limits", lambda: _limits(client, settings))
+        yield from guarded("etcd limits", lambda: _limits(client, settings))
         yield from _space(client, settings)
-        for view in shard_views(client, settings):
-            yield from _guarded(f"shard {view.shard}", lambda view=view: _shard(view, settings, topics))  # type: ignore[misc]
+        views = shard_views(client, settings)
+        yield from guarded("clock", lambda: clock(settings, topics, views))
+        for view in views:
+            yield from examine(view, settings, topics)
 
 
 def _limits(client: EtcdClient, settings: Settings) -> Iterator[Check]:
@@ -108,22 +87,3 @@ def _space(client: EtcdClient, settings: Settings) -> Iterator[Check]:
     verdict: Verdict = "failed" if used > settings.etcd.quota_pause_ratio else "ok"
     quota_mib = status.quota_bytes >> 20
     yield Check("etcd space", verdict, f"{status.size_in_use_bytes / (1 << 20):.1f} of {quota_mib} MiB ({used:.1%})")
-
-
-def _shard(view: ShardView, settings: Settings, topics: TopicNames) -> Iterator[Check]:
-    name = f"shard {view.shard}"
-    if view.head is None:
-        yield Check(name, "warning", "has never run")
-        return
-    check_versions(view.head, reducer_version=ClusterMachine().version)
-    facts = input_facts(settings, topics, view.shard)
-    for topic, topic_id in view.head.topics.items():
-        if facts.topic_ids.get(topic, topic_id) != topic_id:
-            raise ShardRefused(f"{topic} was made anew: its id is {facts.topic_ids[topic]}, the head says {topic_id}")
-    for (topic, partition), extent in facts.inputs.items():
-        position = view.head.positions.get(topic, {}).get(partition, extent.low)
-        if not extent.low <= position <= extent.high:
-            hole = f"holds {extent.low} to {extent.high}, the head is at {position}"
-            raise ShardRefused(f"{topic}[{partition}] {hole}: records are gone")
-    owner = f"owned by {view.owner.instance}" if view.owner else "owned by nobody"
-    yield Check(name, "ok" if view.owner else "warning", f"{owner}, at seq {view.head.seq}")

@@ -1,4 +1,4 @@
-"""Parts of a shard for tools that write under an epoch of their own: no inputs, no outputs."""
+"""Parts of a shard for tools that write under an epoch of their own, with its topics or without."""
 
 import os
 import socket
@@ -8,29 +8,39 @@ from contextlib import contextmanager
 
 from processor.assembly import cluster_domain, engine_limits
 from processor.avro.catalogue import Catalogue
+from processor.backends import TopicNames, group_of, kafka_connection, shard_sink, shard_topics
 from processor.clock import SystemClock
 from processor.engine.compose import Identity
 from processor.engine.parts import Parts
+from processor.engine.ports import Sink, Source
 from processor.etcd.layout import Owner, ShardKeys
 from processor.etcd.lease import InstanceLease
 from processor.etcd.ownership import EtcdOwnership
 from processor.etcd.store import EtcdStore
 from processor.etcd.transaction import Limits as StoreLimits
 from processor.inspection import store_client
+from processor.kafka.output import SinkTimeouts
+from processor.kafka.source import KafkaSource
 from processor.memory.broker import MemoryBroker
 from processor.memory.sink import MemorySink
 from processor.memory.source import MemorySource
 from processor.settings import Settings
 
+TIMEOUTS = SinkTimeouts(tails_s=5.0)
+"""A transaction of somebody else that is open for longer is told to the person, who can look again."""
+
 
 @contextmanager
-def offline_parts(settings: Settings, shard: int) -> Iterator[Parts]:
-    """Open the parts of one shard. Raises StoreUnavailable, InvalidRequest."""
+def offline_parts(settings: Settings, shard: int, topics: TopicNames | None = None) -> Iterator[Parts]:
+    """Open the parts of one shard; without `topics` nothing is known of inputs and outputs, and no broker asked.
+
+    Raises StoreUnavailable, InvalidRequest.
+    """
     clock = SystemClock(threading.Event())
     domain = cluster_domain(settings, Catalogue.load(settings.schemas_dir))
     keys = ShardKeys(settings.etcd.prefix, settings.app, shard)
     limits = StoreLimits(settings.etcd.txn_ops_max, settings.etcd.request_bytes_max)
-    nowhere = MemoryBroker(clock.now_ms)
+    source, sink = _ends(settings, shard, topics)
     instance = f"{settings.instance}-tools"
     owner = Owner(instance, socket.gethostname(), os.getpid(), clock.now_ms())
     with store_client(settings) as client:
@@ -42,12 +52,28 @@ def offline_parts(settings: Settings, shard: int) -> Iterator[Parts]:
                 decoder=domain.decoder,
                 encoder=domain.encoder,
                 store=EtcdStore(client, keys, limits=limits, materialise=settings.etcd.materialise),
-                source=MemorySource(nowhere, {}, ()),
-                sink=MemorySink(nowhere, {}, shard, instance),
+                source=source,
+                sink=sink,
                 ownership=EtcdOwnership(client, keys, lease),
                 clock=clock,
                 identity=Identity(settings.app, shard, settings.clusters[shard], domain.machine.version),
                 limits=engine_limits(settings),
             )
         finally:
+            source.close()
+            sink.close()
             lease.close()
+
+
+def operator() -> str:
+    """Return who gives the command, for the audit log."""
+    user = os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _ends(settings: Settings, shard: int, topics: TopicNames | None) -> tuple[Source, Sink]:
+    if topics is None:
+        nowhere = MemoryBroker()
+        return MemorySource(nowhere, {}, ()), MemorySink(nowhere, {}, shard, "nowhere")
+    connection, mine = kafka_connection(settings), shard_topics(topics, inputs=(shard,), output=shard)
+    return KafkaSource(connection, mine, group_of(settings)), shard_sink(settings, connection, mine, TIMEOUTS)

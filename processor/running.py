@@ -44,6 +44,7 @@ class Running:
     ) -> None:
         self.settings = settings
         self.stop = stop or threading.Event()
+        self._once = once
         self.topics = topic_names(settings)
         self.clock = SystemClock(self.stop)
         self.catalogue = Catalogue.load(settings.schemas_dir)
@@ -63,7 +64,7 @@ class Running:
         )
 
     def run(self) -> int:
-        """Process until stopped; 1 when a shard had to be refused and nothing else was left to do."""
+        """Process until stopped; 1 when it was to end by itself and left a shard undone: refused, or not reached."""
         log = log_function()
         address = self.settings.http.address
         server = HttpServer(address, lambda target: answer(self.views(), target)) if address else None
@@ -74,7 +75,8 @@ class Running:
         finally:
             if server is not None:
                 server.close()
-        return 0
+        undone = [health for health in self._health() if health.reason]
+        return 1 if self._once and undone else 0
 
     def views(self) -> Views:
         """Return where the HTTP API gets its answers from."""

@@ -4,7 +4,7 @@ from cyclopts import App
 
 from processor.cli.exits import Exit
 from processor.cli.options import ConfigFile, Output
-from processor.cli.output import emit_rows, note
+from processor.cli.output import CELL_WIDTH_MAX, emit_rows, note
 from processor.cli.reach import Reach
 
 
@@ -14,7 +14,10 @@ def register(app: App) -> None:
 
 
 def doctor(*, config: ConfigFile = None, output: Output = "table") -> int:
-    """Check schemas, brokers, topics, store, limits, space and positions. Exit 1 when something failed."""
+    """Check schemas, brokers, topics, store, limits, space, clocks, and what a take-over of each shard would look at.
+
+    Nothing is owned or written, so it may be asked at any time. Exit 1 when something failed.
+    """
     import msgspec
 
     from processor.checkup import check_up
@@ -26,6 +29,9 @@ def doctor(*, config: ConfigFile = None, output: Output = "table") -> int:
     emit_rows(
         [msgspec.to_builtins(check) for check in checks], output, columns=("check", "verdict", "detail"), name="check"
     )
+    for check in checks:
+        if check.verdict != "ok" and output == "table" and len(check.detail) > CELL_WIDTH_MAX:
+            note(f"\n{check.check}: {check.detail}")
     verdicts = [check.verdict for check in checks]
     if "unreachable" in verdicts:
         return Exit.UNREACHABLE

@@ -1,14 +1,16 @@
-"""`shards list|adopt`: who owns what, and accepting a foreign edit."""
+"""`shards list|adopt|accept-gap|announce|audit`: who owns what, and what only a person can decide."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from processor.cli.exits import CommandError, Exit, usage
+from processor.cli.exits import Exit, usage
 from processor.cli.options import ConfigFile, Execute, Output
-from processor.cli.output import emit_document, emit_rows, note
+from processor.cli.output import emit_document, emit_rows
+from processor.cli.plans import Shard, check_servers, check_shard, emit_plan, note_plan, nothing_to_do
 from processor.cli.reach import Reach
+from processor.cli.records import time_of
 
 if TYPE_CHECKING:
     from processor.inspection import ShardView
@@ -18,9 +20,14 @@ COLUMNS = ("shard", "cluster", "owner", "epoch", "seq", "committed_s_ago", "outb
 
 def register(app: App) -> None:
     """Add this group's commands."""
-    group = App(name="shards", help="Shards and their owners.", result_action="return_value")
+    group = App(
+        name="shards", help="Shards, their owners, and what to do when one is refused.", result_action="return_value"
+    )
     group.command(list_, name="list")
     group.command(adopt)
+    group.command(accept_gap)
+    group.command(announce)
+    group.command(audit)
     app.command(group)
 
 
@@ -35,7 +42,7 @@ def list_(*, config: ConfigFile = None, output: Output = "table") -> None:
 
 
 def adopt(
-    shard: Annotated[int, Parameter(name="SHARD", help="Number of the shard.")],
+    shard: Shard,
     *,
     execute: Execute = False,
     config: ConfigFile = None,
@@ -47,17 +54,16 @@ def adopt(
     """
     from processor.engine.adoption import adopt as adopt_shard
     from processor.engine.adoption import plan_adoption
-    from processor.offline import offline_parts
+    from processor.offline import offline_parts, operator
 
     reach = Reach(config)
-    if shard not in range(len(reach.settings.clusters)):
-        raise usage(f"there is no shard {shard}: there are {len(reach.settings.clusters)}")
+    check_shard(reach, shard)
     with offline_parts(reach.settings, shard) as parts:
         adoption = plan_adoption(parts)
         if not adoption.needed:
-            raise CommandError(f"shard {shard} has its head's digest: there is nothing to adopt", Exit.DIFFERS)
+            raise nothing_to_do(f"shard {shard} has its head's digest: there is nothing to adopt")
         if execute:
-            adoption = adopt_shard(parts)
+            adoption = adopt_shard(parts, by=operator())
     emit_document(
         {
             "shard": shard,
@@ -69,9 +75,93 @@ def adopt(
         },
         output,
     )
-    if not execute:
-        note("this is the plan: add --execute to adopt")
+    note_plan(done=execute)
     return Exit.OK
+
+
+def accept_gap(
+    shard: Shard,
+    *,
+    topic: Annotated[str, Parameter(help="The topic with the hole, by its name or its role.")],
+    to: Annotated[int | None, Parameter(help="The offset at which reading goes on; not for an output topic.")] = None,
+    execute: Execute = False,
+    config: ConfigFile = None,
+    output: Output = "table",
+) -> int:
+    """Accept that records of an input are gone, or that a topic was deleted and made again.
+
+    The processors may run: a shard that was refused is owned by nobody, and goes on by itself once the hole is
+    accepted. It becomes a commit of kind gap. What stood in the hole is never read.
+    """
+    from processor.engine.intervening import known_head
+    from processor.engine.moving import Move, facts_of, move, plan_acceptance
+    from processor.engine.values import Head, TopicFacts
+    from processor.offline import offline_parts, operator
+
+    reach = Reach(config)
+    check_shard(reach, shard)
+    check_servers(reach)
+    name = reach.topic_named(topic)
+
+    def plan(head: Head, facts: TopicFacts) -> Move:
+        return plan_acceptance(head, facts, name, to, partition=shard)
+
+    with offline_parts(reach.settings, shard, reach.topics) as parts:
+        planned = plan(known_head(parts, parts.store.load()), parts.source.facts())
+        if not planned.needed:
+            raise nothing_to_do(f"shard {shard} reads {name} there already: there is nothing to accept")
+        if execute:
+            planned = move(parts, plan, action="accept-gap", by=operator())
+    emit_plan({"shard": shard, "seq": planned.head.seq, **facts_of(planned)}, output, done=execute)
+    return Exit.OK
+
+
+def announce(
+    shard: Shard,
+    *,
+    again: Annotated[bool, Parameter(negative="", help="Publish them: whoever has read them gets them twice.")] = False,
+    skip: Annotated[bool, Parameter(negative="", help="Take them for published: nobody gets them any more.")] = False,
+    execute: Execute = False,
+    config: ConfigFile = None,
+    output: Output = "table",
+) -> int:
+    """Decide about commits of which nothing tells whether they were published, since an output was emptied.
+
+    Without --again or --skip they are shown. A consumer tells repeats by `processor-number`.
+    """
+    from processor.engine.reannouncing import announce_again, announce_skip, facts_of, plan_announcing
+    from processor.offline import offline_parts, operator
+
+    if again and skip:
+        raise usage("--again or --skip, not both")
+    if execute and not (again or skip):
+        raise usage("what shall be done: --again or --skip?")
+    reach = Reach(config)
+    check_shard(reach, shard)
+    check_servers(reach)
+    with offline_parts(reach.settings, shard, reach.topics) as parts:
+        uncertainty = plan_announcing(parts)
+        if not uncertainty.doubts:
+            raise nothing_to_do(f"shard {shard}: the output tells what was published, there is nothing to decide")
+        if execute:
+            uncertainty = (announce_again if again else announce_skip)(parts, by=operator())
+    decision = "again" if again else "skip" if skip else "undecided"
+    emit_plan({"shard": shard, **facts_of(uncertainty), "decision": decision}, output, done=execute)
+    return Exit.OK
+
+
+def audit(shard: Shard, *, config: ConfigFile = None, output: Output = "table") -> None:
+    """List what was done to a shard by commands, the newest last."""
+    import msgspec
+
+    from processor.auditing import audit_entries
+
+    reach = Reach(config)
+    check_shard(reach, shard)
+    with reach.store() as client:
+        entries = audit_entries(client, reach.settings, shard)
+    rows = [{"at": time_of(entry.at_ms), **msgspec.structs.asdict(entry)} for entry in entries]
+    emit_rows(rows, output, columns=("at", "action", "by", "seq", "facts"), name="at_ms")
 
 
 def row_of(view: "ShardView") -> dict[str, Any]:

@@ -142,7 +142,11 @@ def test_status_shards_and_doctor_agree_that_all_is_well(cli: Cli) -> None:
         "etcd",
         "etcd limits",
         "etcd space",
+        "clock",
         "shard 0",
+        "shard 0 inputs",
+        "shard 0 output",
+        "shard 0 state",
     }
 
 

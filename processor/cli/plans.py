@@ -1,0 +1,44 @@
+"""What commands that plan first have in common: what they may be asked for, and how they tell what they (would) do."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from processor.cli.exits import CommandError, Exit, usage
+from processor.cli.options import Output
+from processor.cli.output import emit_document, note
+
+if TYPE_CHECKING:
+    from processor.cli.reach import Reach
+
+Shard = Annotated[int, Parameter(name="SHARD", help="Number of the shard.")]
+
+
+def check_shard(reach: "Reach", shard: int) -> None:
+    """Raise CommandError when the settings have no such shard."""
+    if shard not in range(len(reach.settings.clusters)):
+        raise usage(f"there is no shard {shard}: there are {len(reach.settings.clusters)}")
+
+
+def check_servers(reach: "Reach") -> None:
+    """Raise CommandError when the broker is an embedded one, Retry when there is none."""
+    if reach.connection.embedded:
+        raise usage("embedded: its store and its topics end with the process, there is nothing to mend")
+
+
+def nothing_to_do(sentence: str) -> CommandError:
+    """Return the error of a command whose plan is empty."""
+    return CommandError(sentence, Exit.DIFFERS)
+
+
+def emit_plan(document: Mapping[str, Any], output: Output, *, done: bool) -> None:
+    """Print what would be done, or what was."""
+    emit_document({**document, "done": done}, output)
+    note_plan(done=done)
+
+
+def note_plan(*, done: bool) -> None:
+    """Tell that nothing has happened yet."""
+    if not done:
+        note("this is the plan, nothing was changed: add --execute to do it")
