@@ -4,7 +4,7 @@ from collections import deque
 
 import msgspec
 
-from processor.engine.lanes import Waiting, allot, count_high_batches
+from processor.engine.lanes import Allotment, Waiting, allot, count_high_batches
 from processor.engine.limits import Limits
 from processor.engine.ports import Clock, Source
 from processor.engine.values import HIGH, NORMAL, LaneName, Positions, Record
@@ -33,6 +33,7 @@ class Intake:
         self._limits = limits
         self._clock = clock
         self._buffers: dict[LaneName, deque[Record]] = {HIGH: deque(), NORMAL: deque()}
+        self._full: set[LaneName] = set()
         self._high_batches = 0
         self._normal_since_s = clock.monotonic_s()
         self._event_ms = 0.05
@@ -41,6 +42,7 @@ class Intake:
         """Read again from these positions; what was fetched is dropped."""
         for buffer in self._buffers.values():
             buffer.clear()
+        self._full.clear()
         self._high_batches = 0
         self._source.assign(positions)
 
@@ -51,12 +53,15 @@ class Intake:
             return None
         limits = self._limits if limit is None else msgspec.structs.replace(self._limits, batch_events_max=limit)
         share = allot(waiting, high_batches=self._high_batches, slice_events=self._slice_events(), limits=limits)
-        self._high_batches = count_high_batches(self._high_batches, waiting, share)
-        if share.normal:
+        high = self._pop(HIGH, share.high)
+        # high records that are too large for one batch still come before normal ones
+        normal = self._pop(NORMAL, share.normal) if share.guard or len(high) == share.high else []
+        allotted = Allotment(len(high), len(normal), share.guard)
+        self._high_batches = count_high_batches(self._high_batches, waiting, allotted)
+        if normal:
             self._normal_since_s = self._clock.monotonic_s()
-        records = self._pop(HIGH, share.high) + self._pop(NORMAL, share.normal)
-        overtook = share.high if waiting.normal else 0
-        return Taken(tuple(records), high=share.high, overtook=overtook, guard=share.guard)
+        overtook = len(high) if waiting.normal else 0
+        return Taken((*high, *normal), high=len(high), overtook=overtook, guard=share.guard)
 
     def wait(self, timeout_ms: int) -> None:
         """Wait for a high record, at most this long."""
@@ -76,7 +81,7 @@ class Intake:
         empty_before = not self._buffers[NORMAL]
         for lane, buffer in self._buffers.items():
             missing = self._limits.batch_events_max - len(buffer)
-            if missing > 0:
+            if missing > 0 and lane not in self._full:
                 buffer.extend(self._source.take(lane, missing))
         now_s = self._clock.monotonic_s()
         if empty_before:
@@ -88,5 +93,20 @@ class Intake:
         return int(self._limits.normal_slice_ms / max(self._event_ms, 0.001))
 
     def _pop(self, lane: LaneName, count: int) -> list[Record]:
-        buffer = self._buffers[lane]
-        return [buffer.popleft() for _ in range(count)]
+        """Return the lane's next records; while they are too large for one batch, no more are fetched."""
+        buffer, bytes_max = self._buffers[lane], self._limits.batch_bytes_max
+        records: list[Record] = []
+        size = 0
+        while len(records) < count and size < bytes_max:
+            record = buffer.popleft()
+            records.append(record)
+            if record.value is not None:
+                size += len(record.value)
+            for _, content in record.headers:
+                if content is not None:
+                    size += len(content)
+        if len(records) < count:
+            self._full.add(lane)
+        else:
+            self._full.discard(lane)
+        return records

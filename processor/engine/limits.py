@@ -8,6 +8,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     batch_events_max: int = 500
     """Records in one batch."""
+    batch_bytes_max: int = 8_388_608
+    """Bytes of one lane's records in a batch; the record that reaches them is the batch's last of that lane."""
     normal_slice_ms: float = 5.0
     """Expected work of the normal records in one batch, so that a high record need not wait long."""
     normal_share: float = 0.125

@@ -76,3 +76,26 @@ def test_normal_records_that_waited_too_long_get_their_share() -> None:
     assert second is not None
     assert first.high == 16
     assert (second.high, len(second.records), second.guard) == (14, 16, True)
+
+
+def test_large_records_fill_a_batch_before_it_has_its_number_and_no_more_are_fetched_meanwhile() -> None:
+    world = World(batch_events_max=10, batch_bytes_max=2500)
+    for _ in range(10):
+        world.submit_raw(bytes(1000))
+    submit(world, 1)
+    reader = intake(world)
+    taken = [reader.take() for _ in range(5)]
+    assert [len(batch.records) if batch else 0 for batch in taken] == [3, 3, 3, 1, 1]
+
+
+def test_normal_records_wait_for_high_ones_that_are_too_large_for_one_batch() -> None:
+    world = World(batch_events_max=10, batch_bytes_max=2500)
+    for _ in range(4):
+        world.submit_raw(bytes(1000), high=True)
+    submit(world, 2)
+    reader = intake(world)
+    first, second = reader.take(), reader.take()
+    assert first is not None
+    assert second is not None
+    assert (first.high, len(first.records)) == (3, 3)
+    assert (second.high, len(second.records)) == (1, 3)
