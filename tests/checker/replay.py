@@ -174,7 +174,7 @@ class Replay:
 
 
 def _consumed(commit: Mapping[str, Any], records: Mapping[tuple[str, int, int], Record]) -> Iterator[Record]:
-    for part in commit["ranges"]:
+    for part in commit["ranges"] if commit["kind"] != "gap" else ():
         for offset in range(part["from"], part["to"]):
             record = records.get((part["topic"], part["partition"], offset))
             if record is not None:

@@ -20,9 +20,12 @@ def dump(bootstrap: str, topic: str, partition: int = 0) -> list[Record]:
     """Return all committed records of a partition, to the last stable offset."""
     consumer = _consumer(bootstrap, [topic], partition)
     try:
-        _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=ANSWER_TIMEOUT_S)
+        place = TopicPartition(topic, partition)
+        low, end = consumer.get_watermark_offsets(place, timeout=ANSWER_TIMEOUT_S)
+        if low > 0:
+            consumer.assign([TopicPartition(topic, partition, low)])
         records: list[Record] = []
-        ended = end == 0
+        ended = end == low
         while not ended:
             for message in consumer.consume(FETCH_RECORDS_MAX, timeout=POLL_S):
                 error = message.error()

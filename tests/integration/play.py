@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
 from processor.engine.values import Record
 from tests.checker.artefacts import Artefacts, dead_letter, published
 from tests.checker.reference import cluster_reference
@@ -30,6 +33,7 @@ class Play:
         self.follower = Follower(stage.bootstrap, stage.topics, self.reference.schemas, shard=shard)
         self.store = stage.store_of(shard)
         self._traffic: list[Traffic] = []
+        self._gone: list[Record] = []
 
     def script(self, count: int, *, seed: int = 1) -> list[Line]:
         """Return a life of the cluster that begins now."""
@@ -104,6 +108,15 @@ class Play:
         assert_whole(artefacts, self.reference, watched=watched)
         return artefacts
 
+    def cut(self, topic: str, low: int) -> None:
+        """Delete an input's records below an offset, as retention does; those read before are still judged by."""
+        position = self.store.dump().position(topic, self.shard)
+        read = dump(self.stage.bootstrap, topic, self.shard)
+        self._gone += [record for record in read if record.offset < min(low, position)]
+        admin: Any = AdminClient({"bootstrap.servers": self.stage.bootstrap})
+        for answer in admin.delete_records([TopicPartition(topic, self.shard, low)]).values():
+            answer.result(SETTLE_TIMEOUT_S)
+
     def artefacts(self) -> Artefacts:
         """Return everything that the run has left behind so far."""
         schemas, topics = self.reference.schemas, self.stage.topics
@@ -112,7 +125,7 @@ class Play:
             return dump(self.stage.bootstrap, topics[role], self.shard)
 
         return Artefacts(
-            inputs=(*read("high"), *read("normal")),
+            inputs=(*self._gone, *read("high"), *read("normal")),
             commits=tuple(published(record, schemas) for record in read("commits")),
             changes=tuple(published(record, schemas) for record in read("changes")),
             dead_letters=tuple(dead_letter(record) for record in read("dead-letters")),
