@@ -1,8 +1,8 @@
 """What programs outside the service need: events encoded and addressed, records of any topic decoded."""
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 
@@ -127,12 +127,19 @@ def event_producer(
     return EventProducer(connection, encode, topic_of, partition=partition, key=clusters[partition].encode())
 
 
-def announcement_reader(
-    connection: KafkaConnection, topic: str, catalogue: Catalogue, *, partition: int = 0, from_: From = "end"
+def announcement_reader(  # noqa: PLR0913 - what to read, how, and from where
+    connection: KafkaConnection,
+    topic: str,
+    catalogue: Catalogue,
+    *,
+    partitions: Sequence[int] = (0,),
+    from_: From = "end",
+    numbers: Mapping[int, int] | None = None,
+    gaps: Literal["tell", "raise"] = "tell",
 ) -> AnnouncementReader:
-    """Return a reader of one shard's announcements; each `Received.value` is a DecodedRecord."""
+    """Return a reader of the announcements of these shards; each `Received.value` is a DecodedRecord."""
     decode: Callable[[Record], DecodedRecord] = RecordDecoder(catalogue)
-    return AnnouncementReader(connection, topic, (partition,), decode, from_)
+    return AnnouncementReader(connection, topic, partitions, decode, from_, numbers=numbers, gaps=gaps)
 
 
 def _text(content: bytes | None) -> str | None:

@@ -1,6 +1,24 @@
-"""For programs that send events: `EventProducer` encodes, addresses and delivers them."""
+"""For programs that send events: an `EventProducer` checks, encodes, addresses and delivers them.
 
+`event_producer` makes one for a cluster.
+"""
+
+from processor.avro.catalogue import Catalogue
+from processor.clients import EventEncoder, event_producer
+from processor.cluster.events import InvalidEvent
+from processor.engine.errors import InvalidRequest, SinkUnavailable
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.produce import Delivery, Encode, EventProducer
 
-__all__ = ["Delivery", "Encode", "EventProducer", "KafkaConnection"]
+__all__ = [
+    "Catalogue",
+    "Delivery",
+    "Encode",
+    "EventEncoder",
+    "EventProducer",
+    "InvalidEvent",
+    "InvalidRequest",
+    "KafkaConnection",
+    "SinkUnavailable",
+    "event_producer",
+]

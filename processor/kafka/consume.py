@@ -1,8 +1,12 @@
-"""Follow the announcements of shards: decoded, each once, in order, gaps named."""
+"""Follow the announcements of shards: decoded, each once, in order, gaps named.
+
+What a reader has to keep to go on later is `positions` and `numbers`: write both down together with what was made of
+the announcements, in one transaction.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -24,7 +28,26 @@ REQUIRED: dict[str, Property] = {
 }
 
 From = Literal["beginning", "end"] | Mapping[int, int]
-"""Where to begin: what is still there, what comes from now on, or partition → next offset."""
+"""Where to begin: what is still there, what comes from now on, or partition → next offset (others: the beginning)."""
+
+NONE_YET = -1
+"""The last number seen of a partition of which nothing was seen: its announcements are counted from 0."""
+
+
+class AnnouncementsMissing(ShardRefused):
+    """Announcements are missing: the next one of `partition` would have been `expected`, `number` came.
+
+    They were removed before they were read, or the topic was tampered with. Begin anew from the state.
+    """
+
+    def __init__(self, record: Record, *, expected: int, number: int) -> None:
+        super().__init__(
+            f"{record.topic}[{record.partition}]: announcement {expected} was due and {number} is at offset "
+            f"{record.offset}: {number - expected} are missing"
+        )
+        self.partition = record.partition
+        self.expected = expected
+        self.number = number
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -40,7 +63,10 @@ class AnnouncementReader:
     """Reads `partitions` of the changes topic; `decode` turns a record into what `Received.value` holds.
 
     It drops repeats (a number at or below the partition's last), so with `isolation.level=read_uncommitted` in the
-    connection's properties, too, each number comes once. `numbers` are the last numbers seen, where that is known.
+    connection's properties, too, each number comes once. `numbers` are the last numbers seen, where that is known
+    (`NONE_YET`: from the first on). `positions` and `numbers` are what comes next and what came last, a partition.
+    `gaps`: `tell` counts what is missing in `Received.missing`, `raise` raises AnnouncementsMissing at it.
+    Close it, or use it in a `with` statement. For one thread.
     """
 
     def __init__(  # noqa: PLR0913 - what to read, how, and from where
@@ -52,9 +78,11 @@ class AnnouncementReader:
         from_: From = "beginning",
         *,
         numbers: Mapping[int, int] | None = None,
+        gaps: Literal["tell", "raise"] = "tell",
         group_id: str = "processor-consume",
     ) -> None:
         self._topic = topic
+        self._gaps = gaps
         self._decode = decode
         self.numbers = dict(numbers or {})
         # the embedded broker ends transactions with records that have no checksum
@@ -66,15 +94,16 @@ class AnnouncementReader:
     def poll(self, timeout_s: float) -> Received | None:
         """Return the next announcement, None when none came in time.
 
-        Raises SourceUnavailable, ShardRefused (records were removed before they were read, a foreign record).
+        Raises SourceUnavailable (poll again), ShardRefused (records were removed before they were read, a foreign
+        record), AnnouncementsMissing. What raised is not counted as seen: make a new reader to see it again.
         """
         deadline_s = monotonic() + timeout_s
         while (message := self._consumer.poll(max(0.0, deadline_s - monotonic()))) is not None:
             if message.error() is not None:
                 raise _failure_of(message)
             record = record_of(message)
-            self.positions[record.partition] = record.offset + 1
             received = self._received(record)
+            self.positions[record.partition] = record.offset + 1
             if received is not None:
                 return received
         return None
@@ -90,23 +119,33 @@ class AnnouncementReader:
         """Leave; safe to call twice."""
         self._consumer.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self.close()
+
     def _received(self, record: Record) -> Received | None:
         number = _number(record)
-        last = self.numbers.get(record.partition)
-        if last is not None and number <= last:
+        last = self.numbers.get(record.partition, number - 1)
+        if number <= last:
             return None
+        missing = number - last - 1
+        if missing and self._gaps == "raise":
+            raise AnnouncementsMissing(record, expected=last + 1, number=number)
+        received = Received(record, self._decode(record), number, missing)
         self.numbers[record.partition] = number
-        return Received(record, self._decode(record), number, missing=0 if last is None else number - last - 1)
+        return received
 
     def _start(self, partition: int, from_: From) -> int:
-        if not isinstance(from_, str):
+        if not isinstance(from_, str) and partition in from_:
             return from_[partition]
         place = TopicPartition(self._topic, partition)
         try:
             low, high = self._consumer.get_watermark_offsets(place, timeout=WATERMARKS_TIMEOUT_S)
         except KafkaException as failure:
             raise SourceUnavailable(f"{self._topic}[{partition}]: no watermarks: {cause_of(failure)}") from failure
-        return int(low if from_ == "beginning" else high)
+        return int(high if from_ == "end" else low)
 
 
 def _number(record: Record) -> int:

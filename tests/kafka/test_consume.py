@@ -6,7 +6,7 @@ import pytest
 from processor.engine.errors import ShardRefused
 from processor.engine.values import Record
 from processor.kafka.connection import KafkaConnection
-from processor.kafka.consume import AnnouncementReader, Received
+from processor.kafka.consume import NONE_YET, AnnouncementReader, AnnouncementsMissing, Received
 from processor.memory.broker import NewRecord
 from tests.contracts.broker_world import KafkaWorld, eventually
 from tests.services import Kafka
@@ -85,6 +85,54 @@ def test_reading_goes_on_from_positions_and_numbers_kept(world: KafkaWorld) -> N
 
     assert numbers(received(reader, 1)) == [(4, 1)]
     reader.close()
+
+
+def test_a_partition_without_a_kept_position_is_read_from_the_beginning(world: KafkaWorld) -> None:
+    world.append([*announcements(world, [0, 1, 2]), *announcements(world, [0, 1], partition=1)])
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0, 1], value, {0: 2}, numbers={0: 1})
+
+    assert sorted(numbers(received(reader, 3))) == [(0, 0), (1, 0), (2, 0)]
+    assert reader.positions == {0: 3, 1: 2}
+    reader.close()
+
+
+def test_who_has_seen_nothing_yet_is_told_what_is_missing_before_the_first(world: KafkaWorld) -> None:
+    world.append(announcements(world, [5, 6]))
+    with AnnouncementReader(world.connection, world.topics.changes, [0], value, numbers={0: NONE_YET}) as reader:
+        assert numbers(received(reader, 2)) == [(5, 5), (6, 0)]
+
+
+def test_a_gap_may_be_an_error_that_stays_until_a_new_reader_is_made(world: KafkaWorld) -> None:
+    world.append(announcements(world, [0, 1, 1, 4, 5]))
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value, gaps="raise")
+
+    assert numbers(received(reader, 2)) == [(0, 0), (1, 0)]
+    for number in (4, 5):
+        with pytest.raises(AnnouncementsMissing, match="announcement 2 was due") as raised:
+            received(reader, 1)
+        assert (raised.value.partition, raised.value.expected, raised.value.number) == (0, 2, number)
+    assert (reader.positions, reader.numbers) == ({0: 3}, {0: 1})
+    reader.close()
+
+    again = AnnouncementReader(
+        world.connection, world.topics.changes, [0], value, reader.positions, numbers=reader.numbers
+    )
+    assert numbers(received(again, 2)) == [(4, 2), (5, 0)]
+    again.close()
+
+
+def test_what_cannot_be_decoded_is_not_counted_as_seen(world: KafkaWorld) -> None:
+    def picky(record: Record) -> str:
+        if record.value == b"value 1":
+            raise ValueError("not this one")
+        return value(record)
+
+    world.append(announcements(world, [0, 1]))
+    with AnnouncementReader(world.connection, world.topics.changes, [0], picky) as reader:
+        received(reader, 1)
+        with pytest.raises(ValueError, match="not this one"):
+            received(reader, 1)
+        assert (reader.positions, reader.numbers) == ({0: 1}, {0: 0})
 
 
 def test_each_partition_counts_for_itself(world: KafkaWorld) -> None:
