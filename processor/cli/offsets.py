@@ -1,0 +1,247 @@
+"""`offsets show|reset`: how far the shards have read, and moving that."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from processor.cli.exits import CommandError, Exit, usage
+from processor.cli.options import ConfigFile, Execute, Output
+from processor.cli.output import emit_rows
+from processor.cli.plans import check_servers, note_plan, nothing_to_do
+from processor.cli.reach import Reach
+
+if TYPE_CHECKING:
+    from processor.engine.values import Head, LaneName, TopicFacts
+    from processor.inspection import ShardView
+    from processor.kafka.offsets import Marks, Place
+    from processor.resetting import Reset
+
+SHOWN = (
+    "shard",
+    "lane",
+    "topic",
+    "partition",
+    "position",
+    "group_offset",
+    "low",
+    "end",
+    "lag",
+    "oldest_waiting_s",
+)
+MOVED = ("shard", "topic", "partition", "from", "to", "records")
+LANES: "tuple[LaneName, ...]" = ("high", "normal")
+
+Topics = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--topic",
+        negative="",
+        help="T or T:0,1: a topic by its name or role, some of its partitions; may be repeated.",
+    ),
+]
+
+
+def register(app: App) -> None:
+    """Add this group's commands."""
+    group = App(name="offsets", help="How far the shards have read.", result_action="return_value")
+    group.command(show)
+    group.command(reset)
+    app.command(group)
+
+
+def show(*, config: ConfigFile = None, output: Output = "table") -> None:
+    """Print each shard's positions in its inputs, how much waits there and since when.
+
+    The position is the store's. Beside it stands what the consumer group says, which follows it for lag tools.
+    """
+    from processor.backends import group_of
+    from processor.inspection import shard_views
+    from processor.kafka.offsets import OffsetReader
+
+    reach = Reach(config)
+    check_servers(reach)
+    with reach.store() as client:
+        views = shard_views(client, reach.settings)
+    places = [(reach.topics[lane], view.shard) for view in views for lane in LANES]
+    with OffsetReader(reach.connection, group_of(reach.settings)) as reader:
+        marks = reader.marks(places)
+    rows = [_row(reach, view, lane, marks[reach.topics[lane], view.shard]) for view in views for lane in LANES]
+    emit_rows(rows, output, columns=SHOWN, name="topic")
+
+
+def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a word
+    *,
+    topic: Topics = (),
+    all_topics: Annotated[bool, Parameter(negative="", help="Both inputs, all partitions.")] = False,
+    to_earliest: Annotated[bool, Parameter(negative="", help="To the first offset that is there.")] = False,
+    to_latest: Annotated[bool, Parameter(negative="", help="To the end: what waits is never read.")] = False,
+    to_offset: Annotated[int | None, Parameter(help="To this offset.")] = None,
+    to_datetime: Annotated[str | None, Parameter(help="To the first record since, like 2026-11-25T07:00:00Z.")] = None,
+    by_duration: Annotated[str | None, Parameter(help="To the first record since so long ago, like PT15M.")] = None,
+    shift_by: Annotated[int | None, Parameter(help="So many offsets on, or back when negative.")] = None,
+    from_file: Annotated[
+        Path | None, Parameter(help="To the offsets in a file of lines topic,partition,offset.")
+    ] = None,
+    execute: Execute = False,
+    config: ConfigFile = None,
+    output: Output = "table",
+) -> int:
+    """Move positions, with the words of kafka-consumer-groups: to read records again, or to pass them by.
+
+    Stop the processors first. Each shard's move is a commit of kind gap, in which what is read again can be seen.
+    An offset outside of what a partition holds is moved to the nearest one inside.
+    """
+    reach = Reach(config)
+    check_servers(reach)
+    wanted = _wanted(
+        {
+            "--to-earliest": to_earliest or None,
+            "--to-latest": to_latest or None,
+            "--to-offset": to_offset,
+            "--to-datetime": to_datetime,
+            "--by-duration": by_duration,
+            "--shift-by": shift_by,
+            "--from-file": from_file,
+        }
+    )
+    places = _places(reach, topic, wanted, all_topics=all_topics)
+    rows = _moved(reach, wanted, places, execute=execute)
+    if not rows:
+        raise nothing_to_do("all positions are there already")
+    emit_rows(rows, output, columns=MOVED, name="topic")
+    note_plan(done=execute)
+    return Exit.OK
+
+
+def _row(reach: Reach, view: "ShardView", lane: Any, marks: "Marks") -> dict[str, Any]:
+    topic = reach.topics[lane]
+    kept = None if view.head is None else view.head.positions.get(topic, {}).get(view.shard)
+    position = marks.low if kept is None else kept
+    waiting_ms = _oldest_ms(reach, topic, view.shard, position) if marks.low <= position < marks.high else None
+    return {
+        "shard": view.shard,
+        "cluster": view.cluster,
+        "lane": lane,
+        "topic": topic,
+        "partition": view.shard,
+        "position": kept,
+        "group_offset": marks.committed,
+        "low": marks.low,
+        "end": marks.high,
+        "lag": max(0, marks.high - position),
+        "oldest_waiting_ms": waiting_ms,
+        "oldest_waiting_s": None if waiting_ms is None else round(time.time() - waiting_ms / 1000, 1),
+    }
+
+
+def _oldest_ms(reach: Reach, topic: str, partition: int, position: int) -> int | None:
+    with reach.reader(topic, (partition,)) as reader:
+        record = reader.at(partition, position)
+    return None if record is None or record.timestamp_ms < 0 else record.timestamp_ms
+
+
+def _wanted(words: dict[str, Any]) -> "Reset":
+    from processor.resetting import ShiftBy, ToEnd, ToOffset, ToOffsets, ToTime, duration_of, offsets_in, time_ms_of
+
+    said = {word: value for word, value in words.items() if value is not None}
+    if len(said) != 1:
+        raise usage(f"where to? One of {', '.join(words)}")
+    ((word, value),) = said.items()
+    match word:
+        case "--to-earliest" | "--to-latest":
+            return ToEnd("earliest" if word == "--to-earliest" else "latest")
+        case "--to-offset":
+            return ToOffset(value)
+        case "--to-datetime":
+            return ToTime(time_ms_of(value))
+        case "--by-duration":
+            return ToTime(int((time.time() - duration_of(value).total_seconds()) * 1000))
+        case "--shift-by":
+            return ShiftBy(value)
+        case _:
+            return ToOffsets(offsets_in(value))
+
+
+def _places(reach: Reach, words: Iterable[str], wanted: "Reset", *, all_topics: bool) -> "list[Place]":
+    """Return the partitions that are meant, all of which are inputs."""
+    from processor.resetting import ToOffsets, place_words
+
+    everywhere = tuple(range(len(reach.settings.clusters)))
+    named = [place_words(word) for word in words]
+    if isinstance(wanted, ToOffsets):
+        if named or all_topics:
+            raise usage("--from-file says which partitions: leave out --topic and --all-topics")
+        places = list(wanted.offsets)
+    elif bool(named) == all_topics:
+        raise usage("which topics? --topic T[:P,P], or --all-topics")
+    elif all_topics:
+        places = [(reach.topics[lane], partition) for lane in LANES for partition in everywhere]
+    else:
+        places = [(reach.topic_named(topic), one) for topic, some in named for one in (some or everywhere)]
+    inputs = {reach.topics["high"], reach.topics["normal"]}
+    for topic, partition in places:
+        if topic not in inputs or partition not in everywhere:
+            raise usage(f"{topic}[{partition}] is no input: there are partitions 0 to {everywhere[-1]} of {inputs}")
+    return sorted(set(places), key=lambda place: (place[1], place[0]))
+
+
+def _moved(reach: Reach, wanted: "Reset", places: "list[Place]", *, execute: bool) -> list[dict[str, Any]]:
+    """Plan and do it shard by shard; nothing is done when one of them is owned."""
+    from processor.backends import group_of
+    from processor.inspection import shard_views
+    from processor.kafka.offsets import OffsetReader
+    from processor.resetting import ToTime
+
+    shards = sorted({partition for _, partition in places})
+    with reach.store() as client:
+        owned = [view for view in shard_views(client, reach.settings) if view.owner and view.shard in shards]
+    if execute and owned:
+        owners = ", ".join(f"shard {view.shard} is owned by {view.owner.instance}" for view in owned if view.owner)
+        raise CommandError(f"{owners}: stop the processors first; nothing was moved", Exit.CONFLICT)
+    at: dict[Any, int | None] = dict.fromkeys(places)
+    if isinstance(wanted, ToTime):
+        with OffsetReader(reach.connection, group_of(reach.settings)) as reader:
+            at = reader.at(places, wanted.at_ms)
+    rows: list[dict[str, Any]] = []
+    for shard in shards:
+        mine = {place: offset for place, offset in at.items() if place[1] == shard}
+        rows += _moved_shard(reach, shard, wanted, mine, execute=execute)
+    return rows
+
+
+def _moved_shard(
+    reach: Reach, shard: int, wanted: "Reset", places: "dict[Place, int | None]", *, execute: bool
+) -> list[dict[str, Any]]:
+    from processor.engine.intervening import known_head
+    from processor.engine.moving import Move, move, plan_move
+    from processor.offline import offline_parts, operator
+    from processor.resetting import targets_of
+
+    def plan(head: "Head", facts: "TopicFacts") -> Move:
+        return plan_move(head, facts, targets_of(wanted, head, facts, places), topics={topic for topic, _ in places})
+
+    with offline_parts(reach.settings, shard, reach.topics) as parts:
+        if execute:
+            planned = move(parts, plan, action="offsets-reset", by=operator())
+        else:
+            planned = plan(known_head(parts, parts.store.load()), parts.source.facts())
+    moved = {(item.topic, item.partition): (item.start, item.end) for item in planned.ranges}
+    stayed = {place: planned.head.positions.get(place[0], {}).get(place[1], 0) for place in places}
+    return [
+        {
+            "shard": shard,
+            "topic": topic,
+            "partition": partition,
+            "from": start,
+            "to": end,
+            "records": end - start,
+            "made_anew": topic in planned.topics,
+            "done": execute,
+        }
+        for (topic, partition), stay in sorted(stayed.items())
+        for start, end in (moved.get((topic, partition), (stay, stay)),)
+        if start != end or topic in planned.topics
+    ]
