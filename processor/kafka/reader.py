@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.engine.values import Record
@@ -18,6 +18,7 @@ from processor.kafka.records import record_of
 
 TIMEOUT_S = 15.0
 POLL_TIMEOUT_S = 0.2
+CHUNK_RECORDS = 500
 HOLES_FACTOR = 4
 """How many offsets a data record may take: control and aborted records make holes."""
 
@@ -131,19 +132,27 @@ class RecordReader:
         self._consumer.assign([TopicPartition(self.topic, *place) for place in starts.items()])
         quiet_since_s = time.monotonic()
         while not done():
-            message = self._consumer.poll(POLL_TIMEOUT_S)
-            if message is None:
-                if not for_ever and time.monotonic() - quiet_since_s > self._timeout_s:
-                    raise SourceUnavailable(f"{self.topic}: no answer from the brokers within {self._timeout_s:.0f} s")
-                continue
-            quiet_since_s = time.monotonic()
-            error = message.error()
-            if error is None:
-                yield record_of(message)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own name for it
-                yield int(message.partition())
-            elif not error.retriable():
-                raise SourceUnavailable(f"{self.topic}[{message.partition()}]: {words_of(error)}")
+            messages = self._messages()
+            if messages:
+                quiet_since_s = time.monotonic()
+            elif not for_ever and time.monotonic() - quiet_since_s > self._timeout_s:
+                raise SourceUnavailable(f"{self.topic}: no answer from the brokers within {self._timeout_s:.0f} s")
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    yield record_of(message)
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own name for it
+                    yield int(message.partition())
+                elif not error.retriable():
+                    raise SourceUnavailable(f"{self.topic}[{message.partition()}]: {words_of(error)}")
+
+    def _messages(self) -> list[Message]:
+        """Return what is here already, else wait for one; to ask for many with a timeout would wait for all of them."""
+        messages: list[Message] = self._consumer.consume(CHUNK_RECORDS, 0)
+        if messages:
+            return messages
+        message = self._consumer.poll(POLL_TIMEOUT_S)
+        return [] if message is None else [message]
 
     def _extent(self, partition: int) -> Extent:
         place = TopicPartition(self.topic, partition)

@@ -46,7 +46,7 @@ class Traveller:
         if isinstance(point, AtSeq) and point.seq == 0:
             return self._fold(0)
         with self._log() as log:
-            seq = _seq(log, point)
+            seq = seq_at(log, point)
         return self._fold(seq)
 
     def _kept(self, point: Past) -> View | None:
@@ -63,7 +63,8 @@ class Traveller:
         return None
 
 
-def _seq(log: CommitLog, point: Past) -> int:
+def seq_at(log: CommitLog, point: Past) -> int:
+    """Return the commit that a point stands for. Raises SourceUnavailable, InvalidRequest."""
     match point:
         case AtSeq():
             return log.of_seq(point.seq).seq

@@ -1,0 +1,84 @@
+"""A state that moves from commit to commit, by the very pieces that the engine moves it with. No I/O."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
+from typing import Any
+
+import msgspec
+
+from processor.engine.digest import digest_hex
+from processor.engine.images import Encoded, Images
+from processor.engine.machine import StateMachine
+from processor.engine.ports import Encoder, EventDecoder
+from processor.engine.reduction import Reduction, reduce_batch
+from processor.engine.values import Decoded, Outcome, OutcomeRun, Record
+
+
+class Build(msgspec.Struct, frozen=True):
+    """The state machine that folds, and the codec of its events and entities."""
+
+    machine: StateMachine[Any, Any]
+    decoder: EventDecoder
+    encoder: Encoder
+
+
+class Fold:
+    """One state and its digest, which costs what changes.
+
+    `reduce` moves it by events, `put` by what entities are known to have become.
+    """
+
+    def __init__(self, build: Build, state: Any = None) -> None:
+        self._build = build
+        self._put: dict[str, Any] = {}
+        self._state = build.machine.empty() if state is None else state
+        self._images = self._summed()
+
+    @property
+    def state(self) -> Any:
+        """The state as it is now."""
+        self._settle()
+        return self._state
+
+    @property
+    def digest(self) -> str:
+        """The digest of the state, 32 hex digits."""
+        self._settle()
+        return digest_hex(self._images.digest)
+
+    def reduce(self, events: Sequence[Decoded]) -> tuple[Reduction, Encoded]:
+        """Reduce one commit's events; return what they did and the changes as encoded."""
+        self._settle()
+        reduction = reduce_batch(self._build.machine, self._state, events, entities_max=sys.maxsize)
+        encoded = self._images.encode(reduction.changes)
+        self._images.accept(encoded)
+        self._state = reduction.after
+        return reduction, encoded
+
+    def put(self, entities: Iterable[tuple[str, Any]]) -> None:
+        """Take entities (`<kind>/<name>`, None: gone) as they are said to be; costs nothing until somebody looks."""
+        self._put.update(entities)
+
+    def _settle(self) -> None:
+        if not self._put:
+            return
+        entities = dict(self._build.machine.entities(self._state)) | self._put
+        self._put = {}
+        self._state = self._build.machine.load((key, one) for key, one in entities.items() if one is not None)
+        self._images = self._summed()
+
+    def _summed(self) -> Images:
+        images = Images(self._build.encoder)
+        images.load(self._build.machine.entities(self._state), {})
+        return images
+
+
+def outcomes_of(runs: Iterable[OutcomeRun]) -> list[Outcome]:
+    """Return one outcome a record."""
+    return list(chain.from_iterable(repeat(run.outcome, run.count) for run in runs))
+
+
+def reducible(records: Sequence[Record], outcomes: Sequence[Outcome]) -> list[Record]:
+    """Return the records that were reduced then: all but the dead letters."""
+    return [record for record, outcome in zip(records, outcomes, strict=True) if outcome != "dead_lettered"]

@@ -1,0 +1,207 @@
+"""What was recorded, in its order: each commit with the records that it reduced, read once and in one pass.
+
+Only what one commit reduced is in memory, beside what the readers prefetch.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import chain, islice
+from types import TracebackType
+from typing import Self
+
+from processor.engine.errors import InvalidRequest
+from processor.engine.positions import MutablePositions
+from processor.engine.values import CommitRecord, Positions, Range, Record
+from processor.locate import CommitLog, Log, seq_of
+from processor.replay.errors import LogBroken, RecordsGone
+from processor.replay.sources import Image, Sources
+
+SpanPlace = tuple[str, int]
+
+
+class Recording:
+    """Reads one shard's past from behind `seq` on, whose commit left the inputs at `positions`.
+
+    A context: leaving it closes what was opened. Everything raises SourceUnavailable, RecordsGone, LogBroken.
+    """
+
+    def __init__(self, sources: Sources, *, seq: int = 0, positions: Positions | None = None) -> None:
+        self._sources = sources
+        self._opened = ExitStack()
+        self._seq = seq
+        self._next_offset: int | None = None
+        self._inputs: dict[SpanPlace, _Input] = {}
+        self._images: _Announced | None = None
+        self.positions: MutablePositions = {topic: dict(own) for topic, own in (positions or {}).items()}
+
+    def commits(self, until: int | None = None) -> Iterator[CommitRecord]:
+        """Yield the commits up to `until`, to the end of the log as it is now without; may be called again."""
+        if until is not None and until <= self._seq:
+            return
+        topic = self._sources.topics["commits"]
+        with self._sources.open(topic, self._sources.shard) as log:
+            start = self._next_offset if self._next_offset is not None else self._offset_after(log)
+            for record in log.until_end({self._sources.shard: start}):
+                self._next_offset = record.offset + 1
+                commit = self._sources.commit(record)
+                if commit.seq <= self._seq:  # written twice: its writer could not know that it was there
+                    continue
+                self._check(record, commit)
+                self._seq = commit.seq
+                yield commit
+                if commit.seq == until:
+                    return
+        if until is not None:
+            raise LogBroken(f"{topic}[{self._sources.shard}] ends with commit {self._seq}: {until} is not there")
+
+    def records(self, commit: CommitRecord) -> tuple[Record, ...]:
+        """Return the records of a commit; to be called for every commit in turn, or `skip`."""
+        found: list[Record] = []
+        for span in commit.ranges:
+            self._expect(commit.seq, span)
+            if span.count:
+                found += self._input(span).take(commit.seq, span)
+            self.positions.setdefault(span.topic, {})[span.partition] = span.end
+        return tuple(found)
+
+    def skip(self, commit: CommitRecord) -> None:
+        """Move on behind a commit whose records are not wanted."""
+        for span in commit.ranges:
+            self.positions.setdefault(span.topic, {})[span.partition] = span.end
+
+    def images(self, commit: CommitRecord) -> list[Image]:
+        """Return what the announcements of a commit say that its entities became."""
+        if self._images is None:
+            place = self._sources.topics["changes"], self._sources.shard
+            log = self._opened.enter_context(self._sources.open(*place))
+            self._images = _Announced(log, place, self._sources)
+        return self._images.of(commit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+    def _input(self, span: Range) -> "_Input":
+        place = span.topic, span.partition
+        if place not in self._inputs:
+            self._inputs[place] = _Input(self._opened.enter_context(self._sources.open(*place)), place)
+        return self._inputs[place]
+
+    def _expect(self, seq: int, span: Range) -> None:
+        before = self.positions.get(span.topic, {}).get(span.partition)
+        if before is not None and span.start != before:
+            place = f"{span.topic}[{span.partition}]"
+            raise LogBroken(f"commit {seq} goes on at {place}@{span.start}, but the one before it ended at {before}")
+
+    def _offset_after(self, log: Log) -> int:
+        """Return the offset of the commit-log record that follows `seq`."""
+        if self._seq:
+            commits = CommitLog(log, self._sources.shard, lambda record: {"seq": seq_of(record)})
+            return commits.of_seq(self._seq).offset + 1
+        return log.extents()[self._sources.shard].low
+
+    def _check(self, record: Record, commit: CommitRecord) -> None:
+        place = f"{record.topic}[{record.partition}]@{record.offset}"
+        if commit.seq != self._seq + 1:
+            lacking = f"{self._seq + 1}" if commit.seq == self._seq + 2 else f"{self._seq + 1} to {commit.seq - 1}"
+            raise LogBroken(f"{place} is commit {commit.seq}: {lacking} is missing before it")
+        if seq_of(record) not in {commit.seq, -1}:
+            raise LogBroken(f"{place} says commit {commit.seq} where its headers say {seq_of(record)}")
+
+
+class _Input:
+    """One partition of an input, read forwards; a gap or a reset makes it start somewhere else."""
+
+    def __init__(self, log: Log, place: SpanPlace) -> None:
+        self._log = log
+        self._partition = place[1]
+        self._name = f"{place[0]}[{place[1]}]"
+        self._records: Iterator[Record] = iter(())
+        self._at: int | None = None
+
+    def take(self, seq: int, span: Range) -> list[Record]:
+        """Return the `count` records of a range."""
+        found = list(islice(self._records, span.count)) if self._at == span.start else []
+        if len(found) < span.count:  # the start, another place, or the end as it was when reading began
+            start = found[-1].offset + 1 if found else span.start
+            self._look_back(seq, span, start)
+            self._records = iter(self._log.until_end({self._partition: start}))
+            found += islice(self._records, span.count - len(found))
+        whole = len(found) == span.count and found[0].offset >= span.start and found[-1].offset < span.end
+        if not whole:
+            inside = sum(span.start <= record.offset < span.end for record in found)
+            raise RecordsGone(
+                f"commit {seq} reduced {span.count} records of {self._name}, offsets {span.start} to {span.end - 1}: "
+                f"{inside} of them are there",
+                seq=seq,
+            )
+        self._at = span.end
+        return found
+
+    def _look_back(self, seq: int, span: Range, start: int) -> None:
+        low = self._log.extents()[self._partition].low
+        if low > start:
+            raise RecordsGone(
+                f"commit {seq} reduced {self._name} from offset {span.start} on, the oldest that is kept is {low}",
+                seq=seq,
+            )
+
+
+class _Announced:
+    """The announcements, read forwards from the first one that is wanted."""
+
+    def __init__(self, log: Log, place: SpanPlace, sources: Sources) -> None:
+        self._log = log
+        self._partition = place[1]
+        self._name = f"{place[0]}[{place[1]}]"
+        self._sources = sources
+        self._records: Iterator[Record] = iter(())
+        self._ahead: Record | None = None
+
+    def of(self, commit: CommitRecord) -> list[Image]:
+        """Return key and entity of each change of a commit. Raises LogBroken when one is missing."""
+        if not commit.announcements:
+            return []
+        found = self._forwards(commit.seq)
+        if len(found) < commit.announcements:
+            self._start(commit.seq)
+            found = self._forwards(commit.seq)
+        if len(found) != commit.announcements:
+            raise LogBroken(
+                f"commit {commit.seq} made {commit.announcements} announcements: {self._name} has {len(found)} of them"
+            )
+        images = (self._sources.image(record) for record in found)
+        return [image for image in images if image is not None]
+
+    def _start(self, seq: int) -> None:
+        self._ahead = None
+        log = CommitLog(self._log, self._partition, lambda record: {"seq": seq_of(record)})
+        try:
+            offset = log.of_seq(seq).offset
+        except InvalidRequest:
+            self._records = iter(())
+            return
+        self._records = iter(self._log.until_end({self._partition: offset}))
+
+    def _forwards(self, seq: int) -> list[Record]:
+        """Return the records of a commit, each once, behind where reading stands."""
+        found: list[Record] = []
+        for record in self._following():
+            if seq_of(record) > seq:
+                self._ahead = record
+                break
+            if seq_of(record) == seq and _index_of(record) == len(found):
+                found.append(record)
+        return found
+
+    def _following(self) -> Iterable[Record]:
+        ahead, self._ahead = self._ahead, None
+        return self._records if ahead is None else chain((ahead,), self._records)
+
+
+def _index_of(record: Record) -> int:
+    return int(dict(record.headers).get("processor-index") or -1)

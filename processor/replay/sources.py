@@ -1,0 +1,71 @@
+"""Where a shard's past is read from: its topics, and how their records are understood."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import msgspec
+
+from processor.avro.after_images import AfterImages
+from processor.avro.catalogue import Catalogue
+from processor.avro.framing import Unframed
+from processor.avro.records import RecordCodec
+from processor.avro.wire import Malformed
+from processor.engine.values import CommitRecord, OutcomeRun, Range, Record, Role
+from processor.locate import Log
+from processor.replay.errors import LogBroken
+
+COMMIT = "processor.commits.Commit"
+
+Image = tuple[str, Any]
+"""`<kind>/<name>` and what the entity became, None: it went."""
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """One shard's topics: `open` gives one partition of one, `shard` is the partition of the outputs.
+
+    `commit` reads a commit-log record, `image` an announcement (None: it announces a rejection); both raise LogBroken.
+    """
+
+    shard: int
+    topics: Mapping[Role, str]
+    open: Callable[[str, int], AbstractContextManager[Log]]
+    commit: Callable[[Record], CommitRecord]
+    image: Callable[[Record], Image | None]
+
+
+class Understanding:
+    """Reads commits and announcements by their schemas."""
+
+    def __init__(self, catalogue: Catalogue, entity_types: Mapping[str, type]) -> None:
+        self._codec = RecordCodec(catalogue)
+        self._images = AfterImages(catalogue, entity_types)
+
+    def commit(self, record: Record) -> CommitRecord:
+        """Return the commit that a record of the commit log tells of. Raises LogBroken."""
+        try:
+            name, data = self._codec.decode_record(record.value or b"")
+        except (Malformed, Unframed) as error:
+            raise LogBroken(f"{_place(record)} cannot be read: {error}") from error
+        if name != COMMIT:
+            raise LogBroken(f"{_place(record)} is a {name}, not a commit")
+        ranges = tuple(
+            Range(one["topic"], one["partition"], one["from"], one["to"], one["count"]) for one in data["ranges"]
+        )
+        outcomes = tuple(OutcomeRun(one["outcome"], one["count"]) for one in data["outcomes"])
+        return CommitRecord(**data | {"ranges": ranges, "outcomes": outcomes})
+
+    def image(self, record: Record) -> Image | None:
+        """Return the entity that an announcement tells of. Raises LogBroken."""
+        key = (record.key or b"").decode(errors="replace")
+        kind = key.partition("/")[0]
+        if kind == "rejected":
+            return None
+        try:
+            return key, self._images.read(kind, record.value or b"")
+        except (Malformed, Unframed) as error:
+            raise LogBroken(f"{_place(record)} ({key}) cannot be read: {error}") from error
+
+
+def _place(record: Record) -> str:
+    return f"{record.topic}[{record.partition}]@{record.offset}"

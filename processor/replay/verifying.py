@@ -1,0 +1,137 @@
+"""Comparing what is folded with what was recorded, commit by commit. No I/O."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from processor.engine.values import CommitRecord, Outcome, Record
+from processor.replay.replaying import Step, Way
+
+FINDINGS_MAX = 100
+"""How many findings are kept; more are counted."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What differs at one commit; `what` is `digest`, `outcome`, `chain`, `announcement` or `state`."""
+
+    seq: int
+    what: str
+    message: str
+
+
+class Stretch(msgspec.Struct):
+    """Successive commits that one version made and that were taken in one way; `compared`: their digests were."""
+
+    first: int
+    last: int
+    reducer_version: int
+    way: Way
+    compared: bool
+
+
+class Verifier:
+    """Watches a replay; compares from commit `first` on, the very first of the fold without.
+
+    Once a digest differs, those after it differ as well: the first is a finding, the others are counted in `differing`
+    until they agree again.
+    """
+
+    def __init__(self, *, first: int = 0, digest_before: str | None = None) -> None:
+        self._first = first
+        self._before: CommitRecord | None = None
+        self._digest_before = digest_before
+        self._differs = False
+        self.findings: list[Finding] = []
+        self.found = 0
+        self.compared = 0
+        self.differing = 0
+        self.stretches: list[Stretch] = []
+
+    def __call__(self, step: Step) -> None:
+        """Compare one commit."""
+        commit = step.commit
+        wanted = commit.seq >= self._first
+        self._note_stretch(step, compared=wanted and step.comparable)
+        if wanted:
+            for message in self._broken_links(commit):
+                self.find(Finding(commit.seq, "chain", message))
+            if step.comparable:
+                self._compare(step)
+        self._before = commit
+
+    def find(self, finding: Finding) -> None:
+        """Keep a finding."""
+        self.found += 1
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(finding)
+
+    @property
+    def agrees(self) -> bool:
+        """Nothing was found."""
+        return not self.found
+
+    def _compare(self, step: Step) -> None:
+        commit = step.commit
+        self.compared += 1
+        for message in _other_outcomes(step):
+            self.find(Finding(commit.seq, "outcome", message))
+        recorded = commit.digest.hex()
+        if recorded == step.digest:
+            if self._differs:
+                self.find(Finding(commit.seq, "digest", "from here on the digests agree again"))
+            self._differs = False
+            return
+        self.differing += 1
+        if not self._differs:
+            self.find(Finding(commit.seq, "digest", f"recorded {recorded}, folded {step.digest}{_changed(step)}"))
+        self._differs = True
+
+    def _broken_links(self, commit: CommitRecord) -> Iterator[str]:
+        before = self._before
+        digest = bytes.fromhex(self._digest_before) if before is None and self._digest_before else None
+        if before is not None:
+            digest = before.digest
+            number = before.first_number + before.announcements
+            if commit.first_number != number:
+                yield f"its first announcement has number {commit.first_number}, the one before it ended at {number}"
+            if commit.epoch < before.epoch:
+                yield f"its epoch is {commit.epoch}, that of the one before it {before.epoch}"
+        if digest is not None and commit.previous_digest != digest:
+            yield f"it was built on digest {commit.previous_digest.hex()}, the one before it left {digest.hex()}"
+
+    def _note_stretch(self, step: Step, *, compared: bool) -> None:
+        commit = step.commit
+        last = self.stretches[-1] if self.stretches else None
+        way: Way = "announced" if step.way == "announced" and not step.comparable else "folded"
+        if last and (last.reducer_version, last.way, last.compared) == (commit.reducer_version, way, compared):
+            last.last = commit.seq
+        else:
+            self.stretches.append(Stretch(commit.seq, commit.seq, commit.reducer_version, way, compared))
+
+
+def _other_outcomes(step: Step) -> Iterator[str]:
+    """Yield a sentence for each event that another thing happened to than then."""
+    if step.reduction is None:
+        return
+    then: Iterable[tuple[Record, Outcome]] = [
+        one for one in zip(step.records, step.outcomes, strict=True) if one[1] != "dead_lettered"
+    ]
+    now = step.reduction.outcomes
+    if [outcome for _, outcome in then] == list(now):
+        return
+    whys: dict[int, Any] = {index: f" ({one.code}: {one.message})" for index, one in step.reduction.rejections}
+    whys |= {index: f" ({one.code}: {one.message})" for index, one in step.reduction.dead}
+    for index, ((record, outcome), found) in enumerate(zip(then, now, strict=True)):
+        if outcome != found:
+            event = step.events[index].cause
+            place = f"{record.topic}[{record.partition}]@{record.offset}"
+            why = whys.get(index, "")
+            yield f"{event.event_type} {event.event_id} at {place} was {outcome} then and is {found} now{why}"
+
+
+def _changed(step: Step) -> str:
+    changed = len(step.encoded.changes) if step.encoded else 0
+    if step.reduction is None or changed == step.commit.changed:
+        return ""
+    return f"; {step.commit.changed} entities changed then, {changed} now"

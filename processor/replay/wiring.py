@@ -1,0 +1,35 @@
+"""The cluster's past on real topics: what a replay of one shard is made of."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from processor.assembly import cluster_domain
+from processor.avro.catalogue import Catalogue
+from processor.cluster.machine import ClusterMachine
+from processor.engine.values import Role
+from processor.kafka.connection import KafkaConnection
+from processor.kafka.reader import RecordReader
+from processor.locate import Log
+from processor.replay.fold import Build
+from processor.replay.sources import Sources, Understanding
+from processor.settings import Settings
+
+
+def cluster_build(settings: Settings, catalogue: Catalogue) -> Build:
+    """Return this build's state machine with its codec."""
+    domain = cluster_domain(settings, catalogue)
+    return Build(domain.machine, domain.decoder, domain.encoder)
+
+
+def cluster_sources(
+    connection: KafkaConnection, topics: Mapping[Role, str], catalogue: Catalogue, *, shard: int
+) -> Sources:
+    """Return one shard's topics; each partition that is opened has a consumer of its own."""
+
+    @contextmanager
+    def opened(topic: str, partition: int) -> Iterator[Log]:
+        with RecordReader(connection, topic, (partition,)) as reader:
+            yield reader
+
+    understanding = Understanding(catalogue, ClusterMachine.entity_types)
+    return Sources(shard, topics, opened, understanding.commit, understanding.image)
