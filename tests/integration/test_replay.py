@@ -1,0 +1,76 @@
+"""What real processes recorded on real servers, folded again by the command."""
+
+import json
+import secrets
+from subprocess import CompletedProcess
+from typing import Any
+
+from processor.cli.exits import Exit
+from tests.integration.play import Play
+from tests.integration.processes import command
+
+EVENTS = 900
+CHUNK = 30
+KILLS = 3
+
+
+def _replay(play: Play, *options: str, seed: str = "4711") -> tuple["CompletedProcess[str]", dict[str, Any]]:
+    environment = play.stage.environment() | {"PYTHONHASHSEED": seed}
+    done = command(environment, "replay", *options, "-o", "json")
+    return done, json.loads(done.stdout) if done.stdout else {}
+
+
+def _killed_life(play: Play) -> None:
+    """Send a life in small parts, and kill its processor along the way."""
+    lines = play.script(EVENTS)
+    processor = play.stage.start(SHARDS__LEASE_TTL_S="1", BATCH__EVENTS_MAX="20")
+    part = len(lines) // (KILLS + 1)
+    for kill in range(KILLS):
+        play.send(lines[kill * part : kill * part + part // 2])
+        play.submitter.send(lines[kill * part + part // 2 : (kill + 1) * part])
+        processor.kill()
+        processor.start()
+    play.send(lines[KILLS * part :])
+    play.wait_until_quiet()
+    assert processor.terminate() == 0
+
+
+def test_a_life_with_kills_has_equal_digests_at_every_commit_under_another_hash_seed(play: Play) -> None:
+    _killed_life(play)
+    done, report = _replay(play, "--verify")
+    assert (done.returncode, report.get("findings")) == (Exit.OK, []), done.stderr
+    head = play.store.head() or {}
+    assert (report["to_seq"], report["digest"]) == (head["seq"], head["digest"])
+    assert report["compared"] == report["commits"] == head["seq"]
+    assert report["live"] == f"compared at seq {head['seq']}"
+    again, second = _replay(play, "--verify", seed="1")
+    assert (again.returncode, second["digest"]) == (Exit.OK, head["digest"])
+
+
+def test_a_repair_and_a_gap_in_the_history_are_taken_as_they_were_recorded(play: Play) -> None:
+    lines = play.script(EVENTS)
+    first = play.stage.start()
+    play.send(lines[: EVENTS // 3])
+    play.wait_until_quiet()
+    key = next(key for key in sorted(play.store.dump().entities) if key.startswith("responder/"))
+    name, value = play.reference.schemas.decode(play.store.dump().entities[key])
+    edited = play.reference.schemas.encode(name, {**value, "connected_ms": value["connected_ms"] + 1})
+    head = {**(play.store.head() or {}), "commit_id": secrets.token_hex(8)}
+    play.store.write({f"state/{key}": edited, "head": json.dumps(head).encode()})
+    repair = play.wait_for_commit("repair")
+    play.send(lines[EVENTS // 3 : 2 * EVENTS // 3])
+    play.wait_until_quiet()
+    assert first.terminate() == 0
+    environment = play.stage.environment()
+    back = command(
+        environment, "offsets", "reset", "--topic", play.stage.topics["normal"], "--shift-by", "-5", "--execute"
+    )
+    assert back.returncode == 0, back.stderr
+    second = play.stage.start()
+    gap = play.wait_for_commit("gap")
+    play.send(lines[2 * EVENTS // 3 :])
+    play.wait_until_quiet()
+    assert second.terminate() == 0
+    done, report = _replay(play, "--verify")
+    assert (done.returncode, report.get("findings")) == (Exit.OK, []), done.stderr
+    assert 0 < repair["seq"] < gap["seq"] < report["to_seq"]
