@@ -157,4 +157,5 @@ def test_however_it_is_killed_the_table_is_the_state(play: Play, follower: Follo
     assert told.returncode == 0, told.stderr
     assert document_of(follower.database) == json.loads(told.stdout)
     assert number_of(follower.database) == last
-    play.assert_whole()
+    changes = play.assert_whole().changes
+    assert {"c", "u", "d", None} == {one.value.get("op") for one in changes}, "all that may happen to a row happened"
