@@ -92,6 +92,10 @@ class CommitLog:
                 low = record.offset + 1
         return found
 
+    def holds(self, seq: int) -> bool:
+        """Tell whether this commit, or a later one, stands in the log."""
+        return self._first_where_record(lambda record: seq_of(record) >= seq) is not None
+
     def of_seq(self, seq: int) -> Located:
         """Return the commit with this sequence number."""
         found = self._first_where_record(lambda record: seq_of(record) >= seq)

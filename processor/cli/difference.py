@@ -15,21 +15,23 @@ from processor.cli.reach import Reach
 if TYPE_CHECKING:
     from processor.travel.stored import View
 
-POINT = "now, seq:N, time:T, offset:TOPIC:PARTITION:OFFSET, revision:N, or a file made by state export"
+POINT = "now, seq:N, time:T, offset:TOPIC:PARTITION:OFFSET, revision:N, or a file (state get -o json > FILE)"
 COLUMNS = ("kind", "name", "field", "before", "after")
 
 
 def diff(
     a: Annotated[str, Parameter(name="A", help=f"The earlier point: {POINT}.", allow_leading_hyphen=True)],
     b: Annotated[str, Parameter(name="B", help="The later point, in the same words.", allow_leading_hyphen=True)],
+    /,
     *,
     cluster: ClusterName = None,
     config: ConfigFile = None,
     output: Output = "table",
 ) -> int:
-    """Say what differs between two points, field by field; exit code 1 when something does.
+    """Say what differs between two points, field by field.
 
     For example: processor state diff time:10m now
+    Exit code 1 when something differs.
     """
     from processor.travel.difference import differences
     from processor.travel.points import point_of
@@ -59,13 +61,19 @@ def described(view: "View") -> dict[str, Any]:
     }
 
 
-def rows_of(found: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield one row a field that differs; what came or went is one row, with its transitions."""
+def rows_of(
+    found: list[dict[str, Any]], *, before: str = "before", after: str = "after"
+) -> Iterator[Mapping[str, Any]]:
+    """Yield one row a field that differs; what came or went is one row, with its transitions.
+
+    `before` and `after` are the names of the columns.
+    """
     for one in found:
         what = {"kind": one["kind"], "name": one["name"]}
         if one["op"] == "update":
-            yield from ({**what, **field} for field in one["fields"])
+            for field in one["fields"]:
+                yield {**what, "field": field["field"], before: field["before"], after: field["after"]}
         else:
             came = one["op"] == "create"
             shown = cell([transition["type"] for transition in one["transitions"]])
-            yield {**what, "field": "(created)" if came else "(deleted)", "before": None, "after": shown}
+            yield {**what, "field": "(created)" if came else "(deleted)", before: None, after: shown}

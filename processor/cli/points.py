@@ -11,15 +11,20 @@ from cyclopts import Parameter
 
 from processor.cli.exits import invalid, usage
 from processor.cli.output import note
+from processor.cli.progress import Progress
 from processor.cli.reach import Reach
 from processor.cli.records import time_of
 
 if TYPE_CHECKING:
     from processor.cluster.state import State
     from processor.locate import CommitLog
+    from processor.replay.replaying import Step
     from processor.travel.points import Now, Point
     from processor.travel.stored import StoredStates, View
     from processor.travel.traveller import Past, Traveller
+
+PUBLISHED_WAIT_S = 10.0
+PUBLISHED_PAUSE_S = 0.2
 
 AtSeq = Annotated[str | None, Parameter(name="--at-seq", help="As the commit with this number left it; 0: empty.")]
 AtTime = Annotated[
@@ -86,14 +91,28 @@ def traveller(reach: Reach, shard: int) -> "Traveller":
         with reach.store() as client:
             yield stored_states(client, reach.settings, shard)
 
-    @contextmanager
-    def log() -> "Iterator[CommitLog]":
-        from processor.locate import CommitLog
+    return Traveller(store, lambda: commit_log(reach, shard), lambda seq: fold(reach, shard, seq), note)
 
-        with reach.reader(reach.topics["commits"], (shard,)) as reader:
-            yield CommitLog(reader, shard, lambda record: reach.decode(record).value)
 
-    return Traveller(store, log, lambda seq: fold(reach, shard, seq), note)
+@contextmanager
+def commit_log(reach: Reach, shard: int) -> "Iterator[CommitLog]":
+    """Open a shard's part of the commit log."""
+    from processor.locate import CommitLog
+
+    with reach.reader(reach.topics["commits"], (shard,)) as reader:
+        yield CommitLog(reader, shard, lambda record: reach.decode(record).value)
+
+
+def await_published(reach: Reach, shard: int, seq: int) -> None:
+    """Wait a while until a commit stands in the commit log. Raises InvalidRequest for one that nobody publishes."""
+    from processor.engine.errors import InvalidRequest
+
+    deadline_s = time.monotonic() + PUBLISHED_WAIT_S
+    with commit_log(reach, shard) as log:
+        while seq and not log.holds(seq):
+            if time.monotonic() > deadline_s:
+                raise InvalidRequest(f"commit {seq} is not published yet: let a processor run, it does that first")
+            time.sleep(PUBLISHED_PAUSE_S)
 
 
 def state_before(reach: Reach, shard: int, seq: int) -> "State | None":
@@ -113,9 +132,25 @@ def state_before(reach: Reach, shard: int, seq: int) -> "State | None":
 
 
 def fold(reach: Reach, shard: int, seq: int) -> "View":
-    """Fold the recorded events up to a commit."""
-    del reach, shard
-    raise usage(f"the store's history no longer reaches back to seq {seq}")
+    """Fold the recorded events up to a commit. Raises CommandError: records are gone."""
+    from processor.replay.errors import Unreplayable
+    from processor.replay.replaying import replay_to
+    from processor.replay.wiring import cluster_build, cluster_sources
+    from processor.travel.stored import View
+
+    sources = cluster_sources(reach.connection, reach.topics, reach.catalogue, shard=shard)
+    with Progress(seq, "events") as progress:
+
+        def watch(step: "Step") -> None:
+            progress.show(step.commit.seq, step.commit.seq)
+
+        try:
+            replayed = replay_to(sources, cluster_build(reach.settings, reach.catalogue), seq, watch=watch)
+        except Unreplayable as error:
+            raise invalid(str(error)) from error
+    head = replayed.head
+    source = f"the records, folded again from {replayed.used} ({replayed.commits} commits, {replayed.events} events)"
+    return View(replayed.state, head.seq, head.committed_ms, head.digest, head.digest, source)
 
 
 def in_file(path: Path) -> "View":

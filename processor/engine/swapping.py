@@ -42,7 +42,7 @@ def swap(parts: Parts, fold: Fold, *, by: str, facts: dict[str, Any]) -> Swap:
     with owned(parts) as epoch:
         snapshot = parts.store.load()
         head = known_head(parts, snapshot)
-        standing = _standing(parts, snapshot, head)
+        standing = standing_state(parts, snapshot, head)
         changes = parts.machine.diff(standing.state, fold(head))
         encoded = standing.images.encode(changes)
         if changes:
@@ -53,7 +53,8 @@ def swap(parts: Parts, fold: Fold, *, by: str, facts: dict[str, Any]) -> Swap:
         return Swap(head, changes, encoded.digest)
 
 
-def _standing(parts: Parts, snapshot: Snapshot, head: Head) -> Restored:
+def standing_state(parts: Parts, snapshot: Snapshot, head: Head) -> Restored:
+    """Return the state that stands in the store. Raises ShardRefused for one that was changed without its head."""
     restored = restore(snapshot, machine=parts.machine, encoder=parts.encoder)
     # an older version's digest is over other bytes
     if head.reducer_version == parts.machine.version and restored.digest != head.digest:

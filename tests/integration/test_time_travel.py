@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from processor.cli.exits import Exit
+from processor.cli.points import traveller
+from processor.cli.reach import Reach
+from processor.cluster.document import to_document
 from processor.configuration import load
 from processor.inspection import store_client, stored_states
 from processor.travel.points import AtOffset, AtRevision, AtSeq, AtTime
 from processor.travel.stored import StoredStates
-from processor.travel.traveller import Past
+from processor.travel.traveller import Past, Traveller
 from tests.checker.artefacts import Artefacts
 from tests.integration.play import Play
 from tests.integration.processes import command
@@ -48,6 +51,13 @@ def states(play: Play) -> Iterator[StoredStates]:
         yield stored_states(client, settings, 0)
 
 
+@pytest.fixture
+def journey(play: Play, monkeypatch: pytest.MonkeyPatch) -> Traveller:
+    for name, value in play.stage.environment().items():
+        monkeypatch.setenv(name, value)
+    return traveller(Reach(None), 0)
+
+
 def _random_points(told: Artefacts) -> list[tuple[Past, int]]:
     """Return points of every sort with the seq that a look through the whole commit log gives."""
     chance = random.Random(5)
@@ -68,13 +78,34 @@ def _random_points(told: Artefacts) -> list[tuple[Past, int]]:
     return points[:POINTS]
 
 
-def test_any_point_is_read_from_the_stores_history(told: Artefacts, states: StoredStates) -> None:
+def test_any_point_is_the_same_by_the_stores_history_and_by_folding_the_records_again(
+    told: Artefacts, states: StoredStates, journey: Traveller
+) -> None:
     digests = {one.value["seq"]: one.value["digest"].hex() for one in told.commits}
     for point, seq in _random_points(told):
-        view = states.at(point)
+        view, again = states.at(point), journey.again(point)
         assert (point, view.seq, view.digest) == (point, seq, digests[seq])
+        assert (point, again.seq, again.digest) == (point, seq, digests[seq])
+        assert again.state == view.state
         assert view.whole
     assert states.now().digest == digests[max(digests)]
+
+
+def test_a_point_that_the_store_has_forgotten_is_folded_again(
+    play: Play, told: Artefacts, states: StoredStates
+) -> None:
+    seq, last = told.commits[len(told.commits) // 2].seq, told.commits[-1].seq
+    before = states.at(AtSeq(seq))
+    states._client.compact(play.store.revision())
+    environment = play.stage.environment()
+    then = command(environment, "state", "get", "--at-seq", str(seq), "-o", "json")
+    assert then.returncode == Exit.OK, then.stderr
+    assert "the store's history no longer reaches back to that point: the records are folded again" in then.stderr
+    assert f"seq {seq}, committed " in then.stderr
+    assert "from the records, folded again from the beginning" in then.stderr
+    assert json.loads(then.stdout) == to_document(before.state)
+    kept = command(environment, "state", "get", "--at-seq", str(last), "-o", "json")
+    assert "from the store's history, revision " in kept.stderr
 
 
 def test_the_state_of_a_seq_is_printed(play: Play, told: Artefacts) -> None:
