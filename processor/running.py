@@ -17,6 +17,7 @@ from processor.cluster.events import EVENT_TYPES
 from processor.engine.reports import Middleware, StepReport, outcomes_of
 from processor.kinds import SECTIONS
 from processor.logs import log_function
+from processor.replay.storing import snapshots_kept
 from processor.service.api import Views, answer
 from processor.service.metrics import Metrics, Readings
 from processor.service.server import HttpServer
@@ -71,7 +72,8 @@ class Running:
         if server is not None:
             log("http_listening", url=server.url)
         try:
-            self.service.run()
+            with snapshots_kept(self.settings, self._owned, log, embedded=isinstance(self.backend, EmbeddedBackend)):
+                self.service.run()
         finally:
             if server is not None:
                 server.close()
@@ -90,6 +92,9 @@ class Running:
             now_s=self.clock.monotonic_s,
             now_ms=self.clock.now_ms,
         )
+
+    def _owned(self) -> dict[int, int]:
+        return {health.shard: health.seq for health in self._health() if health.phase == "owner"}
 
     def _health(self) -> tuple[Any, ...]:
         return tuple(board.health for board in self.service.boards)

@@ -192,6 +192,17 @@ class ClockSettings(_Group):
     """Least time between two ticks, in ms."""
 
 
+class SnapshotsSettings(_Group):
+    """Files from which a replay can begin; whoever owns a shard writes them."""
+
+    directory: Path | None = None
+    """Directory for them; without one none are written."""
+    interval_s: PositiveFloat = 3600.0
+    """Time between two snapshots of a shard, in s; the first is written soon after the shard was taken."""
+    keep_count: PositiveInt = 24
+    """How many of a shard are kept; older ones are deleted."""
+
+
 class HttpSettings(_Group):
     """The HTTP server for probes, metrics and the JSON API."""
 
@@ -243,6 +254,7 @@ class Settings(BaseSettings):
     shards: ShardsSettings = ShardsSettings()
     dead_letters: DeadLettersSettings = DeadLettersSettings()
     clock: ClockSettings = ClockSettings()
+    snapshots: SnapshotsSettings = SnapshotsSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 

@@ -1,0 +1,92 @@
+"""Periodic snapshots, written by whoever owns the shard: read from the store, away from the loop that commits.
+
+Nothing of the loop's is touched: the store is read at one revision by a client of its own, and what it holds is written
+as it stands. Whether a state is its head's is looked at when a snapshot is used.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from processor.engine.errors import ProcessorError
+from processor.replay.snapshot import Snapshot, file_name, kept_in, write_snapshot
+
+LOOK_INTERVAL_S = 1.0
+RETRY_INTERVAL_S = 60.0
+
+
+class Keeper:
+    """Writes a snapshot of each owned shard every `interval_s`, if it changed, and deletes all but the last few.
+
+    `owned` gives shard → seq of what this process owns now; `read` what the store has of a shard, None before its
+    first commit. `log` hears of each file and each failure.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a part handed in, by keyword
+        self,
+        directory: Path,
+        *,
+        interval_s: float,
+        keep_count: int,
+        owned: Callable[[], Mapping[int, int]],
+        read: Callable[[int], Snapshot | None],
+        log: Callable[..., None],
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._directory = directory
+        self._interval_s = interval_s
+        self._keep_count = keep_count
+        self._owned = owned
+        self._read = read
+        self._log = log
+        self._monotonic_s = monotonic_s
+        self._due_s: dict[int, float] = {}
+        self._written: dict[int, int] = {}
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin; once only."""
+        self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End and wait for the thread; safe to call twice, and without a start."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def run_once(self) -> None:
+        """Write what is due."""
+        owned = self._owned()
+        self._due_s = {shard: due_s for shard, due_s in self._due_s.items() if shard in owned}
+        for shard, seq in owned.items():
+            if self._monotonic_s() < self._due_s.get(shard, 0.0) or seq == self._written.get(shard):
+                continue
+            pause_s = self._interval_s
+            try:
+                self._write(shard)
+            except (ProcessorError, OSError) as error:
+                pause_s = min(pause_s, RETRY_INTERVAL_S)
+                self._log("snapshot_failed", shard=shard, reason=str(error))
+            self._due_s[shard] = self._monotonic_s() + pause_s
+
+    def _write(self, shard: int) -> None:
+        snapshot = self._read(shard)
+        if snapshot is None:
+            return
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._directory / file_name(snapshot.app, shard, snapshot.head.seq)
+        size_bytes = write_snapshot(path, snapshot)
+        self._written[shard] = snapshot.head.seq
+        facts: dict[str, Any] = {"shard": shard, "seq": snapshot.head.seq, "file": str(path), "bytes": size_bytes}
+        self._log("snapshot_written", **facts)
+        kept = list(kept_in(self._directory, snapshot.app, shard).values())
+        for old in kept[: -self._keep_count]:
+            old.unlink(missing_ok=True)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(LOOK_INTERVAL_S):
+            self.run_once()
