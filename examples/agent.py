@@ -2,19 +2,20 @@
 
     python examples/agent.py --bootstrap 127.0.0.1:9092 --server cpu --replica 0
 
-Announcements come each once and in order; a gap would show in `received.missing`. Reports may be sent twice without
-harm: the state generator knows a repeat.
+Announcements come each once and in order. How far the agent is, it keeps in a file, written when its reports are
+acknowledged: killed in between, it reports again, which does no harm, as the state generator knows a repeat. Without
+the file it begins with what comes from now on; an agent that has lost its file should connect again and say what it
+holds. A gap ends it: it may have missed an order.
 """
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from processor.avro.catalogue import Catalogue
-from processor.clients import EventEncoder, RecordDecoder, event_producer
-from processor.kafka.connection import KafkaConnection
-from processor.kafka.consume import AnnouncementReader
+from processor.consume import AnnouncementReader, Catalogue, KafkaConnection, announcement_reader
+from processor.produce import EventEncoder, event_producer
 from processor.topics import load_topics
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -35,6 +36,22 @@ def reports(change: dict[str, Any], *, server: str, replica: int, free_memory: i
             yield "ModelReplicaUnloaded", {**where, "available_memory": free_memory}
 
 
+def open_reader(connection: KafkaConnection, topic: str, catalogue: Catalogue, place_file: Path) -> AnnouncementReader:
+    """Return a reader that goes on where the file says."""
+    if not place_file.exists():
+        return announcement_reader(connection, topic, catalogue, gaps="raise")
+    place = json.loads(place_file.read_text())
+    from_, numbers = {0: place["next_offset"]}, {0: place["number"]}
+    return announcement_reader(connection, topic, catalogue, from_=from_, numbers=numbers, gaps="raise")
+
+
+def keep_place(reader: AnnouncementReader, place_file: Path) -> None:
+    """Write down how far the reader is, whole or not at all."""
+    beside = place_file.with_suffix(".new")
+    beside.write_text(json.dumps({"next_offset": reader.positions[0], "number": reader.numbers[0]}))
+    beside.replace(place_file)
+
+
 def main() -> None:
     """Follow the changes until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -43,22 +60,23 @@ def main() -> None:
     parser.add_argument("--server", default="cpu")
     parser.add_argument("--replica", type=int, default=0)
     parser.add_argument("--memory", type=int, default=8 << 30, help="free memory to report, in bytes")
+    parser.add_argument("--place", type=Path, default=Path("agent.json"), help="where to keep how far it is")
     arguments = parser.parse_args()
     topics = {role: topic.name for role, topic in load_topics(arguments.topics).by_role.items()}
     catalogue = Catalogue.load(PROJECT / "schemas")
     connection = KafkaConnection(arguments.bootstrap)
-    reader = AnnouncementReader(connection, topics["changes"], [0], RecordDecoder(catalogue))
-    with event_producer(connection, topics, EventEncoder(catalogue), clusters=("cluster",)) as producer:
+    told = {"server": arguments.server, "replica": arguments.replica, "free_memory": arguments.memory}
+    with (
+        open_reader(connection, topics["changes"], catalogue, arguments.place) as reader,
+        event_producer(connection, topics, EventEncoder(catalogue), clusters=("cluster",)) as producer,
+    ):
         for received in reader:
-            if received.missing:
-                print(f"{received.missing} announcements are missing before number {received.number}")
-            if received.value.type != "processor.changes.ModelChanged":
-                continue
-            told = {"server": arguments.server, "replica": arguments.replica, "free_memory": arguments.memory}
-            for event_type, data in reports(received.value.value, **told):
-                print(f"{event_type} {data['model']} v{data['version']}")
-                producer.send(event_type, data)
-            producer.flush()
+            if received.value.type == "processor.changes.ModelChanged":
+                for event_type, data in reports(received.value.value, **told):
+                    print(f"{event_type} {data['model']} v{data['version']}", flush=True)
+                    producer.send(event_type, data)
+                producer.flush()
+            keep_place(reader, arguments.place)
 
 
 if __name__ == "__main__":

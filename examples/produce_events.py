@@ -6,9 +6,7 @@ python examples/produce_events.py --bootstrap 127.0.0.1:9092
 import argparse
 from pathlib import Path
 
-from processor.avro.catalogue import Catalogue
-from processor.clients import EventEncoder, event_producer
-from processor.kafka.connection import KafkaConnection
+from processor.produce import Catalogue, EventEncoder, KafkaConnection, event_producer
 from processor.topics import load_topics
 
 PROJECT = Path(__file__).resolve().parent.parent
