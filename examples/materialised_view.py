@@ -56,14 +56,10 @@ class View:
 
     def apply(self, batch: Sequence[Received]) -> None:
         """Apply announcements and note how far the table is, both or neither. Raises ShardRefused, sqlite3.Error."""
-        self._connection.execute("begin immediate")
-        try:
+        with self._connection:  # commits what was begun, or rolls it back
+            self._connection.execute("begin immediate")
             for received in batch:
                 self._apply(received)
-        except BaseException:
-            self._connection.execute("rollback")
-            raise
-        self._connection.execute("commit")
 
     def _apply(self, received: Received) -> None:
         shard, decoded = received.record.partition, received.value
