@@ -1,13 +1,13 @@
 """What programs outside the service need: events encoded and addressed, records of any topic decoded."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from processor.avro.catalogue import Catalogue
-from processor.avro.envelope import header_text
+from processor.avro.envelope import header_text, is_json
+from processor.avro.events import read_json
 from processor.avro.framing import Unframed
 from processor.avro.records import RecordCodec
 from processor.avro.wire import Malformed
@@ -91,8 +91,8 @@ class RecordDecoder:
         if record.value is None:
             return stated, None, ""
         try:
-            if header_text(headers, "content-type") == "application/json":
-                return stated, json.loads(record.value), ""
+            if is_json(headers):
+                return stated, read_json(record.value), ""
             name, value = self._codec.decode_record(record.value)
         except (Malformed, Unframed, ValueError) as error:
             return stated, record.value.hex(), str(error) or type(error).__name__
