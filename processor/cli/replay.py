@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from processor.cli.exits import CommandError, Exit, usage
+from processor.cli import snapshots
+from processor.cli.exits import CommandError, Exit, invalid, usage
 from processor.cli.options import ClusterName, ConfigFile, Output
-from processor.cli.output import emit_document
+from processor.cli.output import emit_document, note
 from processor.cli.progress import Progress
 from processor.cli.reach import Reach
 
 if TYPE_CHECKING:
     from processor.replay.fold import Build
+    from processor.replay.nearest import Shelf
     from processor.replay.replaying import Replayed, Start, Step
     from processor.replay.report import Report
     from processor.replay.sources import Sources
@@ -26,6 +28,9 @@ ToSeq = Annotated[str | None, Parameter(name="--to-seq", help="The last commit t
 ToTime = Annotated[str | None, Parameter(name="--to-time", help="Up to the last commit made by then.")]
 ToOffset = Annotated[
     str | None, Parameter(name="--to-offset", help="Up to the commit that took in TOPIC:PARTITION:OFFSET.")
+]
+SnapshotFile = Annotated[
+    Path | None, Parameter(name="--snapshot", help="Write the state at the end into this file, for state import.")
 ]
 Verify = Annotated[
     bool,
@@ -43,28 +48,40 @@ def register(app: App) -> None:
 def replay(  # noqa: PLR0913 - the options of the command
     *,
     from_seq: FromSeq = None,
+    from_snapshot: FromSnapshot = None,
     to_seq: ToSeq = None,
     to_time: ToTime = None,
     to_offset: ToOffset = None,
     verify: Verify = False,
+    snapshot: SnapshotFile = None,
     cluster: ClusterName = None,
     config: ConfigFile = None,
     output: Output = "table",
 ) -> None:
     """Fold the recorded events again, in memory, in the order in which they were reduced.
 
-    Exit 1 when something differs from what was recorded, 5 when records are gone or cannot be read.
+    From the beginning, from a snapshot, or from what is nearest before --from-seq: a periodic snapshot, or the store's
+    own history. Exit 1 when something differs from what was recorded, 5 when records are gone or cannot be read.
     """
-    from processor.replay.errors import Unreplayable
+    from processor.replay.errors import RecordsGone, Unreplayable
 
+    if from_seq is not None and from_snapshot is not None:
+        raise usage("one place to begin at: --from-seq or --from-snapshot")
     reach = Reach(config)
     shard = reach.partition_of(cluster)
+    work = _Work(reach, shard)
     try:
         target = _target(reach, shard, to_seq, to_time, to_offset)
-        report = _Work(reach, shard).run(target, from_seq=from_seq, verify=verify)
+        start = work.start(from_seq, from_snapshot, target)
+        report, replayed = work.run(target, start, from_seq=from_seq, verify=verify)
+    except RecordsGone as error:
+        raise CommandError(f"{error}. {work.advice()}", Exit.INVALID_DATA) from error
     except Unreplayable as error:
         raise CommandError(str(error), Exit.INVALID_DATA) from error
     _print(report, output)
+    if snapshot is not None:
+        written = snapshots.write(snapshot, snapshots.folded(reach, shard, replayed))
+        note(f"{written['file']}: seq {written['seq']}, {written['entities']} entities, {written['bytes']} bytes")
     if report.agrees is False:
         raise CommandError("what was folded is not what was recorded", Exit.DIFFERS)
 
@@ -80,14 +97,70 @@ class _Work:
         self._build: Build = cluster_build(reach.settings, reach.catalogue)
         self._sources: Sources = cluster_sources(reach.connection, reach.topics, reach.catalogue, shard=shard)
 
-    def run(self, target: int, *, from_seq: int | None, verify: bool) -> "Report":
+    def start(self, from_seq: int | None, from_snapshot: Path | None, target: int) -> "Start":
+        """Return where to begin. Raises Unreplayable, CommandError."""
+        from processor.replay.nearest import Shelf
+        from processor.replay.replaying import BEGINNING
+
+        settings = self._reach.settings
+        shelf = Shelf(
+            settings.snapshots.directory,
+            app=settings.app,
+            shard=self._shard,
+            cluster=settings.clusters[self._shard],
+            note=note,
+        )
+        if from_seq is not None:
+            if not 1 <= from_seq <= target:
+                raise usage(f"--from-seq {from_seq}: there are commits 1 to {target}")
+            return self._nearest(shelf, from_seq - 1)
+        if from_snapshot is None:
+            return BEGINNING
+        try:
+            start = shelf.start(from_snapshot, self._build)
+        except OSError as error:
+            raise invalid(str(error)) from error
+        if start.seq > target:
+            raise usage(f"{from_snapshot} is of seq {start.seq}, behind the last commit to fold, {target}")
+        return start
+
+    def _nearest(self, shelf: "Shelf", seq: int) -> "Start":
+        """Return the nearest start before a commit: the store's history has it exactly, or not at all."""
+        from processor.engine.errors import InvalidRequest, ShardRefused, StoreUnavailable
+        from processor.replay.replaying import Start
+        from processor.replay.standing import standing
+        from processor.replay.storing import shard_keys
+
+        kept = shelf.nearest(seq, self._build)
+        if kept.seq == seq:
+            return kept
+        try:
+            with self._reach.store() as client:
+                found = standing(client, shard_keys(self._reach.settings, self._shard), self._build, seq=seq)
+        except (InvalidRequest, ShardRefused, StoreUnavailable):
+            return kept
+        if found.restored.digest != found.head.digest:
+            return kept
+        return Start(found.head, found.restored.state, f"the store's history, seq {seq}")
+
+    def advice(self) -> str:
+        """Return what can still be done when records are gone."""
+        from processor.replay.recorded import first_foldable
+
+        first = first_foldable(self._sources)
+        return (
+            f"From seq {first} on all records are there: --from-seq {first} begins there if the store's history or a "
+            f"snapshot of PROCESSOR_SNAPSHOTS__DIRECTORY has the state of {first - 1}, --from-snapshot at a file"
+        )
+
+    def run(self, target: int, start: "Start", *, from_seq: int | None, verify: bool) -> "tuple[Report, Replayed]":
         """Fold up to a commit."""
-        from processor.replay.replaying import BEGINNING, replay_to
+        from processor.replay.replaying import replay_to
         from processor.replay.report import report_of
         from processor.replay.verifying import Verifier
 
-        start: Start = BEGINNING
-        verifier = Verifier(first=from_seq or 0) if verify else None
+        before = start.head.digest if start.head else None
+        verifier = Verifier(first=from_seq or 0, digest_before=before) if verify else None
         began_s = time.monotonic()
         with Progress(target - start.seq, "events") as progress:
             watch = _Watch(progress, verifier)
@@ -95,17 +168,17 @@ class _Work:
         seconds = time.monotonic() - began_s
         live = self._compare_with_store(replayed, verifier) if verifier else ""
         cluster = self._reach.settings.clusters[self._shard]
-        return report_of(cluster, start.seq, replayed, seconds=seconds, verifier=verifier, live=live)
+        report = report_of(cluster, start.seq, replayed, seconds=seconds, verifier=verifier, live=live)
+        return report, replayed
 
     def _compare_with_store(self, replayed: "Replayed", verifier: "Verifier") -> str:
         from processor.engine.errors import StoreUnavailable
         from processor.etcd.failures import HistoryGoneError
-        from processor.etcd.layout import ShardKeys
         from processor.replay.live import compare_with
         from processor.replay.standing import standing
+        from processor.replay.storing import shard_keys
 
-        settings = self._reach.settings
-        keys = ShardKeys(settings.etcd.prefix, settings.app, self._shard)
+        keys = shard_keys(self._reach.settings, self._shard)
         try:
             with self._reach.store() as client:
                 found = standing(client, keys, self._build, seq=replayed.seq)

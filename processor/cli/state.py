@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from processor.cli import snapshots
 from processor.cli.difference import diff
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.explain import explain
@@ -35,6 +36,7 @@ def register(app: App) -> None:
     group.command(get)
     group.command(diff)
     group.command(explain)
+    snapshots.register(group)
     app.command(group)
 
 

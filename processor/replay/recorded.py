@@ -17,6 +17,7 @@ from processor.replay.errors import LogBroken, RecordsGone
 from processor.replay.sources import Image, Sources
 
 SpanPlace = tuple[str, int]
+"""Topic and partition of an input."""
 
 
 class Recording:
@@ -111,6 +112,25 @@ class Recording:
             raise LogBroken(f"{place} is commit {commit.seq}: {lacking} is missing before it")
         if seq_of(record) not in {commit.seq, -1}:
             raise LogBroken(f"{place} says commit {commit.seq} where its headers say {seq_of(record)}")
+
+
+def first_foldable(sources: Sources) -> int:
+    """Return the first commit from which on all records are there that were reduced. Raises as `Recording` does.
+
+    The whole commit log is read: this is for the message that tells why a fold from an earlier one is impossible.
+    """
+    lows: dict[SpanPlace, int] = {}
+    first = 1
+    with Recording(sources) as recording:
+        for commit in recording.commits():
+            for span in commit.ranges:
+                place = span.topic, span.partition
+                if place not in lows:
+                    with sources.open(*place) as log:
+                        lows[place] = log.extents()[span.partition].low
+                if span.count and span.start < lows[place]:
+                    first = commit.seq + 1
+    return first
 
 
 class _Input:

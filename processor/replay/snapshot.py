@@ -1,6 +1,6 @@
 """A shard's state in a file: everything that its head says, and every entity as it is stored.
 
-A line that names the form, then a zstd frame of MessagePack (a `Snapshot`), then the blake2b-32 of all that: whatever is
+A line that names the form, then a zstd frame of MessagePack (a `Snapshot`), then the blake2b-32 of all that: what is
 cut off or altered is found before anything of it is believed. Entities stand as in the store, each with the fingerprint
 of the released schema that it was written with, so that a later build reads them.
 """

@@ -1,0 +1,149 @@
+"""`state export|import`: a shard's state written to a file, and put into a store that knows nothing of it."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from processor.cli.exits import CommandError, Exit, invalid
+from processor.cli.options import ClusterName, ConfigFile, Execute, Output
+from processor.cli.output import emit_document, note
+from processor.cli.plans import check_servers, emit_plan
+from processor.cli.reach import Reach
+from processor.cli.records import time_of
+
+if TYPE_CHECKING:
+    from processor.replay.replaying import Replayed
+    from processor.replay.snapshot import Snapshot
+
+File = Annotated[Path, Parameter(name="FILE", help="The snapshot's file.")]
+
+
+def register(group: App) -> None:
+    """Add these commands to the group `state`."""
+    group.command(export)
+    group.command(import_, name="import")
+
+
+def export(file: File, *, cluster: ClusterName = None, config: ConfigFile = None, output: Output = "table") -> None:
+    """Write the state as the store has it now into a file: entities, positions, digest, and the next number.
+
+    The file is compressed and has a checksum; `replay --from-snapshot` and `state import` take it. `replay --snapshot`
+    writes one of any commit.
+    """
+    from processor.replay.storing import stored_snapshot
+
+    reach = Reach(config)
+    shard = reach.partition_of(cluster)
+    with reach.store() as client:
+        snapshot = stored_snapshot(client, reach.settings, shard)
+    if snapshot is None:
+        raise CommandError("the shard has no state yet: no processor has run it", Exit.DIFFERS)
+    _check(reach, Path("the store"), snapshot)
+    emit_document(write(file, snapshot), output)
+
+
+def import_(
+    file: File,
+    *,
+    execute: Execute = False,
+    cluster: ClusterName = None,
+    config: ConfigFile = None,
+    output: Output = "table",
+) -> int:
+    """Put a snapshot into a store that has nothing of the shard: after etcd was lost, or for a copy elsewhere.
+
+    The file is checked whole first: checksum, digest, versions. Without --execute the store is only looked at. A shard
+    that has a head is never overwritten. What the commit log has beyond the snapshot is to be folded first.
+    """
+    from processor.offline import offline_parts, operator
+    from processor.replay.importing import import_snapshot, plan_import
+
+    reach = Reach(config)
+    shard = reach.partition_of(cluster)
+    snapshot = read(reach, shard, file)
+    check_servers(reach)
+    with offline_parts(reach.settings, shard, reach.topics) as parts:
+        planned = plan_import(parts, snapshot, logged_seq=_logged_seq(reach, shard))
+        if execute:
+            import_snapshot(parts, snapshot, planned, by=operator(), file=str(file))
+    for warning in planned.warnings:
+        note(f"warning: {warning}")
+    emit_plan({**facts_of(file, snapshot), "warnings": list(planned.warnings)}, output, done=execute)
+    return Exit.OK
+
+
+def read(reach: Reach, shard: int, file: Path) -> "Snapshot":
+    """Return what a file holds, checked as far as a file can be. Raises CommandError, ShardRefused."""
+    from processor.replay.errors import SnapshotDamaged
+    from processor.replay.snapshot import check_owner, read_snapshot
+
+    settings = reach.settings
+    try:
+        snapshot = read_snapshot(file)
+        check_owner(file, snapshot, app=settings.app, shard=shard, cluster=settings.clusters[shard])
+    except (SnapshotDamaged, OSError) as error:
+        raise invalid(str(error)) from error
+    _check(reach, file, snapshot)
+    return snapshot
+
+
+def write(file: Path, snapshot: "Snapshot") -> dict[str, Any]:
+    """Write a file and return what is in it. Raises CommandError."""
+    from processor.replay.snapshot import write_snapshot
+
+    try:
+        size_bytes = write_snapshot(file, snapshot)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be written: {error}", Exit.INVALID_DATA) from error
+    return {**facts_of(file, snapshot), "bytes": size_bytes}
+
+
+def folded(reach: Reach, shard: int, replayed: "Replayed") -> "Snapshot":
+    """Return a folded state as a snapshot."""
+    from processor.replay.snapshot import Snapshot, entities_of
+    from processor.replay.wiring import cluster_build
+
+    settings = reach.settings
+    entities = entities_of(replayed, cluster_build(settings, reach.catalogue))
+    now_ms = time.time_ns() // 1_000_000
+    return Snapshot(settings.app, shard, settings.clusters[shard], now_ms, replayed.head, entities)
+
+
+def facts_of(file: Path, snapshot: "Snapshot") -> dict[str, Any]:
+    """Return what people want to know of a snapshot."""
+    head = snapshot.head
+    return {
+        "file": str(file),
+        "app": snapshot.app,
+        "shard": snapshot.shard,
+        "cluster": snapshot.cluster,
+        "seq": head.seq,
+        "committed": time_of(head.committed_ms),
+        "digest": head.digest,
+        "reducer_version": head.reducer_version,
+        "entities": len(snapshot.entities),
+        "positions": head.positions,
+        "next_number": head.announcements,
+    }
+
+
+def _check(reach: Reach, file: Path, snapshot: "Snapshot") -> None:
+    """Sum the state again. Raises CommandError, ShardRefused (a newer build's)."""
+    from processor.replay.errors import SnapshotDamaged
+    from processor.replay.snapshot import restored_from
+    from processor.replay.wiring import cluster_build
+
+    try:
+        restored_from(file, snapshot, cluster_build(reach.settings, reach.catalogue))
+    except SnapshotDamaged as error:
+        raise invalid(str(error)) from error
+
+
+def _logged_seq(reach: Reach, shard: int) -> int | None:
+    """Return the seq of the last commit in the log, None when there is none."""
+    from processor.locate import seq_of
+
+    with reach.reader(reach.topics["commits"], (shard,)) as reader:
+        return next((seq_of(record) for record in reader.last(1)), None)

@@ -1,0 +1,86 @@
+"""A snapshot put into a shard that the store knows nothing of: one guarded transaction, under an epoch of its own.
+
+What its commits had to publish is not part of a snapshot, so that the commit log decides whether it fits: a log that
+goes further than the snapshot means that it is too old.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from processor.engine.audit import AuditEntry
+from processor.engine.errors import InvalidRequest, OwnershipLost, ShardRefused
+from processor.engine.intervening import owned, settled
+from processor.engine.parts import Parts
+from processor.engine.positions import checked_positions
+from processor.engine.values import Commit, Head, Image, TopicFacts
+from processor.engine.values import Snapshot as StoreSnapshot
+from processor.replay.snapshot import Snapshot
+
+
+class Import(msgspec.Struct, frozen=True):
+    """What importing would do: `head` as it will stand there; `warnings` are what the next owner will meet."""
+
+    head: Head
+    entities: int
+    warnings: tuple[str, ...]
+
+
+def plan_import(parts: Parts, snapshot: Snapshot, *, logged_seq: int | None) -> Import:
+    """Return what importing would do; `logged_seq` is the last commit in the log, None when that is empty.
+
+    Raises OwnershipLost (there is a head), ShardRefused (entities without a head), InvalidRequest (too old),
+    StoreUnavailable, SourceUnavailable.
+    """
+    check_empty(parts.store.load(), shard=snapshot.shard)
+    if logged_seq is not None and logged_seq > snapshot.head.seq:
+        raise InvalidRequest(
+            f"the snapshot is of seq {snapshot.head.seq}, the commit log goes on to {logged_seq}: a processor would "
+            "refuse it. Fold the rest first: processor replay --from-snapshot FILE --snapshot NEWER, and import that"
+        )
+    facts = parts.source.facts()
+    head = _prepared(snapshot.head, facts)
+    return Import(head, len(snapshot.entities), tuple(_warnings(head, facts, logged_seq)))
+
+
+def import_snapshot(parts: Parts, snapshot: Snapshot, planned: Import, *, by: str, file: str) -> None:
+    """Make the snapshot the shard's state.
+
+    Raises OwnershipLost (owned elsewhere, or a head appeared), ShardRefused, StoreUnavailable, OutcomeUnknown.
+    """
+    with owned(parts) as epoch:
+        check_empty(parts.store.load(), shard=snapshot.shard)
+        head = msgspec.structs.replace(planned.head, epoch=epoch, commit_id=f"{epoch}-import")
+        facts = {"file": file, "written_ms": snapshot.written_ms, "digest": head.digest}
+        commit = Commit(
+            expected_revision=0,
+            head=head,
+            images=tuple(Image(key, value) for key, value in snapshot.entities),
+            audit=AuditEntry(parts.clock.now_ms(), "import", by, head.seq, facts),
+        )
+        settled(parts, parts.store.send(commit))
+
+
+def check_empty(stored: StoreSnapshot, *, shard: int) -> None:
+    """Raise OwnershipLost or ShardRefused when the store has something of the shard."""
+    if stored.head is not None:
+        raise OwnershipLost(f"shard {shard} has a state: its head is at seq {stored.head.seq}; nothing is overwritten")
+    if stored.entities:
+        raise ShardRefused(f"{len(stored.entities)} entities of shard {shard} stand in the store without a head")
+
+
+def _prepared(head: Head, facts: TopicFacts) -> Head:
+    """Return the head to write: everything up to it counts as published, and ids that it lacks are those of now."""
+    topics = head.topics or dict(facts.topic_ids)
+    return msgspec.structs.replace(head, topics=topics, announced_seq=head.seq, pending=0)
+
+
+def _warnings(head: Head, facts: TopicFacts, logged_seq: int | None) -> Iterator[str]:
+    if logged_seq is None and head.seq:
+        yield f"the commit log is empty: commits 1 to {head.seq} will not be announced"
+    elif logged_seq is not None and logged_seq < head.seq:
+        yield f"the commit log ends with {logged_seq}: commits {logged_seq + 1} to {head.seq} will not be announced"
+    try:
+        checked_positions(head, facts)
+    except ShardRefused as refused:
+        yield f"a processor will refuse to go on: {refused}"
