@@ -7,14 +7,16 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processor.engine.errors import InvalidRequest, SinkUnavailable
 from processor.engine.values import Headers
-from processor.kafka.connection import KafkaConnection, Property, client, words_of
+from processor.kafka.connection import KafkaConnection, Property, cause_of, client, code_of, words_of
 
 FLUSH_TIMEOUT_S = 30.0
-TUNED: dict[str, Property] = {"compression.type": "lz4", "linger.ms": 5}
+# The topics are to decide how large a record may be, so the producer's own limit is above every sensible one of theirs.
+RECORD_BYTES_MAX = 8_388_608
+TUNED: dict[str, Property] = {"compression.type": "lz4", "linger.ms": 5, "message.max.bytes": RECORD_BYTES_MAX}
 REQUIRED: dict[str, Property] = {"enable.idempotence": True, "acks": "all"}
 
 Encode = Callable[[str, Mapping[str, Any]], tuple[bytes, Headers]]
@@ -29,56 +31,39 @@ class Delivery(msgspec.Struct, frozen=True):
     offset: int
 
 
-class EventProducer:
-    """Sends events of one cluster: `partition` is its partition, `key` its name; `topic_of` an event type.
+class NewRecord(msgspec.Struct, frozen=True):
+    """A record to be written; `at_ms` is its time, None: now."""
 
-    Close it, or use it in a `with` statement, which flushes. Safe from any thread.
-    """
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    at_ms: int | None = None
 
-    def __init__(
-        self,
-        connection: KafkaConnection,
-        encode: Encode,
-        topic_of: Callable[[str], str],
-        *,
-        partition: int,
-        key: bytes,
-    ) -> None:
-        self._encode = encode
-        self._topic_of = topic_of
-        self._partition = partition
-        self._key = key
+
+class RecordProducer:
+    """Sends records as they are. Close it, or use it in a `with` statement, which flushes. Safe from any thread."""
+
+    def __init__(self, connection: KafkaConnection) -> None:
         self._producer = client(Producer, connection.properties(TUNED, REQUIRED))
         self._sent: list[Future[Delivery]] = []
 
-    def send(
-        self, event_type: str, data: Mapping[str, Any], *, at_ms: int | None = None, event_id: str | None = None
-    ) -> Future[Delivery]:
-        """Send one event.
+    def send_record(self, record: NewRecord) -> Future[Delivery]:
+        """Send one record; where it was written is known after `flush` (or some later sending).
 
-        `at_ms` is its time (None: now), `event_id` its id (None: made of topic, partition and offset).
-        The delivery is known after `flush` (or some later `send`). Raises what `encode` raises, InvalidRequest
-        (a time before the epoch's first millisecond), SinkUnavailable (the queue stays full).
+        Raises InvalidRequest (a time before the epoch's first millisecond), SinkUnavailable (the queue stays full).
         """
-        value, headers = self._encode(event_type, data)
-        if event_id is not None:
-            headers = (*headers, ("ce_id", event_id.encode()))
-        return self.send_encoded(self._topic_of(event_type), value, headers, at_ms=at_ms)
-
-    def send_encoded(
-        self, topic: str, value: bytes | None, headers: Headers = (), *, at_ms: int | None = None
-    ) -> Future[Delivery]:
-        """Send a record that is encoded already, a dead letter's original for example."""
-        if at_ms is not None and at_ms <= 0:
-            raise InvalidRequest(f"at_ms is {at_ms}: a record's time is after the epoch")
+        if record.at_ms is not None and record.at_ms <= 0:
+            raise InvalidRequest(f"at_ms is {record.at_ms}: a record's time is after the epoch")
         delivery: Future[Delivery] = Future()
         self._produce(
-            topic=topic,
-            partition=self._partition,
-            key=self._key,
-            value=value,
-            headers=list(headers),
-            timestamp=at_ms or 0,
+            topic=record.topic,
+            partition=record.partition,
+            key=record.key,
+            value=record.value,
+            headers=list(record.headers),
+            timestamp=record.at_ms or 0,
             on_delivery=partial(_settle, delivery),
         )
         self._sent.append(delivery)
@@ -120,6 +105,48 @@ class EventProducer:
                 self._producer.produce(**arguments)
             except BufferError as failure:
                 raise SinkUnavailable("the queue of unacknowledged events is full") from failure
+        except KafkaException as failure:
+            if code_of(failure) == KafkaError.MSG_SIZE_TOO_LARGE:
+                raise InvalidRequest("an event is larger than message.max.bytes, 1 MB by default") from failure
+            raise SinkUnavailable(f"an event was not taken: {cause_of(failure)}") from failure
+
+
+class EventProducer(RecordProducer):
+    """Sends events of one cluster: `partition` is its partition, `key` its name; `topic_of` an event type."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        encode: Encode,
+        topic_of: Callable[[str], str],
+        *,
+        partition: int,
+        key: bytes,
+    ) -> None:
+        super().__init__(connection)
+        self._encode = encode
+        self._topic_of = topic_of
+        self._partition = partition
+        self._key = key
+
+    def send(
+        self, event_type: str, data: Mapping[str, Any], *, at_ms: int | None = None, event_id: str | None = None
+    ) -> Future[Delivery]:
+        """Send one event.
+
+        `at_ms` is its time (None: now), `event_id` its id (None: made of topic, partition and offset).
+        Raises what `encode` and `send_record` raise.
+        """
+        value, headers = self._encode(event_type, data)
+        if event_id is not None:
+            headers = (*headers, ("ce_id", event_id.encode()))
+        return self.send_encoded(self._topic_of(event_type), value, headers, at_ms=at_ms)
+
+    def send_encoded(
+        self, topic: str, value: bytes | None, headers: Headers = (), *, at_ms: int | None = None
+    ) -> Future[Delivery]:
+        """Send what is encoded already under the cluster's key. Raises as `send_record` does."""
+        return self.send_record(NewRecord(topic, self._partition, self._key, value, headers, at_ms))
 
 
 def _settle(delivery: "Future[Delivery]", error: KafkaError | None, message: Message) -> None:

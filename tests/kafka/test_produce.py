@@ -31,7 +31,7 @@ def test_events_arrive_addressed_framed_and_timed(kafka: Kafka, namespace: str) 
     world = KafkaWorld(kafka.bootstrap, namespace)
     with producer(world.connection, f"{namespace}-") as events:
         events.send("high", {"n": 1}, at_ms=1_700_000_000_000, event_id="an id")
-        events.send("normal", {"n": 2})
+        events.send("normal", {"n": 2}, headers=(("traceparent", b"00"), ("ce_type", b"another")))
         events.send("high", {"n": 3})
         deliveries = events.flush()
 
@@ -44,6 +44,8 @@ def test_events_arrive_addressed_framed_and_timed(kafka: Kafka, namespace: str) 
     assert (first.key, first.value, first.timestamp_ms) == (b"cluster", b'{"n": 1}', 1_700_000_000_000)
     assert first.headers == (*TYPE, ("ce_type", b"high"), ("ce_id", b"an id"))
     assert second.headers == (*TYPE, ("ce_type", b"high"))
+    (third,) = world.committed(world.topics.normal)
+    assert dict(third.headers) == dict((*TYPE, ("traceparent", b"00"), ("ce_type", b"normal"))), "ours are the last"
     assert second.timestamp_ms > first.timestamp_ms
     world.close()
 
@@ -75,6 +77,15 @@ def test_a_time_that_a_record_cannot_carry_is_refused(at_ms: int) -> None:
         events = producer(embedded.connection())
         with pytest.raises(InvalidRequest, match="at_ms"):
             events.send("normal", {"n": 1}, at_ms=at_ms)
+        events.close()
+
+
+def test_an_event_that_no_broker_would_take_is_refused() -> None:
+    with EmbeddedKafka() as embedded:
+        events = producer(embedded.connection())
+        with pytest.raises(InvalidRequest, match="larger than"):
+            events.send("normal", {"n": "x" * 1_100_000})
+        assert events.flush() == []
         events.close()
 
 
