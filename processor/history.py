@@ -76,15 +76,16 @@ class _Found(msgspec.Struct):
 def history_of(sources: Sources, partition: int, key: str, *, count: int) -> History:
     """Read the last `count` commits that changed `<kind>/<name>`, and as many refusals of events that named it.
 
-    Refusals are looked for as far back as the commits. Raises SourceUnavailable, InvalidRequest.
+    Refusals are looked for as far back as the commits; `sources.effects` is asked in ascending order.
+    Raises SourceUnavailable, InvalidRequest.
     """
     with sources.open(sources.topics["changes"]) as log:
         found = _newest(log, partition, key.encode(), count)
     with sources.open(sources.topics["commits"]) as log:
         commits = CommitLog(log, partition, lambda record: sources.decode(record).value)
-        newest = islice(found.changes.items(), count)
-        episodes = tuple(_episode(sources, commits, key, seq, record) for seq, record in newest)
-    return History(episodes, refusals_of(sources, found.rejections, key)[:count], found.whole)
+        oldest_first = list(islice(found.changes.items(), count))[::-1]
+        episodes = [_episode(sources, commits, key, seq, record) for seq, record in oldest_first]
+    return History(tuple(reversed(episodes)), refusals_of(sources, found.rejections, key)[:count], found.whole)
 
 
 def _newest(log: Log, partition: int, key: bytes, count: int) -> _Found:

@@ -11,6 +11,7 @@ from processor.cli.options import ClusterName, ConfigFile, Output
 from processor.cli.output import cell, emit_document, emit_rows, note
 from processor.cli.points import now_ms, view_at
 from processor.cli.reach import Reach
+from processor.cli.remote import Server
 
 if TYPE_CHECKING:
     from processor.travel.stored import View
@@ -24,6 +25,7 @@ def diff(
     b: Annotated[str, Parameter(name="B", help="The later point, in the same words.", allow_leading_hyphen=True)],
     /,
     *,
+    server: Server = None,
     cluster: ClusterName = None,
     config: ConfigFile = None,
     output: Output = "table",
@@ -36,7 +38,7 @@ def diff(
     from processor.travel.difference import differences
     from processor.travel.points import point_of
 
-    reach = Reach(config)
+    reach = Reach(config, server=server)
     shard, now = reach.partition_of(cluster), now_ms()
     points = [point_of(text, now_ms=now) for text in (a, b)]
     before, after = (view_at(reach, shard, point) for point in points)

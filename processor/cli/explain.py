@@ -6,25 +6,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from processor.cli.exits import CommandError, Exit, invalid, usage
+from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import ClusterName, ConfigFile, Output
 from processor.cli.output import cell, emit_document, table
-from processor.cli.points import state_before
-from processor.cli.reach import Reach
+from processor.cli.reach import NO_ADDRESS, Reach
 from processor.cli.records import time_of
-from processor.cli.remote import Server, ask
+from processor.cli.remote import Server
+from processor.cli.travel import StatesBefore, now
 from processor.cli.wording import transition_words
 from processor.kinds import SECTIONS, WORDS
 
 if TYPE_CHECKING:
     from processor.causes import Causes
-    from processor.cluster.state import State
     from processor.history import History
 
 EPISODES = 5
 ROWS_MAX = 40
 DURATIONS = ("interval_ms", "ttl_ms", "stabilisation_ms")
-NO_ADDRESS = "Kafka's address is not set: PROCESSOR_KAFKA__BOOTSTRAP_SERVERS, the brokers that this processor works on"
 
 
 def explain(  # noqa: PLR0913 - the options of the command
@@ -49,7 +47,7 @@ def explain(  # noqa: PLR0913 - the options of the command
         raise usage(f"there is no kind {kind!r}: {', '.join(SECTIONS)}")
     reach = Reach(config, server=server)
     partition = reach.partition_of(cluster)
-    explanation = explained(_state(reach, partition), WORDS[kind], name)
+    explanation = explained(now(reach, partition).state, WORDS[kind], name)
     history, note = _history(reach, partition, f"{WORDS[kind]}/{name}", count)
     if explanation is None and (history is None or not (history.episodes or history.refusals)):
         raise CommandError(f"there is no {WORDS[kind]} {name!r}", Exit.DIFFERS)
@@ -158,20 +156,6 @@ def _event(event: Mapping[str, Any]) -> str:
     return f"{event['type']} {cell(event['data'])}  {place}  {time_of(event['at_ms'])}{stated}"
 
 
-def _state(reach: Reach, shard: int) -> "State":
-    if reach.settings.server is None:
-        from processor.inspection import current_state
-
-        with reach.store() as client:
-            return current_state(client, reach.settings, shard)
-    from processor.cluster.document import InvalidState, from_document
-
-    try:
-        return from_document(ask(reach.settings.server, f"state?shard={shard}")["state"])
-    except InvalidState as error:
-        raise invalid(f"{reach.settings.server} has a state that this build cannot read: {error}") from error
-
-
 def _history(reach: Reach, partition: int, key: str, count: int) -> "tuple[History | None, str]":
     from processor.engine.errors import InvalidRequest, SourceUnavailable
     from processor.history import ANNOUNCEMENTS_MAX, history_of
@@ -179,7 +163,7 @@ def _history(reach: Reach, partition: int, key: str, count: int) -> "tuple[Histo
 
     if count < 1:
         return None, ""
-    if reach.settings.server is not None and reach.origins["kafka.bootstrap_servers"] == "default":
+    if not reach.knows_brokers:
         return None, NO_ADDRESS
     try:
         sources = Sources(reach.topics, reach.reader, reach.decode, _causes(reach, partition))
@@ -196,4 +180,4 @@ def _causes(reach: Reach, shard: int) -> "Causes":
     from processor.assembly import cluster_domain
     from processor.causes import Causes
 
-    return Causes(lambda seq: state_before(reach, shard, seq), cluster_domain(reach.settings, reach.catalogue).decoder)
+    return Causes(StatesBefore(reach, shard), cluster_domain(reach.settings, reach.catalogue).decoder)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from processor.kafka.reader import RecordReader
 
 
+NO_ADDRESS = "Kafka's address is not set: PROCESSOR_KAFKA__BOOTSTRAP_SERVERS, the brokers that this processor works on"
+
+
 class Reach:
     """Made from the settings; connects when first used. Everything raises Retry where a service is away."""
 
@@ -27,6 +30,11 @@ class Reach:
         loaded = settings_of(config, **flags)
         self.settings, self.origins = loaded.settings, loaded.origins
         set_up(self.settings.log.format, self.settings.log.level)
+
+    @property
+    def knows_brokers(self) -> bool:
+        """Whether it is known where the brokers are: for a processor that is asked over HTTP it has to be said."""
+        return self.settings.server is None or self.origins["kafka.bootstrap_servers"] != "default"
 
     @cached_property
     def connection(self) -> "KafkaConnection":

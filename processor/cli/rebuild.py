@@ -13,9 +13,9 @@ from processor.cli.exits import CommandError, Exit, invalid, usage
 from processor.cli.options import ConfigFile, Execute, Output
 from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.plans import check_servers, check_shard, note_plan
-from processor.cli.points import await_published
 from processor.cli.progress import Progress
 from processor.cli.reach import Reach
+from processor.cli.travel import await_published
 
 if TYPE_CHECKING:
     from processor.engine.values import CommitRecord, Head

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from processor.engine.errors import StoreUnavailable
 from processor.etcd.failures import HistoryGoneError
 from processor.locate import CommitLog
-from processor.travel.points import AtOffset, AtRevision, AtSeq, AtTime, Now
+from processor.travel.points import AtOffset, AtRevision, AtSeq, AtTime
 from processor.travel.stored import StoredStates, View
 
 Past = AtSeq | AtTime | AtOffset | AtRevision
@@ -31,14 +31,11 @@ class Traveller:
         self._fold = fold
         self._note = note
 
-    def go(self, point: Now | Past) -> View:
+    def go(self, point: Past) -> View:
         """Return the state at a point.
 
-        Raises StoreUnavailable (of now), SourceUnavailable, ShardRefused, InvalidRequest (no such point, records gone).
+        Raises SourceUnavailable, ShardRefused, InvalidRequest (no such point, records gone).
         """
-        if isinstance(point, Now):
-            with self._store() as states:
-                return states.now()
         return self._kept(point) or self.again(point)
 
     def again(self, point: Past) -> View:

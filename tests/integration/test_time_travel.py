@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from processor.cli.exits import Exit
-from processor.cli.points import traveller
 from processor.cli.reach import Reach
+from processor.cli.travel import traveller
 from processor.cluster.document import to_document
 from processor.configuration import load
 from processor.inspection import store_client, stored_states
@@ -106,6 +106,17 @@ def test_a_point_that_the_store_has_forgotten_is_folded_again(
     assert json.loads(then.stdout) == to_document(before.state)
     kept = command(environment, "state", "get", "--at-seq", str(last), "-o", "json")
     assert "from the store's history, revision " in kept.stderr
+    key = next(one.record.key for one in told.changes if one.seq == seq_of_change(told, before=seq))
+    kind, _, name = (key or b"").decode().partition("/")
+    explained = json.loads(command(environment, "state", "explain", kind, name, "-n", "99", "-o", "json").stdout)
+    causes = [event for episode in explained["history"] for event in episode["events"]]
+    assert causes
+    assert all(event["fields"] for event in causes), causes
+
+
+def seq_of_change(told: Artefacts, *, before: int) -> int:
+    """Return the last commit before one that changed an entity."""
+    return max(one.seq for one in told.commits if one.seq < before and one.value["changed"])
 
 
 def test_the_state_of_a_seq_is_printed(play: Play, told: Artefacts) -> None:

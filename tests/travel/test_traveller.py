@@ -8,7 +8,7 @@ import pytest
 
 from processor.engine.errors import InvalidRequest, StoreUnavailable
 from processor.etcd.failures import HistoryGoneError
-from processor.travel.points import AtOffset, AtRevision, AtSeq, AtTime, Now
+from processor.travel.points import AtOffset, AtRevision, AtSeq, AtTime
 from processor.travel.stored import View
 from processor.travel.traveller import Past, Traveller
 
@@ -45,10 +45,7 @@ class Places:
         self.folded: list[int] = []
         self.notes: list[str] = []
 
-    def now(self) -> View:
-        return self.at(None)
-
-    def at(self, _: Past | None) -> View:
+    def at(self, _: Past) -> View:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -72,8 +69,8 @@ class Places:
 POINTS: list[Past] = [AtSeq(7), AtTime(1), AtOffset("normal", 0, 3), AtRevision(9)]
 
 
-@pytest.mark.parametrize("point", [*POINTS, Now()])
-def test_what_the_store_has_is_not_folded(point: Past | Now) -> None:
+@pytest.mark.parametrize("point", POINTS)
+def test_what_the_store_has_is_not_folded(point: Past) -> None:
     places = Places(_view(7))
     assert places.traveller().go(point).source == "the store"
     assert (places.folded, places.notes) == ([], [])
@@ -100,11 +97,8 @@ def test_the_empty_state_needs_no_log() -> None:
     assert places.folded == [0]
 
 
-@pytest.mark.parametrize(
-    ("point", "error"), [(AtSeq(7), InvalidRequest("in the future")), (Now(), StoreUnavailable("away"))]
-)
-def test_a_point_that_is_none_is_no_reason_to_fold(point: Past | Now, error: Exception) -> None:
-    places = Places(error)
-    with pytest.raises(type(error)):
-        places.traveller().go(point)
+def test_a_point_that_is_none_is_no_reason_to_fold() -> None:
+    places = Places(InvalidRequest("in the future"))
+    with pytest.raises(InvalidRequest, match="in the future"):
+        places.traveller().go(AtSeq(7))
     assert places.folded == []

@@ -1,0 +1,167 @@
+"""Going to points of a shard's past, for every command that does: the store, the commit log, and the records."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from processor.cli.exits import CommandError, invalid, usage
+from processor.cli.output import note
+from processor.cli.progress import Progress
+from processor.cli.reach import NO_ADDRESS, Reach
+from processor.cli.remote import ask
+
+if TYPE_CHECKING:
+    from processor.cluster.state import State
+    from processor.locate import CommitLog
+    from processor.replay.replaying import Start, Step
+    from processor.travel.stored import StoredStates, View
+    from processor.travel.traveller import Traveller
+
+PUBLISHED_WAIT_S = 10.0
+PUBLISHED_PAUSE_S = 0.2
+FOLDED_FOR_CAUSES_MAX = 10_000
+"""How many commits are folded to learn what a history's commits were built on."""
+NOT_EMBEDDED = "a processor's API tells of now only"
+
+
+def traveller(reach: Reach, shard: int) -> "Traveller":
+    """Return who goes to points of a shard."""
+    from processor.travel.traveller import Traveller
+
+    return Traveller(lambda: stored(reach, shard), lambda: commit_log(reach, shard), Folder(reach, shard), note)
+
+
+def now(reach: Reach, shard: int) -> "View":
+    """Return the state now, from the store or from a processor. Raises CommandError for one of another build."""
+    if reach.settings.server is None:
+        with stored(reach, shard) as states:
+            return states.now()
+    from processor.cluster.document import InvalidState, from_document
+    from processor.travel.stored import View
+
+    told = ask(reach.settings.server, f"state?shard={shard}")
+    try:
+        state = from_document(told["state"])
+    except InvalidState as error:
+        raise invalid(f"{reach.settings.server} has a state that this build cannot read: {error}") from error
+    return View(state, told["seq"], 0, "", "", reach.settings.server)
+
+
+@contextmanager
+def stored(reach: Reach, shard: int) -> "Iterator[StoredStates]":
+    """Open a shard's states in the store. Raises StoreUnavailable where a processor's API stands for the store."""
+    from processor.engine.errors import StoreUnavailable
+    from processor.inspection import stored_states
+
+    if reach.settings.server is not None:
+        raise StoreUnavailable(NOT_EMBEDDED)
+    with reach.store() as client:
+        yield stored_states(client, reach.settings, shard)
+
+
+@contextmanager
+def commit_log(reach: Reach, shard: int) -> "Iterator[CommitLog]":
+    """Open a shard's part of the commit log."""
+    from processor.locate import CommitLog
+
+    if not reach.knows_brokers:
+        raise usage(NO_ADDRESS)
+    with reach.reader(reach.topics["commits"], (shard,)) as reader:
+        yield CommitLog(reader, shard, lambda record: reach.decode(record).value)
+
+
+def await_published(reach: Reach, shard: int, seq: int) -> None:
+    """Wait a while until a commit stands in the commit log. Raises InvalidRequest for one that nobody publishes."""
+    from processor.engine.errors import InvalidRequest
+
+    deadline_s = time.monotonic() + PUBLISHED_WAIT_S
+    with commit_log(reach, shard) as log:
+        while seq and not log.holds(seq):
+            if time.monotonic() > deadline_s:
+                raise InvalidRequest(f"commit {seq} is not published yet: let a processor run, it does that first")
+            time.sleep(PUBLISHED_PAUSE_S)
+
+
+class Folder:
+    """Folds the recorded events of a shard up to commits; goes on from where it was, when that is on the way."""
+
+    def __init__(self, reach: Reach, shard: int) -> None:
+        self._reach = reach
+        self._shard = shard
+        self._last: Start | None = None
+
+    def __call__(self, seq: int, *, commits_max: int | None = None) -> "View":
+        """Return the state that a commit left. Raises CommandError: records are gone, or it is too far away."""
+        from processor.replay.errors import Unreplayable
+        from processor.replay.replaying import Start, replay_to
+        from processor.replay.wiring import cluster_build, cluster_sources
+        from processor.travel.stored import View
+
+        reach, start = self._reach, self._start(seq)
+        if not reach.knows_brokers:
+            raise usage(NO_ADDRESS)
+        if commits_max is not None and seq - start.seq > commits_max:
+            raise invalid(f"{seq - start.seq} commits would have to be folded")
+        sources = cluster_sources(reach.connection, reach.topics, reach.catalogue, shard=self._shard)
+        steps: list[Step] = []
+        with Progress(seq - start.seq, "commits") as progress:
+
+            def watch(step: "Step") -> None:
+                steps[:] = [step]
+                progress.show(step.commit.seq - start.seq, step.commit.seq - start.seq)
+
+            try:
+                build = cluster_build(reach.settings, reach.catalogue)
+                replayed = replay_to(sources, build, seq, start=start, watch=watch)
+            except Unreplayable as error:
+                raise invalid(str(error)) from error
+        self._last = Start(replayed.head, replayed.state, start.source)
+        head, last = replayed.head, steps[-1] if steps else None
+        return View(
+            state=replayed.state,
+            seq=head.seq,
+            committed_ms=head.committed_ms,
+            digest=head.digest,
+            head_digest=last.commit.digest.hex() if last and last.comparable else head.digest,
+            source=f"the records, folded again from {start.source} ({replayed.commits} commits)",
+        )
+
+    def _start(self, seq: int) -> "Start":
+        from processor.replay.replaying import BEGINNING
+
+        return self._last if self._last is not None and self._last.seq <= seq else BEGINNING
+
+
+class StatesBefore:
+    """What commits were built on; to be asked in ascending order, so that folding goes on instead of beginning anew."""
+
+    def __init__(self, reach: Reach, shard: int) -> None:
+        self._reach = reach
+        self._shard = shard
+        self._fold = Folder(reach, shard)
+
+    def __call__(self, seq: int) -> "State | None":
+        """Return the state before a commit, None where it is not to be had."""
+        state: State | None = self._stored(seq - 1) or self._folded(seq - 1)
+        return state
+
+    def _stored(self, seq: int) -> "State | None":
+        from processor.engine.errors import InvalidRequest, Retry, ShardRefused
+        from processor.travel.points import AtSeq
+
+        try:
+            with stored(self._reach, self._shard) as states:
+                view = states.at(AtSeq(seq))
+        except (InvalidRequest, Retry, ShardRefused):
+            return None
+        return view.state if view.whole else None
+
+    def _folded(self, seq: int) -> "State | None":
+        from processor.engine.errors import InvalidRequest, Retry
+
+        try:
+            view = self._fold(seq, commits_max=FOLDED_FOR_CAUSES_MAX)
+        except (CommandError, InvalidRequest, Retry):
+            return None
+        return view.state if view.whole else None
