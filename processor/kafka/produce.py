@@ -14,6 +14,7 @@ from processor.engine.values import Headers
 from processor.kafka.connection import KafkaConnection, Property, cause_of, client, code_of, words_of
 
 FLUSH_TIMEOUT_S = 30.0
+TOO_LARGE = "an event is larger than its topic takes (max.message.bytes)"
 # The topics are to decide how large a record may be, so the producer's own limit is above every sensible one of theirs.
 RECORD_BYTES_MAX = 8_388_608
 TUNED: dict[str, Property] = {"compression.type": "lz4", "linger.ms": 5, "message.max.bytes": RECORD_BYTES_MAX}
@@ -52,7 +53,8 @@ class RecordProducer:
     def send_record(self, record: NewRecord) -> Future[Delivery]:
         """Send one record; where it was written is known after `flush` (or some later sending).
 
-        Raises InvalidRequest (a time before the epoch's first millisecond), SinkUnavailable (the queue stays full).
+        Raises InvalidRequest (a time before the epoch's first millisecond, far too large), SinkUnavailable (the queue
+        stays full).
         """
         if record.at_ms is not None and record.at_ms <= 0:
             raise InvalidRequest(f"at_ms is {record.at_ms}: a record's time is after the epoch")
@@ -73,7 +75,8 @@ class RecordProducer:
     def flush(self, timeout_s: float = FLUSH_TIMEOUT_S) -> list[Delivery]:
         """Wait for everything sent since the last flush; return where it was written, in the order it was sent.
 
-        Raises SinkUnavailable when something was not acknowledged: each future tells its own fate.
+        Raises SinkUnavailable when something was not acknowledged, InvalidRequest when it is larger than its topic
+        takes: each future tells its own fate.
         """
         sent, self._sent = self._sent, []
         waiting = self._producer.flush(timeout_s)
@@ -107,7 +110,7 @@ class RecordProducer:
                 raise SinkUnavailable("the queue of unacknowledged events is full") from failure
         except KafkaException as failure:
             if code_of(failure) == KafkaError.MSG_SIZE_TOO_LARGE:
-                raise InvalidRequest("an event is larger than message.max.bytes, 1 MB by default") from failure
+                raise InvalidRequest(TOO_LARGE) from failure
             raise SinkUnavailable(f"an event was not taken: {cause_of(failure)}") from failure
 
 
@@ -130,17 +133,23 @@ class EventProducer(RecordProducer):
         self._key = key
 
     def send(
-        self, event_type: str, data: Mapping[str, Any], *, at_ms: int | None = None, event_id: str | None = None
+        self,
+        event_type: str,
+        data: Mapping[str, Any],
+        *,
+        at_ms: int | None = None,
+        event_id: str | None = None,
+        headers: Headers = (),
     ) -> Future[Delivery]:
         """Send one event.
 
-        `at_ms` is its time (None: now), `event_id` its id (None: made of topic, partition and offset).
-        Raises what `encode` and `send_record` raise.
+        `at_ms` is its time (None: now), `event_id` its id (None: made of topic, partition and offset), `headers` are
+        its own beside ours, a `traceparent` for example. Raises what `encode` and `send_record` raise.
         """
-        value, headers = self._encode(event_type, data)
+        value, ours = self._encode(event_type, data)
         if event_id is not None:
-            headers = (*headers, ("ce_id", event_id.encode()))
-        return self.send_encoded(self._topic_of(event_type), value, headers, at_ms=at_ms)
+            ours = (*ours, ("ce_id", event_id.encode()))
+        return self.send_encoded(self._topic_of(event_type), value, (*headers, *ours), at_ms=at_ms)
 
     def send_encoded(
         self, topic: str, value: bytes | None, headers: Headers = (), *, at_ms: int | None = None
@@ -152,5 +161,7 @@ class EventProducer(RecordProducer):
 def _settle(delivery: "Future[Delivery]", error: KafkaError | None, message: Message) -> None:
     if error is None:
         delivery.set_result(Delivery(message.topic(), message.partition(), message.offset()))
+    elif error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        delivery.set_exception(InvalidRequest(TOO_LARGE))
     else:
         delivery.set_exception(SinkUnavailable(f"an event was not written: {words_of(error)}"))

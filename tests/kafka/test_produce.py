@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from random import Random
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from processor.engine.errors import InvalidRequest, SinkUnavailable
 from processor.engine.values import Headers
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.embedded import EmbeddedKafka
-from processor.kafka.produce import Delivery, EventProducer
+from processor.kafka.produce import RECORD_BYTES_MAX, Delivery, EventProducer
 from tests.contracts.broker_world import KafkaWorld
 from tests.services import Kafka
 
@@ -80,13 +81,23 @@ def test_a_time_that_a_record_cannot_carry_is_refused(at_ms: int) -> None:
         events.close()
 
 
-def test_an_event_that_no_broker_would_take_is_refused() -> None:
+def test_an_event_that_no_topic_takes_is_refused_at_once() -> None:
     with EmbeddedKafka() as embedded:
         events = producer(embedded.connection())
         with pytest.raises(InvalidRequest, match="larger than"):
-            events.send("normal", {"n": "x" * 1_100_000})
+            events.send("normal", {"n": "x" * RECORD_BYTES_MAX})
         assert events.flush() == []
         events.close()
+
+
+def test_an_event_that_its_topic_does_not_take_is_refused_by_the_broker(kafka: Kafka, namespace: str) -> None:
+    world = KafkaWorld(kafka.bootstrap, namespace)
+    events = producer(world.connection, f"{namespace}-")
+    events.send("normal", {"n": Random(1).randbytes(1_500_000).hex()})
+    with pytest.raises(InvalidRequest, match="larger than its topic takes"):
+        events.flush()
+    events.close()
+    world.close()
 
 
 def test_events_without_an_acknowledgement_are_told() -> None:
