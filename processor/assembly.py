@@ -21,6 +21,7 @@ from processor.cluster.machine import ClusterMachine
 from processor.collector import spare_the_state
 from processor.engine.compose import Identity
 from processor.engine.errors import Retry
+from processor.engine.failpoints import Failpoint, never
 from processor.engine.health import Board
 from processor.engine.limits import Limits as EngineLimits
 from processor.engine.machine import StateMachine
@@ -94,6 +95,7 @@ class Service:
         middleware: tuple[Middleware, ...] = (),
         log: Callable[..., None] = lambda _event, **_fields: None,
         once: bool = False,
+        failpoint: Failpoint = never,
     ) -> None:
         self._settings = settings
         self._backend = backend
@@ -103,6 +105,7 @@ class Service:
         self._middleware = middleware
         self._log = log
         self._once = once
+        self._failpoint = failpoint
         self._failures: list[BaseException] = []
         self.boards = tuple(Board(shard, log) for shard in range(len(settings.clusters)))
 
@@ -220,4 +223,5 @@ class Service:
             pressure=self._backend.pressure,
             trouble=ports.trouble,
             log=self._log,
+            failpoint=self._failpoint,
         )

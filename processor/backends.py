@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from processor.clock import SystemClock
+from processor.engine.failpoints import Failpoint, never
 from processor.engine.ports import Membership, Ownership, Sink, Source, Store, Ticker
 from processor.engine.values import Headers, Role
 from processor.etcd.channel import Access
@@ -120,18 +121,26 @@ def group_of(settings: Settings) -> str:
 
 
 def shard_sink(
-    settings: Settings, connection: KafkaConnection, topics: ShardTopics, timeouts: SinkTimeouts | None = None
+    settings: Settings,
+    connection: KafkaConnection,
+    topics: ShardTopics,
+    timeouts: SinkTimeouts | None = None,
+    failpoint: Failpoint = never,
 ) -> Sink:
     """Return what writes a shard's outputs; opened, it fences every other one of the shard."""
     kind = KafkaSink if settings.publish.mode == "transactional" else IdempotentSink
-    return kind(connection, topics, f"{settings.app}-{topics.output_partition}", timeouts or SinkTimeouts())
+    writer = f"{settings.app}-{topics.output_partition}"
+    return kind(connection, topics, writer, timeouts or SinkTimeouts(), failpoint)
 
 
 class ServerBackend:
     """Real Kafka and real etcd."""
 
-    def __init__(self, settings: Settings, topics: TopicNames, clock: SystemClock) -> None:
+    def __init__(
+        self, settings: Settings, topics: TopicNames, clock: SystemClock, failpoint: Failpoint = never
+    ) -> None:
         self._settings = settings
+        self._failpoint = failpoint
         self._topics = topics
         self._connection = kafka_connection(settings)
         self._client = etcd_client(settings)
@@ -168,9 +177,15 @@ class ServerBackend:
         topics = shard_topics(self._topics, inputs=(shard,), output=shard)
         source = KafkaSource(self._connection, topics, group_of(settings))
         return Ports(
-            store=EtcdStore(self._client, keys, limits=self._limits, materialise=settings.etcd.materialise),
+            store=EtcdStore(
+                self._client,
+                keys,
+                limits=self._limits,
+                materialise=settings.etcd.materialise,
+                failpoint=self._failpoint,
+            ),
             source=source,
-            sink=shard_sink(settings, self._connection, topics),
+            sink=shard_sink(settings, self._connection, topics, failpoint=self._failpoint),
             ownership=EtcdOwnership(self._client, keys, self._lease),
             trouble=lambda: f"inputs: Kafka: {source.trouble}" if source.trouble else "",
         )

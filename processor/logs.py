@@ -50,6 +50,16 @@ def log_function() -> Callable[..., None]:
     return log
 
 
+def warning_function() -> Callable[..., None]:
+    """Return `warn(event, **fields)` for what is no part of the daily round; every line is flushed."""
+    logger = structlog.get_logger()
+
+    def warn(event: str, **fields: Any) -> None:
+        logger.warning(event, **fields)
+
+    return warn
+
+
 def _renderer(log_format: LogFormat, stream: TextIO) -> Any:
     if log_format == "json":
         return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)

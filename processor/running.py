@@ -15,8 +15,9 @@ from processor.clock import SystemClock
 from processor.cluster.document import to_document
 from processor.cluster.events import EVENT_TYPES
 from processor.engine.reports import Middleware, StepReport, outcomes_of
+from processor.failpoints import armed
 from processor.kinds import SECTIONS
-from processor.logs import log_function
+from processor.logs import log_function, warning_function
 from processor.replay.storing import snapshots_kept
 from processor.service.api import Views, answer
 from processor.service.metrics import Metrics, Readings
@@ -50,8 +51,11 @@ class Running:
         self.clock = SystemClock(self.stop)
         self.catalogue = Catalogue.load(settings.schemas_dir)
         self.domain: Domain = cluster_domain(settings, self.catalogue)
+        failpoint = armed(settings.failpoints, warning_function())
         self.backend: Backend = (
-            EmbeddedBackend(settings, self.topics) if embedded else ServerBackend(settings, self.topics, self.clock)
+            EmbeddedBackend(settings, self.topics)
+            if embedded
+            else ServerBackend(settings, self.topics, self.clock, failpoint)
         )
         self.metrics = self._metrics()
         self.service = Service(
@@ -62,6 +66,7 @@ class Running:
             middleware=(self.metrics.observe, log_step, *middleware),
             log=log_function(),
             once=once,
+            failpoint=failpoint,
         )
 
     def run(self) -> int:

@@ -26,6 +26,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from processor.failpoints import parse
+
 PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 TIME_TO_LIVE_S_MAX = 600
 ETCD_OPERATIONS_CEILING = 10_000
@@ -241,7 +243,7 @@ class Settings(BaseSettings):
     server: str | None = None
     """Address of a processor's HTTP API, for commands that would read the store otherwise."""
     failpoints: str = ""
-    """Faults to fire, for tests only: refused unless PROCESSOR_TESTING is 1."""
+    """Faults to fire, for tests only: refused unless PROCESSOR_TESTING is 1. Example: after_commit=3*off->kill."""
     testing: bool = False
     """Whether this process is part of a test."""
 
@@ -302,4 +304,5 @@ class Settings(BaseSettings):
     def _failpoints_are_for_tests(self) -> Self:
         if self.failpoints and not self.testing:
             raise ValueError("PROCESSOR_FAILPOINTS is for tests only: it needs PROCESSOR_TESTING=1")
+        parse(self.failpoints)
         return self

@@ -109,7 +109,8 @@ def test_kafka_properties_hold_secrets_in_clear_and_extra_wins() -> None:
         ({"PROCESSOR_CLUSTERS": ""}, "PROCESSOR_CLUSTERS: "),
         ({"PROCESSOR_KAFKA__EXTRA": "{"}, "this is no JSON object"),
         ({"PROCESSOR_SERVER": "localhost"}, "http://127.0.0.1:8080"),
-        ({"PROCESSOR_FAILPOINTS": "after_commit->kill"}, "it needs PROCESSOR_TESTING=1"),
+        ({"PROCESSOR_FAILPOINTS": "after_commit=kill"}, "it needs PROCESSOR_TESTING=1"),
+        ({"PROCESSOR_TESTING": "1", "PROCESSOR_FAILPOINTS": "after_comit=kill"}, "did you mean after_commit?"),
         ({"PROCESSOR_SCHEMA_REGISTRY__URL": "http://127.0.0.1:8081"}, "does not use a registry yet"),
         ({"PROCESSOR_ETCD__PASSWORD_FILE": "/nowhere"}, "cannot read /nowhere"),
         ({"PROCESSOR_ETCD__PASSWORD": "a", "PROCESSOR_ETCD__PASSWORD_FILE": "/nowhere"}, "both set"),
@@ -156,8 +157,8 @@ def test_variables_of_the_tests_are_no_settings() -> None:
 
 
 def test_failpoints_are_taken_in_a_test() -> None:
-    settings = load(environment={"PROCESSOR_TESTING": "1", "PROCESSOR_FAILPOINTS": "after_commit->kill"}).settings
-    assert settings.failpoints == "after_commit->kill"
+    settings = load(environment={"PROCESSOR_TESTING": "1", "PROCESSOR_FAILPOINTS": "after_commit=kill"}).settings
+    assert settings.failpoints == "after_commit=kill"
 
 
 def test_settings_are_frozen() -> None:

@@ -34,6 +34,7 @@ class Housekeeping:
         """Let lag tools know, now and then, how far the shard is; nothing reads it back."""
         if head.seq != self._told_seq and self._passed_ms(self._told_s) >= self._parts.limits.tell_interval_ms:
             self._told_s, self._told_seq = self._parts.clock.monotonic_s(), head.seq
+            self._parts.failpoint("before_group_offsets")
             self._parts.source.commit_group_offsets(head.positions)
 
     def _passed_ms(self, since_s: float) -> float:

@@ -117,6 +117,7 @@ class Orchestrator:
         if isinstance(answer, Refused):
             self._refused(answer, sent)
             return None
+        self._parts.failpoint("after_commit")
         return self._committed(sent, answer.revision)
 
     # -- preparing -------------------------------------------------------------------------------------------
@@ -180,6 +181,7 @@ class Orchestrator:
         if largest_record(commit) > parts.sink.record_bytes_max():
             self._shrink(prepared)
             return
+        parts.failpoint("before_commit")
         sent_s = parts.clock.monotonic_s()
         try:
             in_flight = parts.store.send(commit)
@@ -328,6 +330,7 @@ class Orchestrator:
         if isinstance(answer, Refused):
             self._refused(answer, None)
         else:
+            self._parts.failpoint("after_trim")
             self._head, self._revision = head, answer.revision
 
     def _show(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from processor.engine.compose import Identity
+from processor.engine.failpoints import Failpoint, never
 from processor.engine.limits import Limits
 from processor.engine.machine import StateMachine
 from processor.engine.ports import Clock, Encoder, EventDecoder, Ownership, Sink, Source, Store, Ticker
@@ -20,7 +21,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     commit is under way. `announce_in_background`: publish from a thread of its own.
     `loaded` is called when a state was loaded that will live long. `pressure` says why commits should pause (a store
     almost full), empty: they need not. `trouble` says that the inputs are away, empty: they are not.
-    `log` receives (event name, fields) for people.
+    `log` receives (event name, fields) for people. `failpoint` is called where a test may let something go wrong.
     """
 
     machine: StateMachine[Any, Any]
@@ -43,3 +44,4 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     pressure: Callable[[], str] = lambda: ""
     trouble: Callable[[], str] = lambda: ""
     log: Callable[..., None] = lambda _event, **_fields: None
+    failpoint: Failpoint = never

@@ -57,6 +57,7 @@ class Preparer:
         polled_s = clock.monotonic_s()
         if taken is None:
             return None, polled_s - began_s, 0.0
+        self._parts.failpoint("after_take")
         decode = self._undecoded if limit else self._decode
         batch = Batch(
             records=taken.records,
@@ -65,6 +66,8 @@ class Preparer:
             overtook=taken.overtook,
             guard=taken.guard,
         )
+        if not limit:
+            self._parts.failpoint("after_decode")
         return batch, polled_s - began_s, clock.monotonic_s() - polled_s
 
     def judged(self, batch: Batch, *, tried_too_often: bool) -> Batch:
@@ -73,7 +76,9 @@ class Preparer:
         if tried_too_often:
             message = f"the process ended {self._parts.limits.crash_attempts_max - 1} times while it held this record"
             return batch.replaced(0, self._put_aside(record, "process_crash", message))
-        return batch.replaced(0, self._decode(record))
+        decoded = self._decode(record)
+        self._parts.failpoint("after_decode")
+        return batch.replaced(0, decoded)
 
     def prepare(self, batch: Batch, tip: Tip, images: Images, *, polled_s: float, decoded_s: float) -> Prepared:
         """Reduce as much of the batch as one commit carries; the rest becomes the next batch."""
@@ -88,6 +93,9 @@ class Preparer:
             encoded = images.encode(reduction.changes, on=tip.encoded)
         count = len(reduction.outcomes)
         self._rest = batch.rest(count)
+        self._parts.failpoint("after_reduce")
+        if reduction.dead:
+            self._parts.failpoint("in_dead_letter")
         ended_s = clock.monotonic_s()
         self._intake.learn(events=count, work_ms=(ended_s - began_s + decoded_s) * 1000)
         return Prepared(

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from processor.engine.compose import Identity
 from processor.engine.errors import OwnershipLost, SinkUnavailable, SinkUnclear
+from processor.engine.failpoints import Failpoint, never
 from processor.engine.limits import Limits
 from processor.engine.ports import Ownership, Sink
 from processor.engine.tails import Reached, acknowledged, reached_by, remaining
@@ -21,11 +22,14 @@ class Publisher:
     `offer`, `acknowledged_seq`, `waiting` are safe from any thread; `start`, `pump` and `close` belong to one.
     """
 
-    def __init__(self, sink: Sink, ownership: Ownership, *, identity: Identity, limits: Limits) -> None:
+    def __init__(
+        self, sink: Sink, ownership: Ownership, *, identity: Identity, limits: Limits, failpoint: Failpoint = never
+    ) -> None:
         self._sink = sink
         self._ownership = ownership
         self._identity = identity
         self._limits = limits
+        self._failpoint = failpoint
         self._lock = threading.Lock()
         self._offered = threading.Condition(self._lock)
         self._queue: deque[tuple[StoredEntry, int]] = deque()
@@ -81,6 +85,7 @@ class Publisher:
         self._producer_open = False
         self._sink.open()
         self._tails = self._sink.tails()
+        self._failpoint("in_tail_read")
         if not self._ownership.verify(epoch):
             raise OwnershipLost("another instance owns the shard")
         self._producer_open = True

@@ -130,7 +130,8 @@ class ShardRunner:
 
     def _new_publisher(self) -> Publisher:
         parts = self._parts
-        return Publisher(parts.sink, parts.ownership, identity=parts.identity, limits=parts.limits)
+        identity, limits, failpoint = parts.identity, parts.limits, parts.failpoint
+        return Publisher(parts.sink, parts.ownership, identity=identity, limits=limits, failpoint=failpoint)
 
     def _new_announcer(self, publisher: Publisher) -> Announcer:
         background = self._parts.announce_in_background
@@ -175,6 +176,7 @@ class ShardRunner:
         """Finish what is under way and publish it; what cannot be published stays in the outbox for the next owner."""
         try:
             orchestrator.settle()
+            self._parts.failpoint("in_shutdown")
             announcer.stop()
             announcer.announce()
             while publisher.pump():

@@ -34,6 +34,7 @@ def take_over(parts: Parts, *, epoch: int, publisher: Publisher, requests: Reque
     snapshot = parts.store.load()
     if snapshot.owner_epoch != epoch:
         raise OwnershipLost(f"the owner's epoch is {snapshot.owner_epoch or 'gone'}, ours was {epoch}")
+    parts.failpoint("in_takeover")
     head_seq = -1 if snapshot.head is None else snapshot.head.seq
     announced_seq = -1 if snapshot.head is None else snapshot.head.announced_seq
     publisher.start(epoch=epoch, head_seq=head_seq, announced_seq=announced_seq, outbox=snapshot.outbox)

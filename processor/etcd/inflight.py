@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from processor.engine.failpoints import Failpoint, never
 from processor.engine.values import Committed, Head, Refused
 from processor.etcd.client import EtcdClient, PendingTransaction
 from processor.etcd.layout import decode_head
@@ -19,11 +20,20 @@ class EtcdInFlight:
     the revision is that of the head in the reply. `on_committed` and `on_refused` are told once, inside `result`.
     """
 
-    def __init__(self, client: EtcdClient, plan: Plan, *, on_committed: OnCommitted, on_refused: OnRefused) -> None:
+    def __init__(
+        self,
+        client: EtcdClient,
+        plan: Plan,
+        *,
+        on_committed: OnCommitted,
+        on_refused: OnRefused,
+        failpoint: Failpoint = never,
+    ) -> None:
         self._client = client
         self._plan = plan
         self._on_committed = on_committed
         self._on_refused = on_refused
+        self._failpoint = failpoint
         self._step = 0
         self._answer: Committed | Refused | None = None
         self._pending = self._begin()
@@ -35,6 +45,7 @@ class EtcdInFlight:
             if not response.succeeded:
                 self._answer = self._settle_refusal(refused(response.responses))
             elif self._step + 1 < len(self._plan.steps):
+                self._failpoint("after_part")
                 self._step += 1
                 self._pending = self._begin()
             else:

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from processor.engine.errors import OutcomeUnknown, StoreUnavailable
+from processor.engine.failpoints import Failpoint, never
 from processor.engine.values import Attempts, Capacity, Commit, Refused, Snapshot, Tidying
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog
@@ -40,12 +41,19 @@ class EtcdStore:
     """
 
     def __init__(
-        self, client: EtcdClient, keys: ShardKeys, *, limits: Limits | None = None, materialise: Materialise = "auto"
+        self,
+        client: EtcdClient,
+        keys: ShardKeys,
+        *,
+        limits: Limits | None = None,
+        materialise: Materialise = "auto",
+        failpoint: Failpoint = never,
     ) -> None:
         self._client = client
         self._keys = keys
         self._limits = limits or Limits()
         self._materialise = materialise
+        self._failpoint = failpoint
         self._revision: int | None = None
         self._ground = Ground(keys, self._limits, Backlog(), trimmed_through=0)
 
@@ -83,7 +91,10 @@ class EtcdStore:
         """Begin a transaction that trims and materialises; None when there is nothing to do."""
         self._check_ground(tidying.expected_revision)
         plan = plan_tidying(tidying, self._ground)
-        return self._begin(plan) if plan else None
+        if plan is None:
+            return None
+        self._failpoint("before_trim")
+        return self._begin(plan)
 
     def suspects(self, snapshot: Snapshot) -> tuple[str, ...]:
         """Return the keys of entities that were changed without the head, as far as history tells, ascending.
@@ -105,7 +116,13 @@ class EtcdStore:
         raise StoreUnavailable(str(unknown)) from unknown
 
     def _begin(self, plan: Plan) -> EtcdInFlight:
-        return EtcdInFlight(self._client, plan, on_committed=self._on_committed, on_refused=self._on_refused)
+        return EtcdInFlight(
+            self._client,
+            plan,
+            on_committed=self._on_committed,
+            on_refused=self._on_refused,
+            failpoint=self._failpoint,
+        )
 
     def _check_ground(self, expected_revision: int) -> None:
         """Guard against a transaction planned on other deltas than the ones its head compare stands for."""

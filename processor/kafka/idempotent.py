@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processor.engine.errors import SinkUnclear
+from processor.engine.failpoints import Failpoint, never
 from processor.engine.values import OutputRecord, Role, Tail
 from processor.kafka.connection import KafkaConnection, ShardTopics, cause_of, client, words_of
 from processor.kafka.output import Output, SinkTimeouts
@@ -22,9 +23,11 @@ class IdempotentSink:
         topics: ShardTopics,
         writer: str,
         timeouts: SinkTimeouts = SinkTimeouts(),  # noqa: B008 - frozen
+        failpoint: Failpoint = never,
     ) -> None:
         self._output = Output(connection, topics, writer, timeouts)
         self._timeouts = timeouts
+        self._failpoint = failpoint
         self._producer: Producer | None = None
         self._failures: list[str] = []
 
@@ -47,8 +50,13 @@ class IdempotentSink:
         if producer is None:
             raise SinkUnclear("no producer is open")
         try:
-            for record in records:
+            half = len(records) // 2
+            for record in records[:half]:
                 self._produce(producer, record)
+            self._failpoint("half_produced")
+            for record in records[half:]:
+                self._produce(producer, record)
+            self._failpoint("after_produce")
             waiting = producer.flush(self._timeouts.request_s)
         except (KafkaException, SystemError, BufferError) as failure:
             self._discard()

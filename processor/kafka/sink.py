@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from processor.engine.errors import SinkUnavailable, SinkUnclear
+from processor.engine.failpoints import Failpoint, never
 from processor.engine.values import OutputRecord, Role, Tail
 from processor.kafka.connection import KafkaConnection, Property, ShardTopics, cause_of, client
 from processor.kafka.output import Output, SinkTimeouts
@@ -26,10 +27,12 @@ class KafkaSink:
         topics: ShardTopics,
         transactional_id: str,
         timeouts: SinkTimeouts = SinkTimeouts(),  # noqa: B008 - frozen
+        failpoint: Failpoint = never,
     ) -> None:
         self._output = Output(connection, topics, transactional_id, timeouts)
         self._transactional_id = transactional_id
         self._timeouts = timeouts
+        self._failpoint = failpoint
         self._producer: Producer | None = None
 
     def record_bytes_max(self) -> int:
@@ -90,13 +93,22 @@ class KafkaSink:
 
     def _transact(self, producer: Producer, records: Sequence[OutputRecord]) -> float:
         """Return how long the commit took, in seconds. One call: after a second one its outcome would be unclear."""
+        self._failpoint("before_begin_transaction")
         producer.begin_transaction()
         deadline_s = time.monotonic() + self._timeouts.request_s
-        for record in records:
+        half = len(records) // 2
+        for record in records[:half]:
             self._produce(producer, record, deadline_s)
+        self._failpoint("half_produced")
+        for record in records[half:]:
+            self._produce(producer, record, deadline_s)
+        self._failpoint("after_produce")
+        self._failpoint("before_commit_transaction")
         began_s = time.monotonic()
         producer.commit_transaction(self._timeouts.request_s)
-        return time.monotonic() - began_s
+        took_s = time.monotonic() - began_s
+        self._failpoint("after_commit_transaction")
+        return took_s
 
     def _produce(self, producer: Producer, record: OutputRecord, deadline_s: float) -> None:
         arguments = self._output.produce_arguments(record)
