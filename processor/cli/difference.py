@@ -16,7 +16,7 @@ from processor.cli.remote import Server
 if TYPE_CHECKING:
     from processor.travel.stored import View
 
-POINT = "now, seq:N, time:T, offset:TOPIC:PARTITION:OFFSET, revision:N, or a file (state get -o json > FILE)"
+POINT = "now, seq:N, time:T, offset:TOPIC:PARTITION:OFFSET, revision:N, or a file of state export or state get -o json"
 COLUMNS = ("kind", "name", "field", "before", "after")
 
 

@@ -71,20 +71,37 @@ def view_at(reach: Reach, shard: int, point: "Point") -> "View":
     from processor.travel.points import InFile
 
     if isinstance(point, InFile):
-        return in_file(point.path)
+        return in_file(reach, shard, point.path)
     return go(reach, shard, point)
 
 
-def in_file(path: Path) -> "View":
-    """Return the state that a file holds: what `state get -o json` printed. Raises CommandError."""
+def in_file(reach: Reach, shard: int, path: Path) -> "View":
+    """Return the state that a file holds: a snapshot, or what `state get -o json` printed. Raises CommandError."""
     from processor.cluster.document import InvalidState, from_document
+    from processor.replay.snapshot import MAGIC
     from processor.travel.stored import View
 
     try:
-        state = from_document(json.loads(path.read_bytes()))
+        content = path.read_bytes()
+        if content.startswith(MAGIC):
+            return _in_snapshot(reach, shard, path)
+        state = from_document(json.loads(content))
     except (OSError, ValueError, InvalidState) as error:
         raise invalid(f"{path} holds no state: {error}") from error
-    return View(state, -1, -1, "", "", str(path))
+    return View(state, -1, 0, "", "", str(path))
+
+
+def _in_snapshot(reach: Reach, shard: int, path: Path) -> "View":
+    from processor.cli.snapshots import read
+    from processor.replay.snapshot import restored_from
+    from processor.replay.wiring import cluster_build
+    from processor.travel.stored import View
+
+    snapshot = read(reach, shard, path)
+    restored = restored_from(path, snapshot, cluster_build(reach.settings, reach.catalogue))
+    head = snapshot.head
+    note(f"seq {head.seq}, committed {time_of(head.committed_ms)}, from {path}")
+    return View(restored.state, head.seq, head.committed_ms, restored.digest, head.digest, str(path))
 
 
 def now_ms() -> int:

@@ -14,6 +14,7 @@ from processor.cli.remote import ask
 if TYPE_CHECKING:
     from processor.cluster.state import State
     from processor.locate import CommitLog
+    from processor.replay.fold import Build
     from processor.replay.replaying import Start, Step
     from processor.travel.stored import StoredStates, View
     from processor.travel.traveller import Traveller
@@ -98,7 +99,9 @@ class Folder:
         from processor.replay.wiring import cluster_build, cluster_sources
         from processor.travel.stored import View
 
-        reach, start = self._reach, self._start(seq)
+        reach = self._reach
+        build = cluster_build(reach.settings, reach.catalogue)
+        start = self._start(seq, build)
         if not reach.knows_brokers:
             raise usage(NO_ADDRESS)
         if commits_max is not None and seq - start.seq > commits_max:
@@ -112,7 +115,6 @@ class Folder:
                 progress.show(step.commit.seq - start.seq, step.commit.seq - start.seq)
 
             try:
-                build = cluster_build(reach.settings, reach.catalogue)
                 replayed = replay_to(sources, build, seq, start=start, watch=watch)
             except Unreplayable as error:
                 raise invalid(str(error)) from error
@@ -127,10 +129,17 @@ class Folder:
             source=f"the records, folded again from {start.source} ({replayed.commits} commits)",
         )
 
-    def _start(self, seq: int) -> "Start":
-        from processor.replay.replaying import BEGINNING
+    def _start(self, seq: int, build: "Build") -> "Start":
+        """Return the nearest place to begin at: where the last fold ended, a periodic snapshot, or the beginning."""
+        from processor.replay.nearest import Shelf
 
-        return self._last if self._last is not None and self._last.seq <= seq else BEGINNING
+        settings, last = self._reach.settings, self._last
+        if last is not None and last.seq == seq:
+            return last
+        cluster = settings.clusters[self._shard]
+        shelf = Shelf(settings.snapshots.directory, app=settings.app, shard=self._shard, cluster=cluster, note=note)
+        kept = shelf.nearest(seq, build)
+        return last if last is not None and kept.seq <= last.seq <= seq else kept
 
 
 class StatesBefore:

@@ -13,6 +13,7 @@ from processor.cli.travel import traveller
 from processor.cluster.document import to_document
 from processor.configuration import load
 from processor.inspection import store_client, stored_states
+from processor.replay.snapshot import file_name
 from processor.travel.points import AtOffset, AtRevision, AtSeq, AtTime
 from processor.travel.stored import StoredStates
 from processor.travel.traveller import Past, Traveller
@@ -104,6 +105,14 @@ def test_a_point_that_the_store_has_forgotten_is_folded_again(
     assert f"seq {seq}, committed " in then.stderr
     assert "from the records, folded again from the beginning" in then.stderr
     assert json.loads(then.stdout) == to_document(before.state)
+    shelf = play.stage.directory / "shelf"
+    shelf.mkdir()
+    path = shelf / file_name(play.stage.name, 0, seq - 2)
+    assert command(environment, "replay", "--to-seq", str(seq - 2), "--snapshot", str(path)).returncode == Exit.OK
+    with_shelf = play.stage.environment(SNAPSHOTS__DIRECTORY=str(shelf))
+    nearer = command(with_shelf, "state", "get", "--at-seq", str(seq), "-o", "json")
+    assert f"folded again from {path}, seq {seq - 2} (2 commits)" in nearer.stderr
+    assert nearer.stdout == then.stdout
     kept = command(environment, "state", "get", "--at-seq", str(last), "-o", "json")
     assert "from the store's history, revision " in kept.stderr
     key = next(one.record.key for one in told.changes if one.seq == seq_of_change(told, before=seq))
@@ -139,11 +148,21 @@ def test_two_points_are_compared(play: Play, told: Artefacts) -> None:
     points = (f"seq:{commit['seq'] - 1}", f"seq:{commit['seq']}")
     found = command(environment, "state", "diff", *points, "-o", "json")
     assert found.returncode == Exit.DIFFERS, found.stderr
-    document = json.loads(found.stdout)
+    told_as = json.loads(found.stdout)
     announced = [one.record.key for one in told.changes if one.seq == commit["seq"] and "after" in one.value]
-    assert [f"{one['kind']}/{one['name']}".encode() for one in document["differences"]] == announced
-    assert document["b"]["digest"] == commit["digest"].hex()
+    assert [f"{one['kind']}/{one['name']}".encode() for one in told_as["differences"]] == announced
+    assert told_as["b"]["digest"] == commit["digest"].hex()
     assert command(environment, "state", "diff", points[0], points[0]).returncode == Exit.OK
+    assert command(environment, "state", "export", str(play.stage.directory / "kept.snapshot")).returncode == Exit.OK
+    document = play.stage.directory / "kept.json"
+    document.write_text(command(environment, "state", "get", "-o", "json").stdout)
+    for kept in ("kept.snapshot", "kept.json"):
+        same = command(environment, "state", "diff", str(play.stage.directory / kept), "now")
+        assert (same.returncode, "the two are equal" in same.stderr) == (Exit.OK, True), same.stderr
+        other = command(environment, "state", "diff", points[0], str(play.stage.directory / kept), "-o", "name")
+        assert (other.returncode, bool(other.stdout)) == (Exit.DIFFERS, True)
+    document.write_text("[]")
+    assert command(environment, "state", "diff", str(document), "now").returncode == Exit.INVALID_DATA
     table = command(environment, "state", "diff", *points).stdout
     assert table.split()[:5] == ["KIND", "NAME", "FIELD", "BEFORE", "AFTER"]
 
