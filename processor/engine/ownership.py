@@ -10,6 +10,9 @@ from hashlib import blake2b
 
 import msgspec
 
+FORSAKEN_TTLS = 3
+"""So many TTLs without owner, and whoever is able takes a shard, whatever its share."""
+
 
 class Census(msgspec.Struct, frozen=True):
     """Who lives and who owns what, at one revision. A shard without owner is missing in `owners`."""
@@ -29,6 +32,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """The world as one instance, `us`, sees it.
 
     `vacant_s`: shard → how long we have seen it without owner. `unable`: shards that we must not run (refused).
+    `kept`: shards of ours that nobody else wanted for a TTL: handing them over would only bring them back.
     """
 
     us: str
@@ -37,6 +41,11 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     ttl_s: float
     vacant_s: Mapping[int, float] = {}
     unable: frozenset[int] = frozenset()
+    kept: frozenset[int] = frozenset()
+
+    def is_unwanted(self, shard: int, *, ttls: int = 1) -> bool:
+        """Tell whether nobody has taken a vacant shard for so many TTLs."""
+        return self.vacant_s.get(shard, 0.0) >= ttls * self.ttl_s
 
 
 def plan(outlook: Outlook) -> Plan:
@@ -63,30 +72,40 @@ class _Shares:
 
 
 def _campaign(outlook: Outlook, shares: _Shares) -> tuple[int, ...]:
-    """Below ⌊N/L⌋: at once. Below ⌈N/L⌉: once nobody else is below ⌊N/L⌋, or nobody took the shard for a TTL."""
+    """Below ⌊N/L⌋: at once. Below ⌈N/L⌉: once nobody else is below ⌊N/L⌋, or nobody took the shard for a TTL.
+
+    Who has its share takes one that stays without owner even then: those who lack shards must not run it.
+    """
     vacant = _vacant(outlook)
     if shares.ours < shares.floor:
         return tuple(vacant[: shares.floor - shares.ours])
     if shares.missing_elsewhere:
-        vacant = [shard for shard in vacant if outlook.vacant_s.get(shard, 0.0) >= outlook.ttl_s]
-    return tuple(vacant[: max(0, shares.ceiling - shares.ours)])
+        vacant = list(filter(outlook.is_unwanted, vacant))
+    if shares.ours < shares.ceiling:
+        return tuple(vacant[: shares.ceiling - shares.ours])
+    return tuple(shard for shard in vacant if outlook.is_unwanted(shard, ttls=FORSAKEN_TTLS))[:1]
 
 
 def _hand_over(outlook: Outlook, shares: _Shares) -> int | None:
     """Above ⌈N/L⌉: one. At ⌈N/L⌉: only if others are below ⌊N/L⌋ and it takes ours to raise them."""
     if shares.ours > shares.ceiling or _gives(outlook, shares):
-        return max(shard for shard, owner in outlook.census.owners.items() if owner == outlook.us)
+        ours = {shard for shard, owner in outlook.census.owners.items() if owner == outlook.us}
+        return max(ours - outlook.kept, default=None)
     return None
 
 
 def _gives(outlook: Outlook, shares: _Shares) -> bool:
-    """Tell whether our last one is needed: beyond what is vacant or must move anyway, as many give as it takes."""
+    """Tell whether our last one is needed: beyond what is vacant or must move anyway, as many give as it takes.
+
+    The fullest give first: whoever has to give one anyway would otherwise come before somebody who gives already.
+    """
     if shares.ours <= shares.floor:
         return False
     vacant = set(range(outlook.shards)) - outlook.census.owners.keys()
-    underway = sum(outlook.vacant_s.get(shard, 0.0) < outlook.ttl_s for shard in vacant)
+    underway = sum(not outlook.is_unwanted(shard) for shard in vacant)
     needed = shares.missing_elsewhere - underway - shares.surplus
-    able = sorted(name for name, owned in shares.owned.items() if shares.floor < owned <= shares.ceiling)
+    able = [name for name, owned in shares.owned.items() if owned > shares.floor]
+    able.sort(key=lambda name: (-shares.owned[name], name))
     return outlook.us in able[: max(0, needed)]
 
 

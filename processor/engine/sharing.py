@@ -50,6 +50,7 @@ class Sharing:
         self._failure = ""
         self._instances: tuple[str, ...] = ()
         self._vacant_since_s: dict[int, float] = {}
+        self._kept: frozenset[int] = frozenset()
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Look again and again; leave when stopping, so that others may take at once what we give up."""
@@ -73,7 +74,10 @@ class Sharing:
             self._tell(Plan(), failure=str(error) or "the store does not answer")
         else:
             self._note(census)
-            self._tell(plan(self._outlook(census)), failure="")
+            outlook = self._outlook(census)
+            decided = plan(outlook)
+            self._kept |= frozenset(filter(outlook.is_unwanted, decided.campaign))
+            self._tell(decided, failure="")
 
     def leave(self) -> None:
         """Take part no more."""
@@ -117,8 +121,10 @@ class Sharing:
         now_s = self._clock.monotonic_s()
         vacant = set(range(self._shards)) - census.owners.keys()
         self._vacant_since_s = {shard: self._vacant_since_s.get(shard, now_s) for shard in vacant}
+        self._kept -= {shard for shard, owner in census.owners.items() if owner != self._instance}
         if census.instances != self._instances:
             self._instances = census.instances
+            self._kept = frozenset()  # who came may want them
             self._log("instances_changed", instances=list(census.instances))
 
     def _outlook(self, census: Census) -> Outlook:
@@ -130,6 +136,7 @@ class Sharing:
             ttl_s=self._ttl_s,
             vacant_s={shard: now_s - since_s for shard, since_s in self._vacant_since_s.items()},
             unable=self._unable(),
+            kept=self._kept,
         )
 
     def _tell(self, decided: Plan, *, failure: str) -> None:

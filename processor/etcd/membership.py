@@ -27,8 +27,23 @@ class EtcdMembership:
         self._owner_keys = [ShardKeys(prefix, app, shard).owner for shard in range(shards)]
 
     def look(self) -> Census:
-        """Return the census, linearizable, at one revision, with us in it. Raises StoreUnavailable."""
+        """Return the census, linearizable, at one revision, with us in it. Raises StoreUnavailable.
+
+        Somebody else's hand may have struck us off: a process of our name that ended, or a person with a tool.
+        """
         self._lease.join()
+        census = self._census()
+        if self._lease.owner.instance not in census.instances:
+            self._lease.leave()
+            self._lease.join()
+            census = self._census()
+        return census
+
+    def leave(self) -> None:
+        """Be no instance any more in the eyes of others; what we own stays ours. Raises StoreUnavailable."""
+        self._lease.leave()
+
+    def _census(self) -> Census:
         try:
             instances, owners = self._read()
         except CompactedError as error:
@@ -37,10 +52,6 @@ class EtcdMembership:
             tuple(kv.key[len(self._folder) :].decode() for kv in instances),
             {shard: _owner_of(found[0].value).instance for shard, found in enumerate(owners) if found},
         )
-
-    def leave(self) -> None:
-        """Be no instance any more in the eyes of others; what we own stays ours. Raises StoreUnavailable."""
-        self._lease.leave()
 
     def _read(self) -> tuple[Sequence[Any], list[Sequence[Any]]]:
         """Return the key-values of the instances, and of each shard's owner."""

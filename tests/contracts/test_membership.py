@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from processor.engine.ports import Membership, Ownership
-from processor.etcd.layout import ShardKeys
+from processor.etcd import requests
+from processor.etcd.layout import ShardKeys, instances_folder
 from processor.etcd.membership import EtcdMembership
 from processor.etcd.ownership import EtcdOwnership
 from processor.memory.cluster import MemoryCluster
@@ -20,11 +21,12 @@ SHARDS = 130
 
 @dataclass(frozen=True)
 class Member:
-    """One process: its membership, its claims by shard, and a way to end its lease from outside."""
+    """One process: its membership, its claims by shard, and ways to end its lease or to strike it off from outside."""
 
     membership: Membership
     ownership: Callable[[int], Ownership]
     lose_lease: Callable[[], None]
+    strike_off: Callable[[], object]
 
 
 class MemoryWorld:
@@ -43,7 +45,7 @@ class MemoryWorld:
             for lease in (membership.lease, *(claim.lease for claim in owned)):
                 self._cluster.expire(lease)
 
-        return Member(membership, ownership, lose_lease)
+        return Member(membership, ownership, lose_lease, lambda: self._cluster.dismiss(instance))
 
     def close(self) -> None:
         pass
@@ -56,10 +58,12 @@ class RealWorld:
 
     def member(self, instance: str) -> Member:
         client, lease = self._world.client, self._world.lease(instance, ttl_s=2)
+        key = instances_folder(f"{self._prefix}/app") + instance.encode()
         return Member(
             EtcdMembership(client, self._prefix, "app", lease, shards=SHARDS),
             lambda shard: EtcdOwnership(client, ShardKeys(self._prefix, "app", shard), lease),
             lambda: client.revoke_lease(lease.ensure()),
+            lambda: client.transact(requests.transaction((), (requests.delete(key),))).result(),
         )
 
     def close(self) -> None:
@@ -137,6 +141,16 @@ def test_who_left_is_back_with_its_next_look(world: World) -> None:
     leaver.membership.look()
     leaver.membership.leave()
     assert leaver.membership.look().instances == ("leaver",)
+
+
+def test_who_was_struck_off_is_back_with_its_next_look_and_has_kept_what_it_owns(world: World) -> None:
+    member, other = world.member("first"), world.member("other")
+    member.membership.look()
+    assert member.ownership(4).campaign() is not None
+    member.strike_off()
+    assert other.membership.look().instances == ("other",)
+    census = member.membership.look()
+    assert (census.instances, census.owners) == (("first", "other"), {4: "first"})
 
 
 def test_who_lost_its_lease_is_no_instance_and_owns_nothing_until_it_looks_again(world: World) -> None:

@@ -197,6 +197,25 @@ def test_a_shard_that_must_not_be_run_takes_nobody_elses_place() -> None:
     assert sorted(allowed.campaign) == [3, 4]
 
 
+def test_who_has_its_share_takes_one_after_another_of_what_nobody_takes_at_all() -> None:
+    owners = {0: "instance-0", 1: "instance-0", 2: "instance-0"}
+    forsaken = outlook("instance-0", 2, owners, vacant_s={3: 15.0, 4: 15.0}, kept=frozenset(owners))
+    assert len(plan(forsaken).campaign) == 1
+    assert plan(outlook("instance-0", 2, owners, vacant_s={3: 14.9, 4: 14.9})).campaign == ()
+
+
+def test_what_nobody_else_wanted_is_not_handed_over() -> None:
+    owners = dict.fromkeys(range(4), "instance-0") | {4: "instance-1"}
+    assert plan(outlook("instance-0", 2, owners, kept=frozenset({3}))) == Plan(hand_over=2)
+    assert plan(outlook("instance-0", 2, owners, kept=frozenset(range(4)))) == Plan()
+
+
+def test_who_has_to_give_one_anyway_gives_the_next_one_too() -> None:
+    owners = dict(enumerate(["instance-0"] * 3 + ["instance-1"] * 4 + ["instance-2"] * 3 + ["instance-3"] * 3))
+    views = {name: outlook(name, 5, owners, shards=13) for name in names(5)}
+    assert {name: plan(view).hand_over for name, view in views.items()} == dict.fromkeys(names(5)) | {"instance-1": 6}
+
+
 def test_owners_that_are_no_live_instances_keep_their_shards_and_count_for_nobody() -> None:
     owners = dict.fromkeys(range(4), "leaving")
     assert plan(outlook("instance-0", 1, owners)) == Plan(campaign=(4,))

@@ -115,6 +115,23 @@ def test_what_others_should_take_is_taken_when_nobody_did_for_a_ttl() -> None:
     assert len(allowed(full)) == 1
 
 
+def test_what_nobody_took_for_a_ttl_is_kept_until_others_come() -> None:
+    table = Table()
+    full, refuser = table.sharing("full"), table.sharing("refuser", unable=lambda: frozenset({2, 3}))
+    refuser.look()
+    table.own("full", 0, 1)
+    full.look()
+    for _ in range(2):
+        table.clock.sleep(3 * TTL_S)
+        full.look()
+        table.own("full", *allowed(full))
+    full.look()
+    assert asked(full) == {1}
+    table.sharing("new").look()
+    full.look()
+    assert asked(full) == {3}
+
+
 def test_who_does_not_reach_the_store_campaigns_for_nothing_and_knows_why() -> None:
     sharing = Table().sharing("one", kind=Silent)
     sharing.look()
