@@ -56,6 +56,7 @@ def _noise(seed: int, size: int) -> bytes:
 class OverflowMachine(RuleBasedStateMachine):
     real: EtcdClient | None = None
     prefix = "/fake"
+    store_type: ClassVar[type[EtcdStore]] = EtcdStore
     seen: ClassVar[Counter[str]]
 
     @initialize(limits=st.sampled_from(LIMITS))
@@ -81,7 +82,7 @@ class OverflowMachine(RuleBasedStateMachine):
 
     @rule()
     def reload(self) -> None:
-        self.store = EtcdStore(self.client, self.keys, limits=self.limits)
+        self.store = self.store_type(self.client, self.keys, limits=self.limits)
         self.store.load()
 
     @rule(changes=changes, fates=fates, announce=st.integers(0, 3), bulk=st.sampled_from([0, 0, 0, 0, 0, 3_000, 9_000]))

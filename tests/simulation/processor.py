@@ -36,6 +36,8 @@ class Defect(msgspec.Struct, frozen=True):
     sink: type[SimulatedSink] = SimulatedSink
     ownership: type[SimulatedOwnership] = SimulatedOwnership
     machine: type[FragileTwins] = FragileTwins
+    decoder: type[EventCodec] = EventCodec
+    announcer: type[SimulatedAnnouncer] | None = None
     publisher: type[Publisher] | None = None
     orchestrator: type[Orchestrator] | None = None
 
@@ -78,8 +80,8 @@ class SimulatedRunner(ShardRunner):
         return defective(parts.sink, parts.ownership, identity=parts.identity, limits=parts.limits)
 
     def _new_announcer(self, publisher: Publisher) -> Announcer:
-        if self._background:
-            return SimulatedAnnouncer(self._process, self._parts, publisher)
+        if self._background or self._defect.announcer is not None:
+            return (self._defect.announcer or SimulatedAnnouncer)(self._process, self._parts, publisher)
         return super()._new_announcer(publisher)
 
     def _new_orchestrator(self, taken: TakenOver, *, epoch: int, publisher: Publisher) -> Orchestrator:
@@ -112,7 +114,7 @@ class Workshop:
         codec, settings, stage = JsonCodec(), self._settings, self._stage
         return Parts(
             machine=self._defect.machine(process, stage.version),
-            decoder=EventCodec(codec),
+            decoder=self._defect.decoder(codec),
             encoder=codec,
             store=self._defect.store(process, settings.capacity),
             source=self._defect.source(process, self._broker),

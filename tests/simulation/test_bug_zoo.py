@@ -1,19 +1,56 @@
 """Every defect is found, and soon: what finds nothing in a broken processor says nothing of a sound one."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from tests.simulation.run import Run
 from tests.simulation.zoo import ZOO, Specimen
 
 SEEDS_MAX = 150
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("specimen", ZOO.values(), ids=ZOO)
-def test_the_simulation_finds(specimen: Specimen) -> None:
-    runs = (Run(seed, always=specimen.provoked_by, defect=specimen.defect) for seed in range(SEEDS_MAX))
-    assert any(run.play().findings for run in runs)
+def test_the_simulation_finds(specimen: Specimen, record_property: Callable[[str, object], None]) -> None:
+    for seed in range(SEEDS_MAX):
+        findings = Run(seed, always=specimen.provoked_by, defect=specimen.defect).play().findings
+        if findings:
+            record_property("seeds", seed + 1)
+            record_property("finding", findings[0])
+            return
+    raise AssertionError(f"{SEEDS_MAX} seeds have found nothing")
 
 
 @pytest.mark.parametrize("provoked_by", {specimen.provoked_by for specimen in ZOO.values()})
 def test_the_faults_that_bring_defects_to_light_are_no_defects_themselves(provoked_by: tuple[str, ...]) -> None:
     assert [seed for seed in range(5) if Run(seed, always=provoked_by).play().findings] == []
+
+
+@pytest.mark.parametrize(
+    ("machine", "outputs"),
+    [("tests.simulation.workload.FragileTwins", 1), ("tests.simulation.wrong_rules.SetOrder", 3)],
+)
+def test_another_hash_seed_shows_the_order_of_a_set(machine: str, outputs: int) -> None:
+    module, name = machine.rsplit(".", 1)
+    script = (
+        f"from {module} import {name} as Machine; from examples.device_twins.machine import DeviceReported;"
+        "machine = Machine(None, 1); start = after = machine.empty()\n"
+        "for letter in 'abcdefghij': after = machine.apply(after, DeviceReported(at_ms=1, device=letter, reading=1))\n"
+        "print([change.key for change in machine.diff(start, after)])"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=PROJECT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for hash_seed in ("0", "1", "4711")
+    }
+    assert len(told) == outputs

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from examples.device_twins.machine import Change, Twins
 from processor.engine.batch import Batch
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.preparation import Prepared
@@ -28,7 +27,16 @@ from tests.simulation.processor import Defect
 from tests.simulation.sink import OUTPUTS, SimulatedSink
 from tests.simulation.source import SimulatedSource
 from tests.simulation.store import SimulatedInFlight, SimulatedStore
-from tests.simulation.workload import FragileTwins
+from tests.simulation.wrong_rules import (
+    PublishedBeforeCommit,
+    RejectionsNotRecorded,
+    RemovalsNotTold,
+    SetOrder,
+    Skipping,
+    TrimmedByThePublisher,
+    UndecodableSkipped,
+    WallClock,
+)
 
 # -- the store ---------------------------------------------------------------------------------------------------
 
@@ -188,13 +196,6 @@ class GroupOffsets(SimulatedSource):
         super().assign({topic: {0: told.get((topic, 0), there[0])} for topic, there in positions.items()})
 
 
-class RemovalsNotTold(FragileTwins):
-    """Leaves removed entities out of the difference."""
-
-    def diff(self, before: Twins, after: Twins) -> tuple[Change, ...]:
-        return tuple(change for change in super().diff(before, after) if change.after is not None)
-
-
 class SameBatchAfterReload(Orchestrator):
     """Keeps the batch that was refused."""
 
@@ -261,6 +262,16 @@ ZOO: Mapping[str, Specimen] = {
     "not rewound": Specimen(Defect(source=NotRewound), ("edit",)),
     "offsets kept apart from the state": Specimen(Defect(source=GroupOffsets), ("crash",)),
     "removals not told": Specimen(Defect(machine=RemovalsNotTold), ()),
+    "rejections not recorded": Specimen(Defect(machine=RejectionsNotRecorded), ()),
+    "wall clock in a reducer": Specimen(Defect(machine=WallClock), ()),
+    "set order in a reducer": Specimen(Defect(machine=SetOrder), ()),
+    "undecodable skipped without a dead letter": Specimen(
+        Defect(machine=Skipping, decoder=UndecodableSkipped), ("undecodable record",)
+    ),
+    "published before the commit": Specimen(
+        Defect(orchestrator=PublishedBeforeCommit), ("commit lost", "crash", "lease lost")
+    ),
+    "trimmed from the publisher's thread": Specimen(Defect(announcer=TrimmedByThePublisher), ()),
     "the same batch after a reload": Specimen(Defect(orchestrator=SameBatchAfterReload), ("edit",)),
     "publisher not fed by a reload": Specimen(
         Defect(publisher=NotFedByReload), ("commit applied, reply lost", "edit", "edits in a row")
