@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test outages check fix simulate bench bench-generator diagrams services-up services-down lock clean help
+.PHONY: run test outages kill-matrix check fix simulate bench bench-generator diagrams services-up services-down lock clean help
 
 PYTHON ?= python3
 SERVICES ?= embedded
@@ -39,6 +39,10 @@ test: $(DEV)/project  ## all tests, on real Kafka and etcd; PYTEST_ARGS="-k name
 outages: $(DEV)/project  ## take real servers away, freeze and fill them, swallow replies; minutes, and it wants a quiet machine
 	$(SERVERS) install
 	$(DEV)/bin/pytest -m outages tests/integration $(PYTEST_ARGS)
+
+kill-matrix: $(DEV)/project  ## end, freeze, fail and delay processes at every failpoint; PYTEST_ARGS="-k after_commit" for some
+	$(SERVERS) install
+	$(DEV)/bin/pytest -m kill_matrix tests/integration/test_kill_matrix.py -s $(PYTEST_ARGS)
 
 check: $(DEV)/project  ## format, lint, types, import contracts, and the tests that need no server
 	$(DEV)/bin/ruff format --check .

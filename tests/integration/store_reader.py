@@ -58,6 +58,11 @@ class StoreReader:
         request = rpc.RangeRequest(key=start, range_end=_end(start), count_only=True, revision=revision)
         return int(self._kv.Range(request).count)
 
+    def names(self, revision: int) -> list[str]:
+        """Return the names of all keys of the shard at a past revision."""
+        request = rpc.RangeRequest(key=self._root, range_end=_end(self._root), keys_only=True, revision=revision)
+        return [item.key[len(self._root) :].decode() for item in self._kv.Range(request).kvs]
+
     def owner_epoch(self) -> int:
         """Return the create revision of the owner key, 0 when nobody owns the shard."""
         found = self._kv.Range(rpc.RangeRequest(key=self._root + b"owner")).kvs
