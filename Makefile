@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test outages kill-matrix check fix simulate bench bench-generator diagrams services-up services-down lock clean help
+.PHONY: run test outages kill-matrix chaos bug-zoo check fix simulate bench bench-generator diagrams services-up services-down lock clean help
 
 PYTHON ?= python3
 SERVICES ?= embedded
@@ -12,6 +12,8 @@ DEMO_SECONDS ?= 30
 PYTEST_ARGS ?=
 SEEDS ?= 100000
 SIMULATE_ARGS ?=
+MINUTES ?= 10
+SEED ?= 1
 
 RUN := .cache/venv
 DEV := .venv
@@ -44,6 +46,10 @@ kill-matrix: $(DEV)/project  ## end, freeze, fail and delay processes at every f
 	$(SERVERS) install
 	$(DEV)/bin/pytest -m kill_matrix tests/integration/test_kill_matrix.py -s $(PYTEST_ARGS)
 
+chaos: $(DEV)/project  ## kill, freeze, end and add processes at random; MINUTES=10 SEED=1
+	$(SERVERS) install
+	CHAOS_S=$$(($(MINUTES) * 60)) CHAOS_SEED=$(SEED) $(DEV)/bin/pytest tests/integration/test_chaos.py -s $(PYTEST_ARGS)
+
 check: $(DEV)/project  ## format, lint, types, import contracts, and the tests that need no server
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
@@ -57,6 +63,9 @@ fix: $(DEV)/project  ## format, and mend what the linter can mend
 
 simulate: $(DEV)/project  ## play the engine under faults, SEEDS=100000 of them; SIMULATE_ARGS="--seed 17" for one again
 	$(DEV)/bin/python -m tests.simulation --seeds $(SEEDS) --jobs $$(nproc) $(SIMULATE_ARGS)
+
+bug-zoo: $(DEV)/project  ## see every deliberate defect caught, and write docs/bug-zoo.md
+	$(DEV)/bin/python -m tests.zoo docs/bug-zoo.md
 
 bench: $(DEV)/project  ## measure; results go to bench/results; BENCH="peer latency --quick" for some
 	$(DEV)/bin/python -m bench $(BENCH)

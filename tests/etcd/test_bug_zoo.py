@@ -153,7 +153,9 @@ class UnpinnedClient(BusyClient):
 
 
 @pytest.mark.services
-@pytest.mark.parametrize(("client_type", "is_whole"), [(BusyClient, True), (UnpinnedClient, False)])
+@pytest.mark.parametrize(
+    ("client_type", "is_whole"), [(BusyClient, True), (UnpinnedClient, False)], ids=["BusyClient", "UnpinnedClient"]
+)
 def test_a_commit_between_two_reads_of_a_snapshot_shows_whether_it_is_pinned(
     world: EtcdWorld, epoch: int, client_type: type[BusyClient], *, is_whole: bool
 ) -> None:

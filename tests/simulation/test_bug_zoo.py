@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.run import Run
+from tests.simulation.workload import FragileTwins
+from tests.simulation.wrong_rules import SetOrder
 from tests.simulation.zoo import ZOO, Specimen
 
 SEEDS_MAX = 150
@@ -31,14 +33,11 @@ def test_the_faults_that_bring_defects_to_light_are_no_defects_themselves(provok
     assert [seed for seed in range(5) if Run(seed, always=provoked_by).play().findings] == []
 
 
-@pytest.mark.parametrize(
-    ("machine", "outputs"),
-    [("tests.simulation.workload.FragileTwins", 1), ("tests.simulation.wrong_rules.SetOrder", 3)],
-)
-def test_another_hash_seed_shows_the_order_of_a_set(machine: str, outputs: int) -> None:
-    module, name = machine.rsplit(".", 1)
+@pytest.mark.parametrize(("machine", "outputs"), [(FragileTwins, 1), (SetOrder, 3)], ids=["FragileTwins", "SetOrder"])
+def test_another_hash_seed_shows_the_order_of_a_set(machine: type[FragileTwins], outputs: int) -> None:
     script = (
-        f"from {module} import {name} as Machine; from examples.device_twins.machine import DeviceReported;"
+        f"from {machine.__module__} import {machine.__name__} as Machine\n"
+        "from examples.device_twins.machine import DeviceReported\n"
         "machine = Machine(None, 1); start = after = machine.empty()\n"
         "for letter in 'abcdefghij': after = machine.apply(after, DeviceReported(at_ms=1, device=letter, reading=1))\n"
         "print([change.key for change in machine.diff(start, after)])"
