@@ -28,11 +28,11 @@ def simulate(
 
     if batch < 1:
         raise usage("--batch: a batch holds at least one event")
-    document = run(_lines(events), state=_state(state), batch_events=batch)
+    document = run(lines_of(events), state=_state(state), batch_events=batch)
     sys.stdout.write(f"{json_text(document, indent=2)}\n")
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[str]:
     """Return the lines, which end at a line feed and nowhere else: a JSON text may hold every other separator."""
     return [line.removesuffix("\r") for line in _text(path).split("\n")]
 

@@ -4,6 +4,7 @@ InvalidRequest
 └── Unreplayable
     ├── RecordsGone       records that a commit reduced are not there any more, or not as many
     ├── LogBroken         the commit log itself cannot be read, or lacks a commit
+    ├── StoreBehind       the store's head is older than the commit log
     └── SnapshotDamaged   a snapshot's file is cut short, altered, or of another shard
 """
 
@@ -24,6 +25,10 @@ class RecordsGone(Unreplayable):
 
 class LogBroken(Unreplayable):
     """A record of the commit log or an announcement is missing or unreadable."""
+
+
+class StoreBehind(Unreplayable):
+    """The store does not know of commits that were published: it was restored, or is of another state."""
 
 
 class SnapshotDamaged(Unreplayable):

@@ -1,13 +1,13 @@
 """A state that moves from commit to commit, by the very pieces that the engine moves it with. No I/O."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any
 
 import msgspec
 
-from processor.engine.digest import digest_hex
+from processor.engine.digest import MODULUS, digest_hex
 from processor.engine.images import Encoded, Images
 from processor.engine.machine import StateMachine
 from processor.engine.ports import Encoder, EventDecoder
@@ -60,6 +60,20 @@ class Fold:
         """Take entities (`<kind>/<name>`, None: gone) as they are said to be; costs nothing until somebody looks."""
         self._put.update(entities)
 
+    def remove_towards(self, digest: str) -> tuple[str, ...]:
+        """Remove the one or two entities without which the state has this digest; return them, () when there are none.
+
+        Whoever accepts an edit by hand sees what stands there, not what was taken away: only the digest tells.
+        """
+        self._settle()
+        summands = self._images.summands()
+        surplus = (self._images.digest - int(digest, 16)) % MODULUS
+        keys = {summand: key for key, summand in summands.items()}
+        gone = (keys[surplus],) if surplus in keys else _pair(keys, surplus)
+        if gone:
+            self.put((key, None) for key in gone)
+        return gone
+
     def _settle(self) -> None:
         if not self._put:
             return
@@ -72,6 +86,15 @@ class Fold:
         images = Images(self._build.encoder)
         images.load(self._build.machine.entities(self._state), {})
         return images
+
+
+def _pair(keys: Mapping[int, str], surplus: int) -> tuple[str, ...]:
+    """Return the keys of two summands that are together this much, () when there are none."""
+    for summand, key in keys.items():
+        other = keys.get((surplus - summand) % MODULUS)
+        if other is not None and other != key:
+            return key, other
+    return ()
 
 
 def outcomes_of(runs: Iterable[OutcomeRun]) -> list[Outcome]:

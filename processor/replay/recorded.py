@@ -3,16 +3,17 @@
 Only what one commit reduced is in memory, beside what the readers prefetch.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import chain, islice
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
-from processor.engine.errors import InvalidRequest
+from processor.engine.outputs import rfc3339
 from processor.engine.positions import MutablePositions
 from processor.engine.values import CommitRecord, Positions, Range, Record
 from processor.locate import CommitLog, Log, seq_of
+from processor.replay.announced import Announced
 from processor.replay.errors import LogBroken, RecordsGone
 from processor.replay.sources import Image, Sources
 
@@ -28,11 +29,12 @@ class Recording:
 
     def __init__(self, sources: Sources, *, seq: int = 0, positions: Positions | None = None) -> None:
         self._sources = sources
+        self._input_topics = {sources.topics["high"], sources.topics["normal"]}
         self._opened = ExitStack()
         self._seq = seq
         self._next_offset: int | None = None
         self._inputs: dict[SpanPlace, _Input] = {}
-        self._images: _Announced | None = None
+        self._images: Announced | None = None
         self.positions: MutablePositions = {topic: dict(own) for topic, own in (positions or {}).items()}
 
     def commits(self, until: int | None = None) -> Iterator[CommitRecord]:
@@ -45,6 +47,7 @@ class Recording:
             for record in log.until_end({self._sources.shard: start}):
                 self._next_offset = record.offset + 1
                 commit = self._sources.commit(record)
+                _check_headers(record, commit)
                 if commit.seq <= self._seq:  # written twice: its writer could not know that it was there
                     continue
                 self._check(record, commit)
@@ -71,12 +74,13 @@ class Recording:
             self.positions.setdefault(span.topic, {})[span.partition] = span.end
 
     def images(self, commit: CommitRecord) -> list[Image]:
-        """Return what the announcements of a commit say that its entities became."""
+        """Return what the announcements of a commit say that its entities became, in their order."""
         if self._images is None:
             place = self._sources.topics["changes"], self._sources.shard
             log = self._opened.enter_context(self._sources.open(*place))
-            self._images = _Announced(log, place, self._sources)
-        return self._images.of(commit)
+            self._images = Announced(log, place)
+        images = (self._sources.image(record) for record in self._images.of(commit))
+        return [image for image in images if image is not None]
 
     def __enter__(self) -> Self:
         return self
@@ -93,6 +97,8 @@ class Recording:
         return self._inputs[place]
 
     def _expect(self, seq: int, span: Range) -> None:
+        if span.topic not in self._input_topics:
+            raise LogBroken(f"commit {seq} reduced records of {span.topic}, which is no input")
         before = self.positions.get(span.topic, {}).get(span.partition)
         if before is not None and span.start != before:
             place = f"{span.topic}[{span.partition}]"
@@ -110,8 +116,25 @@ class Recording:
         if commit.seq != self._seq + 1:
             lacking = f"{self._seq + 1}" if commit.seq == self._seq + 2 else f"{self._seq + 1} to {commit.seq - 1}"
             raise LogBroken(f"{place} is commit {commit.seq}: {lacking} is missing before it")
-        if seq_of(record) not in {commit.seq, -1}:
-            raise LogBroken(f"{place} says commit {commit.seq} where its headers say {seq_of(record)}")
+
+
+def _check_headers(record: Record, commit: CommitRecord) -> None:
+    stated = dict(record.headers)
+    for name, value in _stated(commit).items():
+        if stated.get(name, value) != value:
+            said = (stated[name] or b"").decode(errors="replace")
+            place = f"{record.topic}[{record.partition}]@{record.offset}"
+            raise LogBroken(f"{place} says {value.decode()} where its header {name} says {said}")
+
+
+def _stated(commit: CommitRecord) -> dict[str, bytes]:
+    """Return what the headers of its record say of a commit."""
+    return {
+        "processor-seq": b"%d" % commit.seq,
+        "processor-epoch": b"%d" % commit.epoch,
+        "processor-shard": b"%d" % commit.shard,
+        "ce_time": rfc3339(commit.committed_ms).encode(),
+    }
 
 
 def first_foldable(sources: Sources) -> int:
@@ -169,59 +192,3 @@ class _Input:
                 f"commit {seq} reduced {self._name} from offset {span.start} on, the oldest that is kept is {low}",
                 seq=seq,
             )
-
-
-class _Announced:
-    """The announcements, read forwards from the first one that is wanted."""
-
-    def __init__(self, log: Log, place: SpanPlace, sources: Sources) -> None:
-        self._log = log
-        self._partition = place[1]
-        self._name = f"{place[0]}[{place[1]}]"
-        self._sources = sources
-        self._records: Iterator[Record] = iter(())
-        self._ahead: Record | None = None
-
-    def of(self, commit: CommitRecord) -> list[Image]:
-        """Return key and entity of each change of a commit. Raises LogBroken when one is missing."""
-        if not commit.announcements:
-            return []
-        found = self._forwards(commit.seq)
-        if len(found) < commit.announcements:
-            self._start(commit.seq)
-            found = self._forwards(commit.seq)
-        if len(found) != commit.announcements:
-            raise LogBroken(
-                f"commit {commit.seq} made {commit.announcements} announcements: {self._name} has {len(found)} of them"
-            )
-        images = (self._sources.image(record) for record in found)
-        return [image for image in images if image is not None]
-
-    def _start(self, seq: int) -> None:
-        self._ahead = None
-        log = CommitLog(self._log, self._partition, lambda record: {"seq": seq_of(record)})
-        try:
-            offset = log.of_seq(seq).offset
-        except InvalidRequest:
-            self._records = iter(())
-            return
-        self._records = iter(self._log.until_end({self._partition: offset}))
-
-    def _forwards(self, seq: int) -> list[Record]:
-        """Return the records of a commit, each once, behind where reading stands."""
-        found: list[Record] = []
-        for record in self._following():
-            if seq_of(record) > seq:
-                self._ahead = record
-                break
-            if seq_of(record) == seq and _index_of(record) == len(found):
-                found.append(record)
-        return found
-
-    def _following(self) -> Iterable[Record]:
-        ahead, self._ahead = self._ahead, None
-        return self._records if ahead is None else chain((ahead,), self._records)
-
-
-def _index_of(record: Record) -> int:
-    return int(dict(record.headers).get("processor-index") or -1)

@@ -1,7 +1,9 @@
 """Folding what was recorded, from a start to a target, telling a watcher of every commit."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -12,7 +14,7 @@ from processor.engine.values import CommitRecord, Decoded, Head, Outcome, Record
 from processor.replay.errors import LogBroken
 from processor.replay.fold import Build, Fold, outcomes_of, reducible
 from processor.replay.recorded import Recording
-from processor.replay.sources import Sources
+from processor.replay.sources import Image, Sources
 
 Way = Literal["folded", "announced", "moved", "upgraded"]
 """How a commit was taken: its events folded, its entities as announced, positions moved only, or bytes made anew."""
@@ -40,7 +42,8 @@ BEGINNING = Start()
 class Step(msgspec.Struct, frozen=True):
     """One commit taken: its records, which of them were reduced then (`events`, decoded), and what came out now.
 
-    `comparable`: the digest is over the bytes of the same version as the recorded one.
+    `comparable`: the digest is over the bytes of the same version as the recorded one. `removed`: what somebody took
+    away by hand, as far as the digest tells.
     """
 
     commit: CommitRecord
@@ -52,6 +55,7 @@ class Step(msgspec.Struct, frozen=True):
     events: Sequence[Decoded] = ()
     reduction: Reduction | None = None
     encoded: Encoded | None = None
+    removed: tuple[str, ...] = ()
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -73,6 +77,8 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 Watch = Callable[[Step], None]
+Edit = Callable[[CommitRecord, Sequence[Decoded]], Sequence[Decoded]]
+"""(commit, its events) → the events to reduce instead."""
 
 
 def replay_to(
@@ -87,57 +93,112 @@ def replay_to(
     positions = start.head.positions if start.head else None
     with Recording(sources, seq=start.seq, positions=positions) as recording:
         for commit in recording.commits(target):
-            step = folding.take(commit, recording)
+            with Material(commit, recording) as material:
+                step = folding.take(material)
             if watch is not None:
                 watch(step)
         return folding.replayed(recording.positions)
 
 
-class Folding:
-    """A fold on its way through the commits."""
+class Material:
+    """What one commit was made of, read when first asked for; leaving it moves the recording on."""
 
-    def __init__(self, build: Build, start: Start) -> None:
+    def __init__(self, commit: CommitRecord, recording: Recording) -> None:
+        self.commit = commit
+        self._recording = recording
+        self._were_read = False
+
+    @cached_property
+    def records(self) -> Sequence[Record]:
+        """The records in the order in which they were reduced. Raises RecordsGone, LogBroken, SourceUnavailable."""
+        self._were_read = True
+        return self._recording.records(self.commit)
+
+    @cached_property
+    def outcomes(self) -> Sequence[Outcome]:
+        """What became of each of the records then. Raises as `records`."""
+        outcomes = outcomes_of(self.commit.outcomes)
+        if len(outcomes) != len(self.records):
+            told = f"tells {len(outcomes)} outcomes of {len(self.records)} records"
+            raise LogBroken(f"commit {self.commit.seq} {told}")
+        return outcomes
+
+    @cached_property
+    def images(self) -> Sequence[Image]:
+        """What its announcements say that entities became. Raises LogBroken, SourceUnavailable."""
+        return self._recording.images(self.commit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and not self._were_read:
+            self._recording.skip(self.commit)
+
+
+class Folding:
+    """A fold on its way through the commits.
+
+    `every_version`: events of every version are folded, instead of taking what another version announced. With `edit`
+    other events are reduced than those that were recorded.
+    """
+
+    def __init__(self, build: Build, start: Start, *, every_version: bool = False, edit: Edit | None = None) -> None:
         self._build = build
         self._start = start
+        self._fold_all = every_version
+        self._edit = edit
         self._last: CommitRecord | None = None
         self._commits = self._events = 0
         self.fold = Fold(build, start.state)
 
-    def take(self, commit: CommitRecord, recording: Recording) -> Step:
+    def take(self, material: Material) -> Step:
         """Move the fold by the next commit."""
-        self._last = commit
+        commit = self._last = material.commit
         self._commits += 1
         comparable = commit.reducer_version == self._build.machine.version
-        if commit.kind == "batch" and comparable:
-            return self._reduced(commit, recording.records(commit))
-        recording.skip(commit)
+        if commit.kind == "batch" and (comparable or self._fold_all or not self._is_announced(material)):
+            return self._reduced(material, comparable=comparable)
         way: Way = "moved"
+        removed: tuple[str, ...] = ()
         if commit.kind == "upgrade":
             way = "upgraded"
         elif commit.kind != "gap":
-            self.fold.put(recording.images(commit))
+            self.fold.put(material.images)
+            if comparable and self._edit is None and self.fold.digest != commit.digest.hex():
+                removed = self.fold.remove_towards(commit.digest.hex())
             way = "announced"
-        return Step(commit, way, self.fold.digest if comparable else "", comparable)
+        return Step(commit, way, self.fold.digest if comparable else "", comparable, removed=removed)
 
     def replayed(self, positions: MutablePositions) -> Replayed:
         """Return where the fold has got to."""
         head = _head_after(self._last, self._start.head, positions, self.fold.digest, self._build.machine.version)
         return Replayed(self.fold.state, head, self._start.source, self._commits, self._events)
 
-    def _reduced(self, commit: CommitRecord, records: tuple[Record, ...]) -> Step:
-        outcomes = outcomes_of(commit.outcomes)
-        if len(outcomes) != len(records):
-            raise LogBroken(f"commit {commit.seq} tells {len(outcomes)} outcomes of {len(records)} records")
+    def _is_announced(self, material: Material) -> bool:
+        """Tell whether the announcements of a commit are still there; once they are not, events are folded."""
+        try:
+            return material.images is not None
+        except LogBroken:
+            self._fold_all = True
+            return False
+
+    def _reduced(self, material: Material, *, comparable: bool) -> Step:
+        commit, records, outcomes = material.commit, material.records, material.outcomes
         kept = records if not commit.dead_lettered else reducible(records, outcomes)
         decode = self._build.decoder.decode
-        events = [decode(record) for record in kept]
+        events: Sequence[Decoded] = [decode(record) for record in kept]
+        if self._edit is not None:
+            events = self._edit(commit, events)
         self._events += len(events)
         reduction, encoded = self.fold.reduce(events)
         return Step(
             commit=commit,
             way="folded",
             digest=self.fold.digest,
-            comparable=True,
+            comparable=comparable,
             records=records,
             outcomes=outcomes,
             events=events,

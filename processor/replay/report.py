@@ -10,7 +10,7 @@ from processor.replay.verifying import FINDINGS_MAX, Finding, Stretch, Verifier
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """One replay. `compared` None: nothing was compared; `live` says in words what the store was compared with."""
+    """One replay. `compared` None: nothing was to be compared; `live` and `announcements` tell what else was."""
 
     cluster: str
     from_seq: int
@@ -26,6 +26,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     stretches: tuple[Stretch, ...] = ()
     live: str = ""
+    announcements: str = ""
 
     @property
     def events_per_second(self) -> int:
@@ -33,11 +34,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return int(self.events / self.seconds) if self.seconds else 0
 
 
-def report_of(
-    cluster: str, from_seq: int, replayed: Replayed, *, seconds: float, verifier: Verifier | None, live: str = ""
-) -> Report:
+def report_of(cluster: str, from_seq: int, replayed: Replayed, *, seconds: float) -> Report:
     """Return the report of a replay."""
-    report = Report(
+    return Report(
         cluster=cluster,
         from_seq=from_seq,
         start=replayed.used,
@@ -47,8 +46,10 @@ def report_of(
         events=replayed.events,
         seconds=round(seconds, 3),
     )
-    if verifier is None:
-        return report
+
+
+def verified(report: Report, verifier: Verifier, *, live: str, announcements: str) -> Report:
+    """Return the report with what was found."""
     return msgspec.structs.replace(
         report,
         compared=verifier.compared,
@@ -57,6 +58,7 @@ def report_of(
         findings=tuple(verifier.findings),
         stretches=tuple(verifier.stretches),
         live=live,
+        announcements=announcements,
     )
 
 
@@ -77,10 +79,15 @@ def lines_of(report: Report) -> Iterator[str]:
     yield from (_stretch_line(msgspec.to_builtins(stretch)) for stretch in report.stretches)
     if report.live:
         yield f"the store: {report.live}"
+    if report.announcements:
+        yield f"announcements: {report.announcements}"
     yield from (f"commit {one.seq}: {one.what}: {one.message}" for one in report.findings)
     if report.found > FINDINGS_MAX:
         yield f"and {report.found - FINDINGS_MAX:,} findings more"
-    yield "all agrees" if report.agrees else f"{report.found:,} findings"
+    if not report.agrees:
+        yield f"{report.found:,} findings"
+    else:
+        yield "all agrees" if report.compared else "nothing was there to be compared"
 
 
 def _stretch_line(stretch: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -11,11 +11,15 @@ from processor.avro.catalogue import Catalogue
 from processor.avro.framing import Unframed
 from processor.avro.records import RecordCodec
 from processor.avro.wire import Malformed
-from processor.engine.values import CommitRecord, OutcomeRun, Range, Record, Role
+from processor.engine.values import CommitKind, CommitRecord, Outcome, OutcomeRun, Range, Record, Role
 from processor.locate import Log
 from processor.replay.errors import LogBroken
 
 COMMIT = "processor.commits.Commit"
+KINDS = frozenset(get_args(CommitKind))
+OUTCOMES = frozenset(get_args(Outcome))
+TIME_MS_MAX = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
 
 Image = tuple[str, Any]
 """`<kind>/<name>` and what the entity became, None: it went."""
@@ -53,7 +57,10 @@ class Understanding:
             Range(one["topic"], one["partition"], one["from"], one["to"], one["count"]) for one in data["ranges"]
         )
         outcomes = tuple(OutcomeRun(one["outcome"], one["count"]) for one in data["outcomes"])
-        return CommitRecord(**data | {"ranges": ranges, "outcomes": outcomes})
+        commit = CommitRecord(**data | {"ranges": ranges, "outcomes": outcomes})
+        if not _is_plausible(commit):
+            raise LogBroken(f"{_place(record)} tells what no commit {commit.seq} can be")
+        return commit
 
     def image(self, record: Record) -> Image | None:
         """Return the entity that an announcement tells of. Raises LogBroken."""
@@ -65,6 +72,16 @@ class Understanding:
             return key, self._images.read(kind, record.value or b"")
         except (Malformed, Unframed) as error:
             raise LogBroken(f"{_place(record)} ({key}) cannot be read: {error}") from error
+
+
+def _is_plausible(commit: CommitRecord) -> bool:
+    if commit.kind not in KINDS or not 0 <= commit.committed_ms <= TIME_MS_MAX:
+        return False
+    if any(run.count <= 0 or run.outcome not in OUTCOMES for run in commit.outcomes):
+        return False
+    if commit.kind == "gap":
+        return all(span.count == 0 for span in commit.ranges)
+    return all(0 < span.count <= span.end - span.start for span in commit.ranges)
 
 
 def _place(record: Record) -> str:

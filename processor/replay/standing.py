@@ -10,6 +10,7 @@ from processor.etcd.failures import CompactedError, HistoryGoneError
 from processor.etcd.layout import ShardKeys
 from processor.etcd.past import EtcdHeads
 from processor.etcd.snapshot import read_shard
+from processor.replay.errors import StoreBehind
 from processor.replay.fold import Build
 from processor.replay.live import Live
 from processor.travel.revisions import first_where
@@ -32,7 +33,7 @@ class Standing(msgspec.Struct, frozen=True):
 def standing(client: EtcdClient, keys: ShardKeys, build: Build, *, seq: int | None = None) -> Standing:
     """Return what the store has now, or had at a seq.
 
-    Raises StoreUnavailable, ShardRefused (never ran, newer build), HistoryGoneError (not there yet, or any more).
+    Raises StoreUnavailable, ShardRefused (never ran, newer build), HistoryGoneError, StoreBehind (not there yet).
     """
     try:
         revision = 0 if seq is None else _revision_of(client, keys, seq)
@@ -53,7 +54,7 @@ def _revision_of(client: EtcdClient, keys: ShardKeys, seq: int) -> int:
         raise ShardRefused("the shard has no state yet: no processor has run it")
     found = first_where(heads, newest, lambda head: head.seq >= seq)
     if found is None:
-        raise HistoryGoneError(f"the store's head has seq {newest.head.seq}: older than commit {seq} of the log")
+        raise StoreBehind(f"the store's head has seq {newest.head.seq}, the commit log goes on to {seq}")
     if found.standing.head.seq != seq:
         raise HistoryGoneError(f"the oldest head that the store keeps has seq {found.standing.head.seq}")
     return found.standing.revision

@@ -8,12 +8,14 @@ import msgspec
 from processor.engine.values import CommitRecord, Outcome, Record
 from processor.replay.replaying import Step, Way
 
+RENEWED = frozenset({"upgrade", "rebuild"})
+"""Kinds of commits that may be the first of another version."""
 FINDINGS_MAX = 100
 """How many findings are kept; more are counted."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What differs at one commit; `what` is `digest`, `outcome`, `chain`, `announcement` or `state`."""
+    """What differs at one commit; `what` is `digest`, `outcome`, `count`, `chain`, `announcement` or `state`."""
 
     seq: int
     what: str
@@ -76,6 +78,8 @@ class Verifier:
         self.compared += 1
         for message in _other_outcomes(step):
             self.find(Finding(commit.seq, "outcome", message))
+        for message in _other_counts(step):
+            self.find(Finding(commit.seq, "count", message))
         recorded = commit.digest.hex()
         if recorded == step.digest:
             if self._differs:
@@ -84,7 +88,7 @@ class Verifier:
             return
         self.differing += 1
         if not self._differs:
-            self.find(Finding(commit.seq, "digest", f"recorded {recorded}, folded {step.digest}{_changed(step)}"))
+            self.find(Finding(commit.seq, "digest", f"recorded {recorded}, folded {step.digest}"))
         self._differs = True
 
     def _broken_links(self, commit: CommitRecord) -> Iterator[str]:
@@ -92,13 +96,12 @@ class Verifier:
         digest = bytes.fromhex(self._digest_before) if before is None and self._digest_before else None
         if before is not None:
             digest = before.digest
-            number = before.first_number + before.announcements
-            if commit.first_number != number:
-                yield f"its first announcement has number {commit.first_number}, the one before it ended at {number}"
-            if commit.epoch < before.epoch:
-                yield f"its epoch is {commit.epoch}, that of the one before it {before.epoch}"
+            yield from _other_line(before, commit)
         if digest is not None and commit.previous_digest != digest:
             yield f"it was built on digest {commit.previous_digest.hex()}, the one before it left {digest.hex()}"
+        if commit.announcements != commit.changed + commit.rejected:
+            counts = f"{commit.changed} changes and {commit.rejected} rejections"
+            yield f"it made {commit.announcements} announcements of {counts}"
 
     def _note_stretch(self, step: Step, *, compared: bool) -> None:
         commit = step.commit
@@ -108,6 +111,38 @@ class Verifier:
             last.last = commit.seq
         else:
             self.stretches.append(Stretch(commit.seq, commit.seq, commit.reducer_version, way, compared))
+
+
+def _other_line(before: CommitRecord, commit: CommitRecord) -> Iterator[str]:
+    """Yield why a commit does not follow the one before it."""
+    number = before.first_number + before.announcements
+    if commit.first_number != number:
+        yield f"its first announcement has number {commit.first_number}, the one before it ended at {number}"
+    if commit.epoch < before.epoch:
+        yield f"its epoch is {commit.epoch}, that of the one before it {before.epoch}"
+    if commit.previous_revision <= before.previous_revision:
+        yield f"it was built on revision {commit.previous_revision}, the one before it on {before.previous_revision}"
+    if commit.cluster != before.cluster:
+        yield f"it is of cluster {commit.cluster!r}, the one before it of {before.cluster!r}"
+    version = before.reducer_version
+    if commit.reducer_version < version or (commit.reducer_version > version and commit.kind not in RENEWED):
+        yield f"it was made by version {commit.reducer_version}, the one before it by {version}"
+
+
+def _other_counts(step: Step) -> Iterator[str]:
+    """Yield what a commit tells of how much it did that is not so now."""
+    commit = step.commit
+    if step.reduction is None or step.encoded is None:
+        return
+    now = {
+        "changed": len(step.encoded.changes),
+        "rejected": len(step.reduction.rejections),
+        "dead_lettered": len(step.records) - len(step.events) + len(step.reduction.dead),
+    }
+    for name, count in now.items():
+        then = getattr(commit, name)
+        if then != count:
+            yield f"{name} was {then} then and is {count} now"
 
 
 def _other_outcomes(step: Step) -> Iterator[str]:
@@ -128,10 +163,3 @@ def _other_outcomes(step: Step) -> Iterator[str]:
             place = f"{record.topic}[{record.partition}]@{record.offset}"
             why = whys.get(index, "")
             yield f"{event.event_type} {event.event_id} at {place} was {outcome} then and is {found} now{why}"
-
-
-def _changed(step: Step) -> str:
-    changed = len(step.encoded.changes) if step.encoded else 0
-    if step.reduction is None or changed == step.commit.changed:
-        return ""
-    return f"; {step.commit.changed} entities changed then, {changed} now"

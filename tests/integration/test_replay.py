@@ -74,3 +74,38 @@ def test_a_repair_and_a_gap_in_the_history_are_taken_as_they_were_recorded(play:
     done, report = _replay(play, "--verify")
     assert (done.returncode, report.get("findings")) == (Exit.OK, []), done.stderr
     assert 0 < repair["seq"] < gap["seq"] < report["to_seq"]
+
+
+def test_another_reducer_or_event_shows_where_the_histories_part(play: Play) -> None:
+    lines = play.script(EVENTS // 3)
+    process = play.stage.start(BATCH__EVENTS_MAX="20")
+    play.send(lines)
+    play.wait_until_quiet()
+    assert process.terminate() == 0
+    same, whole = _replay(play, "--reducer", "processor.cluster.machine:ClusterMachine")
+    assert (same.returncode, whole["parted"], whole["differences"]) == (Exit.OK, None, []), same.stderr
+    other, report = _replay(play, "--reducer", "tests.replay.other_machines:Broken")
+    assert (other.returncode, f"the histories part at seq {report['parted']}" in other.stderr) == (Exit.DIFFERS, True)
+    assert {one["op"] for one in report["differences"]} <= {"delete", "update"}
+    nothing, _ = _replay(play, "--reducer", "tests.replay.other_machines:NOTHING")
+    assert (nothing.returncode, "is no state machine" in nothing.stderr) == (Exit.USAGE, True)
+    unknown, _ = _replay(play, "--without", "nobody")
+    assert unknown.returncode == Exit.INVALID_DATA
+    event = {"type": "ServerReplicaConnected", "at_ms": 1, "data": {"server": "new", "replica": 0, "memory": 1}}
+    extra = play.stage.directory / "extra.jsonl"
+    extra.write_text(json.dumps(event) + "\n")
+    added, report = _replay(play, "--with-events", str(extra), "--at-seq", "1")
+    assert (added.returncode, report["parted"], report["extra_outcomes"]) == (Exit.DIFFERS, 2, ["applied"])
+    assert ("create", "server", "new") in {(one["op"], one["kind"], one["name"]) for one in report["differences"]}
+
+
+def test_every_announcement_is_made_again_to_the_byte(play: Play) -> None:
+    _killed_life(play)
+    done, report = _replay(play, "--verify", "--announcements")
+    assert (done.returncode, report.get("findings")) == (Exit.OK, []), done.stderr
+    assert report["announcements"] == f"{_announcements(play):,} compared, 0 are gone"
+
+
+def _announcements(play: Play) -> int:
+    """Return how many announcements the shard has made."""
+    return int((play.store.head() or {})["announcements"])

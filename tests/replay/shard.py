@@ -10,6 +10,7 @@ from processor.avro.catalogue import Catalogue
 from processor.avro.codec import AvroEncoder
 from processor.cluster.machine import ClusterMachine
 from processor.engine.compose import Identity
+from processor.engine.errors import InvalidRequest
 from processor.engine.values import Head, Record
 from processor.kafka.reader import Extent
 from processor.memory.broker import NewRecord
@@ -33,6 +34,8 @@ POLICY = {
     "pack_servers": False,
 }
 INPUTS = ("high", "normal")
+CATALOGUE = Catalogue.load(SCHEMAS_DIRECTORY)
+UNDERSTANDING = Understanding(CATALOGUE, ClusterMachine.entity_types)
 
 
 class Topic:
@@ -72,11 +75,12 @@ class Past:
     def sources(self) -> Sources:
         @contextmanager
         def opened(topic: str, partition: int) -> Iterator[Topic]:
-            assert partition == 0
+            if partition:
+                raise InvalidRequest(f"{topic} has no partition {partition}")
             yield self.topics[topic]
 
-        understanding = Understanding(Catalogue.load(SCHEMAS_DIRECTORY), ClusterMachine.entity_types)
-        return Sources(0, TOPICS, opened, understanding.commit, understanding.image)  # type: ignore[arg-type]
+        topics = {**dict(zip(INPUTS, INPUTS, strict=True)), **TOPICS}
+        return Sources(0, topics, opened, UNDERSTANDING.commit, UNDERSTANDING.image)  # type: ignore[arg-type]
 
 
 class Shard:
@@ -86,7 +90,7 @@ class Shard:
         self.reference = cluster_reference()
         self.world = World(batch_events_max=3)
         self.machine = machine or ClusterMachine()
-        self.encoder = AvroEncoder(Catalogue.load(SCHEMAS_DIRECTORY), ClusterMachine.entity_types)
+        self.encoder = AvroEncoder(CATALOGUE, ClusterMachine.entity_types)
 
     @property
     def build(self) -> Build:

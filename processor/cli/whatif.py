@@ -1,0 +1,143 @@
+"""`replay` with other events or another state machine: what would have come of them."""
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from processor.cli.exits import CommandError, Exit, invalid, usage
+from processor.cli.options import Output
+from processor.cli.output import cell, emit_document
+from processor.cli.simulate import lines_of
+
+if TYPE_CHECKING:
+    from processor.cli.replaying import ShardReplay
+    from processor.engine.machine import StateMachine
+    from processor.engine.values import Decoded
+    from processor.replay.replaying import Start
+    from processor.replay.whatif import WhatIf
+
+NEEDED = ("version", "rejection", "empty", "load", "entities", "begin", "apply", "diff", "due_ms")
+
+
+class Instead(NamedTuple):
+    """What shall be otherwise."""
+
+    events: Path | None
+    at_seq: int | None
+    without: tuple[str, ...]
+    reducer: str | None
+
+
+def instead_of(
+    events: Path | None, at_seq: int | None, without: tuple[str, ...], reducer: str | None
+) -> Instead | None:
+    """Return what the options ask for, None: nothing shall be otherwise. Raises CommandError."""
+    if (events is None) != (at_seq is None):
+        raise usage("--with-events FILE and --at-seq N go together")
+    if events is None and not without and reducer is None:
+        return None
+    return Instead(events, at_seq, without, reducer)
+
+
+def compare(work: "ShardReplay", instead: Instead, target: int, start: "Start", output: Output) -> None:
+    """Fold both histories and print where they part. Raises CommandError when they do, Unreplayable."""
+    import msgspec
+
+    from processor.replay.whatif import Changed
+
+    if instead.at_seq is not None and not start.seq <= instead.at_seq <= target:
+        raise usage(f"--at-seq {instead.at_seq}: what is folded are commits {start.seq} to {target}")
+    extra = () if instead.events is None else tuple(_events(instead.events))
+    build = work.build
+    if instead.reducer is not None:
+        build = msgspec.structs.replace(build, machine=machine_of(instead.reducer))
+    changed = Changed(frozenset(instead.without), extra, instead.at_seq or 0)
+    found = work.instead(target, start, build, changed)
+    if instead.without and not found.left_out:
+        raise CommandError(f"no event that was folded has the id {' or '.join(instead.without)}", Exit.INVALID_DATA)
+    document = document_of(found, start.seq)
+    if output in {"json", "yaml"}:
+        emit_document(document, output)
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in readable(document))
+    if found.parted is not None:
+        raise CommandError(f"the histories part at seq {found.parted}", Exit.DIFFERS)
+
+
+def document_of(found: "WhatIf", from_seq: int) -> dict[str, Any]:
+    """Return both ends and what differs between them as plain JSON."""
+    import msgspec
+
+    from processor.travel.difference import count_by_kind, differences
+
+    differing = differences(found.actual.state, found.other.state)
+    return {
+        "from_seq": from_seq,
+        "to_seq": found.actual.seq,
+        "parted": found.parted,
+        "joined": found.joined,
+        "digest": found.actual.head.digest,
+        "digest_instead": found.other.head.digest,
+        "left_out": found.left_out,
+        "extra_outcomes": list(found.extra_outcomes),
+        "turned": found.turned,
+        "turns": msgspec.to_builtins(found.turns),
+        "counts": count_by_kind(differing),
+        "differences": differing,
+    }
+
+
+def readable(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what people read."""
+    yield f"seq {document['from_seq']} to {document['to_seq']}, as recorded: {document['digest']}"
+    yield f"the other history: {document['digest_instead']}"
+    for outcome in document["extra_outcomes"]:
+        yield f"an event put in: {outcome}"
+    if document["parted"] is None:
+        yield "the histories never part"
+        return
+    joined = "" if document["joined"] is None else f", and are the same again from seq {document['joined']} on"
+    yield f"the histories part at seq {document['parted']}{joined}"
+    for turn in document["turns"]:
+        event = f"commit {turn['seq']}: {turn['type']} {turn['event_id']}"
+        yield f"{event} is {turn['instead']} instead of {turn['recorded']}"
+    if document["turned"] > len(document["turns"]):
+        yield f"and {document['turned'] - len(document['turns']):,} events more with another outcome"
+    for one in document["differences"]:
+        yield f"{one['op']} {one['kind']}/{one['name']}"
+        for field in one["fields"]:
+            yield f"  {field['field']}: {cell(field['before'])} → {cell(field['after'])}"
+
+
+def machine_of(named: str) -> "StateMachine[Any, Any]":
+    """Return the state machine MODULE:ATTRIBUTE, made without arguments where it is a class. Raises CommandError."""
+    module_name, _, attribute = named.partition(":")
+    if not (module_name and attribute):
+        raise usage(f"--reducer {named}: MODULE:ATTRIBUTE is wanted, like mine.machine:Machine")
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise usage(f"--reducer {named}: {error}; PYTHONPATH tells where modules are") from error
+    machine: StateMachine[Any, Any] = found() if isinstance(found, type) else found
+    missing = [name for name in NEEDED if not hasattr(machine, name)]
+    if missing:
+        raise usage(f"--reducer {named} is no state machine: it has no {', '.join(missing)}")
+    return machine
+
+
+def _events(path: Path) -> "Iterator[Decoded]":
+    """Yield the events of a file as they would be decoded. Raises CommandError for a line that is none."""
+    from processor.cluster.rejection import Rejected
+    from processor.cluster.simulation import parse_line
+    from processor.engine.values import Accepted, Cause
+
+    for number, text in enumerate(lines_of(path), start=1):
+        if not text.strip():
+            continue
+        line = parse_line(text)
+        event = line["event"]
+        if isinstance(event, Rejected):
+            raise invalid(f"{path}, line {number}: {event.message}")
+        yield Accepted(Cause(str(path), 0, number, f"{path.name}-{number}", line["type"]), event)

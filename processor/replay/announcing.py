@@ -1,0 +1,113 @@
+"""Announcements made again from what was folded, by the pieces that made them then, and compared byte by byte."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from processor.engine.compose import Draft, Identity, Stamp, compose
+from processor.engine.outputs import change_records
+from processor.engine.ports import Encoder
+from processor.engine.values import CommitRecord, Head, OutputRecord, Record, StoredEntry
+from processor.locate import revision_of
+from processor.replay.errors import LogBroken
+from processor.replay.replaying import Step
+from processor.replay.verifying import Finding
+
+UNKNOWN_HEADERS = frozenset({"traceparent"})
+"""Headers that a commit does not tell."""
+
+
+class AnnouncementVerifier:
+    """Watches a replay; `announced` gives what a commit announced, `find` takes what differs.
+
+    Announcements that are gone are counted in `gone`; those made by hand or by another version cannot be made again.
+    """
+
+    def __init__(
+        self,
+        app: str,
+        encoder: Encoder,
+        announced: Callable[[CommitRecord], Sequence[Record]],
+        find: Callable[[Finding], None],
+    ) -> None:
+        self._app = app
+        self._encoder = encoder
+        self._announced = announced
+        self._find = find
+        self.compared = 0
+        self.gone = 0
+
+    def __call__(self, step: Step) -> None:
+        """Compare the announcements of one commit."""
+        commit = step.commit
+        if not step.comparable or step.reduction is None or not commit.announcements:
+            return
+        try:
+            found = self._announced(commit)
+        except LogBroken as error:
+            self._miss(commit, error)
+            return
+        for message in self._differing(step, found):
+            self._find(Finding(commit.seq, "announcement", message))
+        self.compared += len(found)
+
+    def _miss(self, commit: CommitRecord, error: LogBroken) -> None:
+        """Take what retention has removed for gone: it can only be the oldest."""
+        if self.compared:
+            self._find(Finding(commit.seq, "announcement", str(error)))
+        else:
+            self.gone += commit.announcements
+
+    def _differing(self, step: Step, found: Sequence[Record]) -> Iterator[str]:
+        wanted = _made_again(step, self._app, self._encoder, revision=revision_of(found[0]))
+        if len(wanted) != len(found):
+            yield f"{len(found)} were announced, {len(wanted)} are made now"
+        for record, made in zip(found, wanted, strict=False):
+            place = f"{record.topic}[{record.partition}]@{record.offset}"
+            if record.key != made.key:
+                yield f"{place} has key {record.key!r}, {made.key!r} is made now"
+            elif record.value != made.value:
+                yield f"{place}, {(made.key or b'').decode()}: {_bytes(record.value, made.value)}"
+            elif _told(record.headers) != _told(made.headers):
+                other = dict(_told(record.headers) - _told(made.headers))
+                yield f"{place}, {(made.key or b'').decode()}: headers {other} are others now"
+
+
+def _made_again(step: Step, app: str, encoder: Encoder, *, revision: int) -> list[OutputRecord]:
+    commit, reduction, encoded = step.commit, step.reduction, step.encoded
+    if reduction is None or encoded is None:
+        return []
+    identity = Identity(app, commit.shard, commit.cluster, commit.reducer_version)
+    rejections = tuple(rejection for _, rejection in reduction.rejections)
+    draft = Draft(after=None, encoded=encoded, rejections=rejections)
+    stamp = Stamp(
+        head=Head(
+            seq=commit.seq - 1,
+            epoch=commit.epoch,
+            commit_id="",
+            committed_ms=0,
+            positions={},
+            topics={},
+            digest=commit.previous_digest.hex(),
+            reducer_version=commit.reducer_version,
+            announcements=commit.first_number,
+        ),
+        revision=commit.previous_revision,
+        epoch=commit.epoch,
+        now_ms=commit.committed_ms,
+        commit_id="",
+        announced_seq=0,
+    )
+    entry = compose(draft, stamp, identity=identity, encoder=encoder).outbox
+    return [] if entry is None else change_records(StoredEntry(entry, revision), identity)
+
+
+def _bytes(found: bytes | None, made: bytes | None) -> str:
+    """Say where two values differ."""
+    found, made = found or b"", made or b""
+    at = next((at for at, pair in enumerate(zip(found, made, strict=False)) if pair[0] != pair[1]), None)
+    if at is None:
+        return f"{len(found)} bytes were announced, {len(made)} are made now"
+    return f"byte {at} is {found[at]:#04x}, {made[at]:#04x} is made now"
+
+
+def _told(headers: Sequence[tuple[str, bytes | None]]) -> set[tuple[str, bytes | None]]:
+    return {header for header in headers if header[0] not in UNKNOWN_HEADERS}
