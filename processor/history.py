@@ -4,6 +4,7 @@ Everything is bounded: announcements looked at, commits told, events read of a c
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from itertools import chain, islice, repeat
 from typing import Any
 
@@ -13,7 +14,7 @@ from processor.engine.errors import InvalidRequest
 from processor.engine.values import Record
 from processor.locate import CommitLog, Log, seq_of
 from processor.refusals import PREFIX, Refusal, refusals_of
-from processor.sources import Sources, between, event_id_of, event_type_of, names
+from processor.sources import Sources, between, event_id_of, event_type_of, names, opened_once
 
 ANNOUNCEMENTS_MAX = 20_000
 CHUNK_OFFSETS = 2_000
@@ -79,6 +80,12 @@ def history_of(sources: Sources, partition: int, key: str, *, count: int) -> His
     Refusals are looked for as far back as the commits; `sources.effects` is asked in ascending order.
     Raises SourceUnavailable, InvalidRequest.
     """
+    with ExitStack() as opened:
+        kept = msgspec.structs.replace(sources, open=opened_once(sources.open, opened))
+        return _history(kept, partition, key, count)
+
+
+def _history(sources: Sources, partition: int, key: str, count: int) -> History:
     with sources.open(sources.topics["changes"]) as log:
         found = _newest(log, partition, key.encode(), count)
     with sources.open(sources.topics["commits"]) as log:

@@ -1,9 +1,9 @@
 """Where the past of a shard is read: its topics by role, records between two offsets, and whom an event names."""
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import takewhile
-from typing import Any
+from typing import Any, ParamSpec
 
 import msgspec
 
@@ -11,6 +11,7 @@ from processor.clients import DecodedRecord
 from processor.engine.values import Record, Role
 from processor.locate import Log
 
+Place = ParamSpec("Place")
 Effects = Callable[[int, list[Record], str], "list[tuple[str, ...]] | None"]
 """(seq, the records that it applied in their order, `<kind>/<name>`) → for each record the fields of the entity that it
 changed, () for none; None: it cannot be told."""
@@ -26,6 +27,24 @@ class Sources(msgspec.Struct, frozen=True):
     open: Callable[[str], AbstractContextManager[Log]]
     decode: Callable[[Record], DecodedRecord]
     effects: Effects = lambda _seq, _records, _key: None
+
+
+def opened_once(
+    open_: Callable[Place, AbstractContextManager[Log]], opened: ExitStack
+) -> Callable[Place, AbstractContextManager[Log]]:
+    """Return what opens each place once and leaves it open until `opened` is closed.
+
+    A consumer costs more than what it reads here. Whoever opens a place ends what was read of it before.
+    """
+    logs: dict[object, Log] = {}
+
+    @contextmanager
+    def once(*place: Place.args, **named: Place.kwargs) -> Iterator[Log]:
+        if place not in logs:
+            logs[place] = opened.enter_context(open_(*place, **named))
+        yield logs[place]
+
+    return once
 
 
 def between(log: Log, partition: int, start: int, end: int) -> Iterable[Record]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from processor.cli.exits import Exit
+from processor.cli.explain import field_text
 from processor.cli.options import ClusterName, ConfigFile, Output
 from processor.cli.output import cell, emit_document, emit_rows, note
 from processor.cli.points import now_ms, view_at
@@ -44,7 +45,8 @@ def diff(
     before, after = (view_at(reach, shard, point) for point in points)
     found = differences(before.state, after.state)
     if output == "table":
-        emit_rows(list(rows_of(found)), output, columns=COLUMNS, name="name")
+        if found:
+            emit_rows(list(rows_of(found)), output, columns=COLUMNS, name="name")
         note(f"{len(found)} entities differ" if found else "the two are equal")
     elif output == "name":
         sys.stdout.writelines(f"{one['kind']}/{one['name']}\n" for one in found)
@@ -74,7 +76,9 @@ def rows_of(
         what = {"kind": one["kind"], "name": one["name"]}
         if one["op"] == "update":
             for field in one["fields"]:
-                yield {**what, "field": field["field"], before: field["before"], after: field["after"]}
+                name = field["field"].rpartition(".")[2]
+                row = {**what, "field": field["field"]}
+                yield row | {before: field_text(name, field["before"]), after: field_text(name, field["after"])}
         else:
             came = one["op"] == "create"
             shown = cell([transition["type"] for transition in one["transitions"]])

@@ -17,7 +17,6 @@ from processor.cli.wording import transition_words
 from processor.kinds import SECTIONS, WORDS
 
 if TYPE_CHECKING:
-    from processor.causes import Causes
     from processor.history import History
 
 EPISODES = 5
@@ -87,7 +86,7 @@ def lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _titled("waits for", [f"- {awaited}" for awaited in document["awaits"]])
     width = max((len(_label(name)) for name in document["facts"]), default=0)
     facts = document["facts"].items()
-    yield from _titled("facts", [f"{_label(name):{width}}  {_shown(name, value)}" for name, value in facts])
+    yield from _titled("facts", [f"{_label(name):{width}}  {field_text(name, value)}" for name, value in facts])
     for title, rows in document["sections"].items():
         yield from _titled(title, list(_rows(rows)))
     yield from _titled("history, the newest first", list(_episodes(document)))
@@ -102,7 +101,7 @@ def _titled(title: str, content: list[str]) -> Iterator[str]:
 
 
 def _rows(rows: list[dict[str, Any]]) -> Iterator[str]:
-    shown = [{_label(name): _shown(name, value) for name, value in row.items()} for row in rows[:ROWS_MAX]]
+    shown = [{_label(name): field_text(name, value) for name, value in row.items()} for row in rows[:ROWS_MAX]]
     if shown:
         yield from table(shown, list(shown[0]))
     if len(rows) > ROWS_MAX:
@@ -113,7 +112,8 @@ def _label(name: str) -> str:
     return (name.removesuffix("_ms") if _is_time(name) else name).replace("_", " ")
 
 
-def _shown(name: str, value: Any) -> str:
+def field_text(name: str, value: Any) -> str:
+    """Return the value of a field for people: times as times."""
     return time_of(value) if _is_time(name) and value is not None else cell(value)
 
 
@@ -130,7 +130,8 @@ def _episodes(document: Mapping[str, Any]) -> Iterator[str]:
             if event["fields"]:
                 yield f"      changed {cell(event['fields'])}"
         if episode["untold"]:
-            yield f"  and {episode['untold']} other events in the same commit"
+            others = "1 other event" if episode["untold"] == 1 else f"{episode['untold']} other events"
+            yield f"  and {others} in the same commit"
         if episode["lost"]:
             yield f"  ({episode['lost']})"
     if document["history_note"]:
@@ -157,6 +158,8 @@ def _event(event: Mapping[str, Any]) -> str:
 
 
 def _history(reach: Reach, partition: int, key: str, count: int) -> "tuple[History | None, str]":
+    from processor.assembly import cluster_domain
+    from processor.causes import Causes
     from processor.engine.errors import InvalidRequest, SourceUnavailable
     from processor.history import ANNOUNCEMENTS_MAX, history_of
     from processor.sources import Sources
@@ -166,18 +169,13 @@ def _history(reach: Reach, partition: int, key: str, count: int) -> "tuple[Histo
     if not reach.knows_brokers:
         return None, NO_ADDRESS
     try:
-        sources = Sources(reach.topics, reach.reader, reach.decode, _causes(reach, partition))
-        history = history_of(sources, partition, key, count=count)
+        with StatesBefore(reach, partition) as state_before:
+            causes = Causes(state_before, cluster_domain(reach.settings, reach.catalogue).decoder)
+            sources = Sources(reach.topics, reach.reader, reach.decode, causes)
+            history = history_of(sources, partition, key, count=count)
     except (SourceUnavailable, InvalidRequest) as error:
         return None, f"without history: {error}"
     if history.episodes:
         return history, "" if history.whole else "there is more: --count"
     looked = "the topic" if history.whole else f"the last {ANNOUNCEMENTS_MAX} announcements"
     return history, f"{looked} holds no change of it"
-
-
-def _causes(reach: Reach, shard: int) -> "Causes":
-    from processor.assembly import cluster_domain
-    from processor.causes import Causes
-
-    return Causes(StatesBefore(reach, shard), cluster_domain(reach.settings, reach.catalogue).decoder)

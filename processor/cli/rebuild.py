@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from processor.cli.difference import rows_of
 from processor.cli.exits import CommandError, Exit, invalid, usage
 from processor.cli.options import ConfigFile, Execute, Output
-from processor.cli.output import emit_document, emit_rows, note
+from processor.cli.output import Row, emit_document, emit_rows, note
 from processor.cli.plans import check_servers, check_shard, note_plan
 from processor.cli.progress import Progress
 from processor.cli.reach import Reach
@@ -110,10 +110,7 @@ def _told(compared: "Comparison", into: str, shard: int, output: Output) -> list
     counts = count_by_kind(found)
     match output:
         case "table":
-            rows = list(rows_of(found, before="live", after="rebuilt"))
-            emit_rows(rows[:ROWS_MAX], output, columns=COLUMNS, name="name")
-            if len(rows) > ROWS_MAX:
-                note(f"… {len(rows) - ROWS_MAX} rows more; -o json shows all")
+            _print_rows(list(rows_of(found, before="live", after="rebuilt")))
         case "name":
             sys.stdout.writelines(f"{one['kind']}/{one['name']}\n" for one in found)
         case _:
@@ -134,6 +131,13 @@ def _told(compared: "Comparison", into: str, shard: int, output: Output) -> list
     if not found:
         note(f"at seq {head.seq} the rebuilt state is the live one")
     return found
+
+
+def _print_rows(rows: list[Row]) -> None:
+    if rows:
+        emit_rows(rows[:ROWS_MAX], "table", columns=COLUMNS, name="name")
+    if len(rows) > ROWS_MAX:
+        note(f"… {len(rows) - ROWS_MAX} rows more; -o json shows all")
 
 
 @contextmanager

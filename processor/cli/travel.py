@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Self
 
 from processor.cli.exits import CommandError, invalid, usage
 from processor.cli.output import note
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from processor.locate import CommitLog
     from processor.replay.fold import Build
     from processor.replay.replaying import Start, Step
+    from processor.replay.sources import Sources
     from processor.travel.stored import StoredStates, View
     from processor.travel.traveller import Traveller
 
@@ -30,7 +32,11 @@ def traveller(reach: Reach, shard: int) -> "Traveller":
     """Return who goes to points of a shard."""
     from processor.travel.traveller import Traveller
 
-    return Traveller(lambda: stored(reach, shard), lambda: commit_log(reach, shard), Folder(reach, shard), note)
+    def fold(seq: int) -> "View":
+        with Folder(reach, shard) as folder:
+            return folder(seq)
+
+    return Traveller(lambda: stored(reach, shard), lambda: commit_log(reach, shard), fold, note)
 
 
 def now(reach: Reach, shard: int) -> "View":
@@ -85,18 +91,28 @@ def await_published(reach: Reach, shard: int, seq: int) -> None:
 
 
 class Folder:
-    """Folds the recorded events of a shard up to commits; goes on from where it was, when that is on the way."""
+    """Folds the recorded events of a shard up to commits; goes on from where it was, when that is on the way.
+
+    A context: it keeps its connections to the brokers.
+    """
 
     def __init__(self, reach: Reach, shard: int) -> None:
         self._reach = reach
         self._shard = shard
         self._last: Start | None = None
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
 
     def __call__(self, seq: int, *, commits_max: int | None = None) -> "View":
         """Return the state that a commit left. Raises CommandError: records are gone, or it is too far away."""
         from processor.replay.errors import Unreplayable
         from processor.replay.replaying import Start, replay_to
-        from processor.replay.wiring import cluster_build, cluster_sources
+        from processor.replay.wiring import cluster_build
         from processor.travel.stored import View
 
         reach = self._reach
@@ -106,7 +122,6 @@ class Folder:
             raise usage(NO_ADDRESS)
         if commits_max is not None and seq - start.seq > commits_max:
             raise invalid(f"{seq - start.seq} commits would have to be folded")
-        sources = cluster_sources(reach.connection, reach.topics, reach.catalogue, shard=self._shard)
         steps: list[Step] = []
         with Progress(seq - start.seq, "commits") as progress:
 
@@ -115,7 +130,7 @@ class Folder:
                 progress.show(step.commit.seq - start.seq, step.commit.seq - start.seq)
 
             try:
-                replayed = replay_to(sources, build, seq, start=start, watch=watch)
+                replayed = replay_to(self._sources, build, seq, start=start, watch=watch)
             except Unreplayable as error:
                 raise invalid(str(error)) from error
         self._last = Start(replayed.head, replayed.state, start.source)
@@ -128,6 +143,17 @@ class Folder:
             head_digest=last.commit.digest.hex() if last and last.comparable else head.digest,
             source=f"the records, folded again from {start.source} ({replayed.commits} commits)",
         )
+
+    @cached_property
+    def _sources(self) -> "Sources":
+        from msgspec.structs import replace
+
+        from processor.replay.wiring import cluster_sources
+        from processor.sources import opened_once
+
+        reach = self._reach
+        sources = cluster_sources(reach.connection, reach.topics, reach.catalogue, shard=self._shard)
+        return replace(sources, open=opened_once(sources.open, self._opened))
 
     def _start(self, seq: int, build: "Build") -> "Start":
         """Return the nearest place to begin at: where the last fold ended, a periodic snapshot, or the beginning."""
@@ -143,25 +169,36 @@ class Folder:
 
 
 class StatesBefore:
-    """What commits were built on; to be asked in ascending order, so that folding goes on instead of beginning anew."""
+    """What commits were built on; to be asked in ascending order, so that folding goes on instead of beginning anew.
+
+    A context: it keeps its connection to the store.
+    """
 
     def __init__(self, reach: Reach, shard: int) -> None:
-        self._reach = reach
-        self._shard = shard
-        self._fold = Folder(reach, shard)
+        self._opened = ExitStack()
+        self._states = partial(stored, reach, shard)
+        self._stored: StoredStates | None = None
+        self._fold = self._opened.enter_context(Folder(reach, shard))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
 
     def __call__(self, seq: int) -> "State | None":
         """Return the state before a commit, None where it is not to be had."""
-        state: State | None = self._stored(seq - 1) or self._folded(seq - 1)
+        state: State | None = self._kept(seq - 1) or self._folded(seq - 1)
         return state
 
-    def _stored(self, seq: int) -> "State | None":
+    def _kept(self, seq: int) -> "State | None":
         from processor.engine.errors import InvalidRequest, Retry, ShardRefused
         from processor.travel.points import AtSeq
 
         try:
-            with stored(self._reach, self._shard) as states:
-                view = states.at(AtSeq(seq))
+            if self._stored is None:
+                self._stored = self._opened.enter_context(self._states())
+            view = self._stored.at(AtSeq(seq))
         except (InvalidRequest, Retry, ShardRefused):
             return None
         return view.state if view.whole else None
