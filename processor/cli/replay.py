@@ -1,6 +1,8 @@
 """`replay`: the recorded events folded again, compared with what was recorded then, or with another history."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,8 +84,6 @@ def replay(  # noqa: PLR0913 - the options of the command
     own history. With other events or another state machine, it tells where that history parts and what differs at the
     end. Exit 1 when something differs, 5 when records are gone or cannot be read.
     """
-    from processor.replay.errors import RecordsGone, Unreplayable
-
     if from_seq is not None and from_snapshot is not None:
         raise usage("one place to begin at: --from-seq or --from-snapshot")
     if announcements and not verify:
@@ -94,23 +94,32 @@ def replay(  # noqa: PLR0913 - the options of the command
     reach = Reach(config)
     shard = reach.partition_of(cluster)
     work = ShardReplay(reach, shard)
-    try:
+    with _told_what_is_gone(work):
         target = _target(reach, shard, to_seq, to_time, to_offset)
         start = work.start(from_seq, from_snapshot, target)
         if instead is not None:
             compare(work, instead, target, start, output)
             return
         report, replayed = work.run(target, start, from_seq=from_seq, verify=verify, announcements=announcements)
-    except RecordsGone as error:
-        raise CommandError(f"{error}. {work.advice()}", Exit.INVALID_DATA) from error
-    except Unreplayable as error:
-        raise CommandError(str(error), Exit.INVALID_DATA) from error
     _print(report, output)
     if snapshot is not None:
         written = snapshots.write(snapshot, snapshots.folded(reach, shard, replayed))
         note(f"{written['file']}: seq {written['seq']}, {written['entities']} entities, {written['bytes']} bytes")
     if report.agrees is False:
         raise CommandError("what was folded is not what was recorded", Exit.DIFFERS)
+
+
+@contextmanager
+def _told_what_is_gone(work: ShardReplay) -> Iterator[None]:
+    """Raise CommandError where what was recorded is not whole, with what can still be done."""
+    from processor.replay.errors import RecordsGone, Unreplayable
+
+    try:
+        yield
+    except RecordsGone as error:
+        raise CommandError(f"{error}. {work.advice()}", Exit.INVALID_DATA) from error
+    except Unreplayable as error:
+        raise CommandError(str(error), Exit.INVALID_DATA) from error
 
 
 def _target(reach: Reach, shard: int, to_seq: str | None, to_time: str | None, to_offset: str | None) -> int:

@@ -24,6 +24,13 @@ def cluster_build(settings: Settings, catalogue: Catalogue) -> Build:
 def cluster_sources(
     connection: KafkaConnection, topics: Mapping[Role, str], catalogue: Catalogue, *, shard: int
 ) -> Sources:
+    """Return one shard's topics, understood by the cluster's schemas."""
+    return shard_sources(connection, topics, Understanding(catalogue, ClusterMachine.entity_types), shard=shard)
+
+
+def shard_sources(
+    connection: KafkaConnection, topics: Mapping[Role, str], understanding: Understanding, *, shard: int
+) -> Sources:
     """Return one shard's topics; each partition that is opened has a consumer of its own."""
 
     @contextmanager
@@ -31,5 +38,4 @@ def cluster_sources(
         with RecordReader(connection, topic, (partition,)) as reader:
             yield reader
 
-    understanding = Understanding(catalogue, ClusterMachine.entity_types)
     return Sources(shard, topics, opened, understanding.commit, understanding.image)
