@@ -125,3 +125,18 @@ def test_a_part_without_an_answer_is_the_one_that_is_sent_again(client: Any, epo
     assert isinstance(sent.result(), Committed)
     tries = client.sent[1:]
     assert tries == [plan.steps[0], plan.steps[1], *plan.steps[1:]]
+
+
+def test_between_two_steps_of_a_staged_commit_a_failpoint_is_passed(client: Any, epoch: int) -> None:
+    passed: list[tuple[str, int]] = []
+    plan = plan_commit(staged(1, epoch, 0), Ground(KEYS, Limits(), Backlog(), 0))
+    before = len(client.sent)
+    sent = EtcdInFlight(
+        client,
+        plan,
+        on_committed=lambda _plan, _revision: None,
+        on_refused=lambda: None,
+        failpoint=lambda point: passed.append((point, len(client.sent) - before)),
+    )
+    sent.result()
+    assert passed == [("after_part", number) for number in range(1, len(plan.steps))]

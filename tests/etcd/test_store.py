@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from processor.engine.errors import OutcomeUnknown
-from processor.engine.values import Committed, Refused
+from processor.engine.values import Committed, Refused, Tidying
 from processor.etcd import requests
 from processor.etcd.layout import numbered
 from processor.etcd.store import EtcdStore
@@ -177,3 +177,17 @@ def test_a_late_copy_of_a_former_owner_is_kept_out_by_the_owner_compare(world: E
     assert world.ownership("second").campaign() is not None
     assert not world.client.transact(lossy.sent[-1]).result().succeeded
     assert world.store().load().entities == ()
+
+
+def test_a_failpoint_is_passed_before_a_transaction_that_trims_and_not_where_nothing_is_to_be_trimmed(
+    world: EtcdWorld, epoch: int
+) -> None:
+    passed: list[str] = []
+    store, revision = started(world, epoch, EtcdStore(world.client, world.keys, failpoint=passed.append))
+    revision = committed(store.send(commit(1, epoch, revision, *many(1))).result())
+    assert store.tidy(Tidying(revision, head(1, epoch), epoch)) is None
+    assert passed == []
+    trimming = store.tidy(Tidying(revision, head(1, epoch, announced_seq=1), epoch))
+    assert passed == ["before_trim"]
+    assert trimming is not None
+    committed(trimming.result())

@@ -83,6 +83,34 @@ def test_a_full_queue_only_slows_a_publication_down(world: KafkaWorld) -> None:
     sink.close()
 
 
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (
+            KafkaSink,
+            [
+                "before_begin_transaction",
+                "half_produced",
+                "after_produce",
+                "before_commit_transaction",
+                "after_commit_transaction",
+            ],
+        ),
+        (IdempotentSink, ["half_produced", "after_produce"]),
+    ],
+)
+def test_a_publication_passes_its_failpoints_once_whatever_its_size(
+    world: KafkaWorld, kind: AnySink, expected: list[str]
+) -> None:
+    passed: list[str] = []
+    sink = kind(world.connection, world.topics, world.writer, SHORT, passed.append)
+    assert eventually(lambda: is_open(sink))
+    sink.publish(records_of(CHANGES, 1, 5))
+    assert passed == expected
+    assert texts(world) == [f"1.{index}".encode() for index in range(5)]
+    sink.close()
+
+
 @pytest.mark.parametrize("kind", SINKS)
 def test_the_smallest_topic_limit_decides_how_large_a_record_and_a_batch_may_be(
     world: KafkaWorld, kind: AnySink
