@@ -16,8 +16,10 @@ def refold(sources: Sources, build: Build, watch: Watch, *, state: Any, head: He
     """Return the state at commit `target`, from the state at `head` on; without a head from the empty one.
 
     Events are reduced by this build, those of upgraded stretches too. What was edited by hand (kind repair) is taken as
-    it was announced; what earlier rebuilds announced is left out, because it told what their builds made of the same
-    events. What was put aside then (dead letters) stays aside. Raises SourceUnavailable, RecordsGone, LogBroken.
+    it was announced, and what was taken away as far as the digest tells. What earlier rebuilds announced is left out,
+    because it told what their builds made of the same events. What was put aside then (dead letters) stays aside.
+
+    Raises SourceUnavailable, RecordsGone, LogBroken.
     """
     fold = Fold(build, state)
     positions = head.positions if head else None
@@ -35,4 +37,6 @@ def _take(fold: Fold, build: Build, recording: Recording, commit: CommitRecord) 
     recording.skip(commit)
     if commit.kind == "repair":
         fold.put(recording.images(commit))
+        if fold.digest != commit.digest.hex():
+            fold.remove_towards(commit.digest.hex())
     return 0
