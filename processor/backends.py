@@ -219,9 +219,10 @@ class ServerBackend:
 class EmbeddedBackend:
     """librdkafka's mock cluster and a store in memory: one shard, gone with the process."""
 
-    def __init__(self, settings: Settings, topics: TopicNames) -> None:
+    def __init__(self, settings: Settings, topics: TopicNames, failpoint: Failpoint = never) -> None:
         self._settings = settings
         self._topics = topics
+        self._failpoint = failpoint
         self.kafka = EmbeddedKafka()
         self._cluster = MemoryCluster()
 
@@ -240,7 +241,7 @@ class EmbeddedBackend:
         return Ports(
             store=MemoryStore(self._cluster, shard),
             source=KafkaSource(connection, topics, group_of(self._settings)),
-            sink=KafkaSink(connection, topics, f"{self._settings.app}-{shard}"),
+            sink=KafkaSink(connection, topics, f"{self._settings.app}-{shard}", failpoint=self._failpoint),
             ownership=MemoryOwnership(self._cluster, shard, self._settings.instance),
         )
 

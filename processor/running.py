@@ -53,7 +53,7 @@ class Running:
         self.domain: Domain = cluster_domain(settings, self.catalogue)
         failpoint = armed(settings.failpoints, warning_function())
         self.backend: Backend = (
-            EmbeddedBackend(settings, self.topics)
+            EmbeddedBackend(settings, self.topics, failpoint)
             if embedded
             else ServerBackend(settings, self.topics, self.clock, failpoint)
         )

@@ -42,6 +42,8 @@ before_group_offsets                     the positions are about to be told to l
 in_takeover                              owned, older writers fenced, the snapshot read, nothing published or assigned
 in_tail_read                             the output's tails are read, whether the shard is still ours is not asked yet
 in_shutdown                              handing over: the last commit is settled, what waits is not published
+
+The store in memory passes neither after_part nor before_trim.
 """
 
 Failpoint = Callable[[Point], None]
