@@ -5,16 +5,22 @@
 
 One transaction holds the rows that a batch of announcements changed and how far the table is: the number of the last
 announcement and the next offset, a shard. So it does not matter when this program is killed: it goes on behind what
-the table holds. Announcements that are missing end it: rows built around a gap would be wrong.
+the table holds. Announcements that are missing end it: rows built around a gap would be wrong. A new table needs the
+first announcement there ever was, or a snapshot to begin with, where the topic keeps records for a limited time only:
+
+    processor state export cluster.snapshot
+    python examples/materialised_view.py --snapshot cluster.snapshot
 """
 
 import argparse
 import json
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from processor.avro.records import RecordCodec
 from processor.consume import (
     NONE_YET,
     AnnouncementReader,
@@ -25,6 +31,7 @@ from processor.consume import (
     ShardRefused,
     announcement_reader,
 )
+from processor.replay.snapshot import Snapshot, read_snapshot
 from processor.topics import load_topics
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -33,7 +40,7 @@ TABLES = """
 create table if not exists entities (
   shard integer, kind text, name text, value text not null, primary key (shard, kind, name)
 ) without rowid;
-create table if not exists progress (shard integer primary key, number integer not null, next_offset integer not null)
+create table if not exists progress (shard integer primary key, number integer not null, next_offset integer)
 """
 
 
@@ -51,8 +58,19 @@ class View:
         return dict(self._connection.execute("select shard, number from progress"))
 
     def positions(self) -> dict[int, int]:
-        """Return shard → offset of the next announcement."""
-        return dict(self._connection.execute("select shard, next_offset from progress"))
+        """Return shard → offset of the next announcement, where it is known."""
+        return dict(self._connection.execute("select shard, next_offset from progress where next_offset is not null"))
+
+    def begin_with(self, snapshot: Snapshot, codec: RecordCodec) -> None:
+        """Fill the table with a shard's snapshot; one that holds anything of the shard already stays as it is."""
+        with self._connection:
+            self._connection.execute("begin immediate")
+            if snapshot.shard in self.numbers():
+                return
+            for key, value in snapshot.entities:
+                self._put(snapshot.shard, key, codec.decode_record(value)[1])
+            place = (snapshot.shard, snapshot.head.announcements - 1, None)
+            self._connection.execute("insert into progress values (?, ?, ?)", place)
 
     def apply(self, batch: Sequence[Received]) -> None:
         """Apply announcements and note how far the table is, both or neither. Raises ShardRefused, sqlite3.Error."""
@@ -68,15 +86,17 @@ class View:
         self._move_on(shard, received)
         if not decoded.type.endswith("Changed"):
             return
-        kind, _, name = decoded.key.partition("/")
-        after = decoded.value["after"]
-        if after is None:
+        self._put(shard, decoded.key, decoded.value["after"])
+
+    def _put(self, shard: int, key: str, entity: Mapping[str, Any] | None) -> None:
+        kind, _, name = key.partition("/")
+        if entity is None:
             self._connection.execute(
                 "delete from entities where shard = ? and kind = ? and name = ?", (shard, kind, name)
             )
         else:
             self._connection.execute(
-                "insert or replace into entities values (?, ?, ?, ?)", (shard, kind, name, json.dumps(after))
+                "insert or replace into entities values (?, ?, ?, ?)", (shard, kind, name, json.dumps(entity))
             )
 
     def _move_on(self, shard: int, received: Received) -> None:
@@ -111,15 +131,17 @@ def poll(reader: AnnouncementReader, timeout_s: float) -> Received | None:
 
 def follow(connection: sqlite3.Connection, arguments: argparse.Namespace) -> None:
     """Follow the shards into the table, for ever. Raises ShardRefused when that cannot go on."""
-    view = View(connection)
+    view, catalogue = View(connection), Catalogue.load(PROJECT / "schemas")
+    for path in arguments.snapshot:
+        view.begin_with(read_snapshot(path), RecordCodec(catalogue))
     topics = load_topics(arguments.topics).by_role
     with announcement_reader(
         KafkaConnection(arguments.bootstrap),
         topics["changes"].name,
-        Catalogue.load(PROJECT / "schemas"),
+        catalogue,
         partitions=arguments.shards,
         from_=view.positions(),
-        # a table without any row was built from nothing: it needs the first announcement, number 0
+        # a table that holds nothing needs the first announcement, number 0
         numbers=dict.fromkeys(arguments.shards, NONE_YET) | view.numbers(),
         gaps="raise",
     ) as reader:
@@ -134,6 +156,9 @@ def parse(texts: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--topics", type=Path, default=PROJECT / "topics.yaml")
     parser.add_argument("--database", type=Path, default=Path("cluster.sqlite"))
     parser.add_argument("--shards", type=int, nargs="+", default=[0], help="partitions of the changes topic")
+    parser.add_argument(
+        "--snapshot", type=Path, nargs="+", default=[], help="what a new table begins with, a file a shard"
+    )
     parser.add_argument("--batch", type=int, default=500, help="announcements a transaction, at most")
     return parser.parse_args(texts)
 
@@ -143,6 +168,6 @@ if __name__ == "__main__":
     try:
         follow(sqlite3.connect(chosen.database, isolation_level=None), chosen)
     except ShardRefused as refusal:
-        sys.exit(f"{refusal}\nRemove {chosen.database} to build the table anew, if the topic still has its beginning.")
+        sys.exit(f"{refusal}\nBuild the table anew: remove {chosen.database}, and begin with a --snapshot.")
     except KeyboardInterrupt:
         pass

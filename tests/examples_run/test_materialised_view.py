@@ -4,7 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from examples.materialised_view import View
 from processor.clients import DecodedRecord
@@ -87,12 +89,13 @@ class Follower:
         self.database = database
         stage = play.stage
         self._options = ["--bootstrap", stage.bootstrap, "--topics", str(stage.topics_file), "--batch", str(BATCH)]
-        self._log = (stage.directory / "view.log").open("wb")
+        self.log = stage.directory / "view.log"
+        self._log = self.log.open("wb")
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *program: str, **environment: str) -> "subprocess.Popen[bytes]":
+    def start(self, *program: str, options: Sequence[str] = (), **environment: str) -> "subprocess.Popen[bytes]":
         self.process = subprocess.Popen(
-            [sys.executable, *program, *self._options, "--database", str(self.database)],
+            [sys.executable, *program, *self._options, "--database", str(self.database), *options],
             cwd=PROJECT,
             env=os.environ | environment,
             stdout=self._log,
@@ -103,7 +106,7 @@ class Follower:
     def wait_for_number(self, number: int) -> None:
         def is_there() -> bool:
             assert self.process is not None
-            assert self.process.poll() is None, "the view has ended by itself"
+            assert self.process.poll() is None, self.log.read_text()
             return number_of(self.database) >= number
 
         wait_until(is_there, what=f"the table holds announcement {number}", timeout_s=CAUGHT_UP_TIMEOUT_S)
@@ -131,6 +134,13 @@ def document_of(database: Path) -> dict[str, Any]:
     return to_document(load_state(entities))
 
 
+def state(play: Play) -> dict[str, Any]:
+    told = command(play.stage.environment(), "state", "get", "-o", "json")
+    assert told.returncode == 0, told.stderr
+    document: dict[str, Any] = json.loads(told.stdout)
+    return document
+
+
 @pytest.mark.slow
 def test_however_it_is_killed_the_table_is_the_state(play: Play, follower: Follower) -> None:
     random = Random(3)
@@ -153,9 +163,36 @@ def test_however_it_is_killed_the_table_is_the_state(play: Play, follower: Follo
     assert last > before
     follower.start("examples/materialised_view.py")
     follower.wait_for_number(last)
-    told = command(play.stage.environment(), "state", "get", "-o", "json")
-    assert told.returncode == 0, told.stderr
-    assert document_of(follower.database) == json.loads(told.stdout)
+    assert document_of(follower.database) == state(play)
     assert number_of(follower.database) == last
     changes = play.assert_whole().changes
     assert {"c", "u", "d", None} == {one.value.get("op") for one in changes}, "all that may happen to a row happened"
+
+
+@pytest.mark.slow
+def test_a_new_table_begins_with_a_snapshot_where_the_topic_has_lost_its_beginning(
+    play: Play, follower: Follower, tmp_path: Path
+) -> None:
+    snapshot, lines = tmp_path / "cluster.snapshot", play.script(EVENTS // 4, seed=6)
+    play.stage.start()
+    play.send(lines[: len(lines) // 2])
+    wait_until(lambda: len(play.follower.changes) > EVENTS // 40, what="the reader that reads along has seen some")
+    lost = play.follower.changes[-5].offset
+    assert command(play.stage.environment(), "state", "export", str(snapshot)).returncode == 0
+    play.send(lines[len(lines) // 2 :])
+    play.wait_until_quiet()
+    last = play.artefacts().store.head["announcements"] - 1
+    admin = AdminClient({"bootstrap.servers": play.stage.bootstrap})
+    place = TopicPartition(play.stage.topics["changes"], 0, lost)
+    admin.delete_records([place])[place].result(CAUGHT_UP_TIMEOUT_S)
+
+    assert follower.start("examples/materialised_view.py").wait(CAUGHT_UP_TIMEOUT_S) == 1
+    assert "announcement 0 was due" in follower.log.read_text()
+    assert number_of(follower.database) == -1
+
+    for _ in range(2):  # the second time it goes on with what the table holds
+        process = follower.start("examples/materialised_view.py", options=["--snapshot", str(snapshot)])
+        follower.wait_for_number(last)
+        assert document_of(follower.database) == state(play)
+        process.kill()
+        process.wait()
