@@ -58,6 +58,7 @@ class Trial:
         self._answer(stricken)
         self._traffic.allow(self._traffic.total)
         self._traffic.wait_until_sent(self._traffic.total)
+        self._end_all()
         artefacts = self._play.assert_whole()
         self._assert_mode(artefacts)
         return self._survived(stricken, artefacts)
@@ -109,6 +110,15 @@ class Trial:
             self._has_ended(stricken, 0)
         if stricken.exit_code is not None:
             self._replace()
+
+    def _end_all(self) -> None:
+        """End the processes at once, when all is quiet: one after the other would be a take-over more."""
+        self._play.wait_until_quiet()
+        running = [process for process in self._play.stage.processes if process.exit_code is None]
+        for process in running:
+            process.ask_to_end()
+        for process in running:
+            self._has_ended(process, 0)
 
     def _thaw_when_its_lease_is_over(self, frozen: ProcessorProcess) -> None:
         stat = Path(f"/proc/{frozen.pid}/stat")
