@@ -34,8 +34,14 @@ def main() -> int:
 
 
 def _again(seed: int, without: list[str], *, whole: bool) -> int:
-    outcome = Run(seed, without=without).play()
-    _say("\n".join([*outcome.schedule, *outcome.findings]) if whole else told(outcome, without))
+    outcome = _without(seed, without)
+    if whole:
+        _say("\n".join([*outcome.schedule, *outcome.findings]))
+        return 1 if outcome.findings else 0
+    left_out: tuple[str, ...] = ()
+    if outcome.findings:
+        outcome, left_out = shrunk(outcome, lambda more: _without(seed, [*without, *more]))
+    _say(told(outcome, [*without, *left_out]))
     return 1 if outcome.findings else 0
 
 
