@@ -18,6 +18,7 @@ from bench.generator import generator
 from bench.latency import backlog, latency
 from bench.peer import peer_job
 from bench.place import Servers, own_servers
+from bench.replay import replay
 from bench.restart import restart
 from bench.results import Report, Row
 from bench.throughput import throughput
@@ -49,6 +50,7 @@ BENCHMARKS: dict[str, Measure] = {
     "latency": lambda servers, size: latency(servers, seconds=size.latency_s, runs=size.runs),
     "backlog": lambda servers, size: backlog(servers, events=size.backlog_events, runs=size.runs),
     "restart": lambda servers, size: restart(servers, size.state_models, runs=size.runs),
+    "replay": lambda servers, size: replay(servers, peer_job(size.peer_events), runs=size.runs),
     "generator": lambda _, size: generator(size.state_models, runs=size.runs),
 }
 

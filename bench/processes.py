@@ -12,7 +12,7 @@ from bench.meter import Measured
 from bench.place import PROJECT
 from bench.worker import Spec
 
-Program = Literal["bench.worker", "bench.raw"]
+Program = Literal["bench.worker", "bench.raw", "bench.replayer"]
 RUN_TIMEOUT_S = 600
 
 
