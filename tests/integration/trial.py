@@ -121,11 +121,20 @@ class Trial:
             self._has_ended(process, 0)
 
     def _thaw_when_its_lease_is_over(self, frozen: ProcessorProcess) -> None:
+        epoch = self._play.store.owner_epoch()
         stat = Path(f"/proc/{frozen.pid}/stat")
         wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", what=f"{frozen.name} stands still")
-        what = f"{frozen.name} owns nothing any more"
-        wait_until(lambda: self._play.store.owner() != frozen.name, what=what, timeout_s=ANSWERED_WITHIN_S)
+
+        def is_over() -> bool:
+            if self._cell.processes == 1:
+                return self._play.store.owner_epoch() == 0
+            entries = [entry for process in self._play.stage.processes for entry in process.logged("shard_taken_over")]
+            return any(entry["epoch"] > epoch for entry in entries)
+
+        wait_until(is_over, what=f"{frozen.name} owns nothing any more", timeout_s=ANSWERED_WITHIN_S)
         frozen.thaw()
+        if self._cell.point not in AT_THE_END:
+            frozen.wait_for_log("ownership_lost")
 
     def _has_ended(self, process: ProcessorProcess, code: int) -> None:
         what = f"{process.name} has ended"
