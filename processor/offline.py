@@ -18,9 +18,11 @@ from processor.etcd.lease import InstanceLease
 from processor.etcd.ownership import EtcdOwnership
 from processor.etcd.store import EtcdStore
 from processor.etcd.transaction import Limits as StoreLimits
+from processor.failpoints import armed
 from processor.inspection import store_client
 from processor.kafka.output import SinkTimeouts
 from processor.kafka.source import KafkaSource
+from processor.logs import warning_function
 from processor.memory.broker import MemoryBroker
 from processor.memory.sink import MemorySink
 from processor.memory.source import MemorySource
@@ -41,6 +43,7 @@ def offline_parts(settings: Settings, shard: int, topics: TopicNames | None = No
     keys = ShardKeys(settings.etcd.prefix, settings.app, shard)
     limits = StoreLimits(settings.etcd.txn_ops_max, settings.etcd.request_bytes_max)
     source, sink = _ends(settings, shard, topics)
+    failpoint = armed(settings.failpoints, warning_function())
     instance = f"{settings.instance}-tools"
     owner = Owner(instance, socket.gethostname(), os.getpid(), clock.now_ms())
     with store_client(settings) as client:
@@ -51,13 +54,16 @@ def offline_parts(settings: Settings, shard: int, topics: TopicNames | None = No
                 machine=domain.machine,
                 decoder=domain.decoder,
                 encoder=domain.encoder,
-                store=EtcdStore(client, keys, limits=limits, materialise=settings.etcd.materialise),
+                store=EtcdStore(
+                    client, keys, limits=limits, materialise=settings.etcd.materialise, failpoint=failpoint
+                ),
                 source=source,
                 sink=sink,
                 ownership=EtcdOwnership(client, keys, lease),
                 clock=clock,
                 identity=Identity(settings.app, shard, settings.clusters[shard], domain.machine.version),
                 limits=engine_limits(settings),
+                failpoint=failpoint,
             )
         finally:
             source.close()

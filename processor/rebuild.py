@@ -108,6 +108,9 @@ class Rebuild:
         restored = restore(snapshot, machine=self._parts.machine, encoder=self._parts.encoder)
         if restored.digest != made_of.digest:
             raise InvalidRequest("the shadow is not as it was made: make it again")
+        if head.digest == made_of.digest:
+            # promoted already, and killed before the shadow was gone: that commit may not be published yet
+            return restored.state
         return self._refold(restored.state, made_of, head.seq)
 
     def _shadow_snapshot(self) -> Snapshot:

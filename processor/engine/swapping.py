@@ -49,7 +49,9 @@ def swap(parts: Parts, fold: Fold, *, by: str, facts: dict[str, Any]) -> Swap:
             commit = _commit(parts, snapshot, head, encoded, epoch=epoch)
             _check_size(parts, commit)
             entry = AuditEntry(commit.head.committed_ms, "rebuild", by, commit.head.seq, facts)
+            parts.failpoint("before_commit")
             settled(parts, parts.store.send(msgspec.structs.replace(commit, audit=entry)))
+            parts.failpoint("after_commit")
         return Swap(head, changes, encoded.digest)
 
 

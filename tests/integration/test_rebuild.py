@@ -1,6 +1,7 @@
 """A rebuild on real servers: by the build as it is, by one whose state generator was changed, and killed on its way."""
 
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,20 +30,24 @@ from processor.replay.fold import Build
 from processor.replay.wiring import cluster_build, cluster_sources
 from tests.checker.artefacts import Artefacts
 from tests.checker.replay import Reference
-from tests.integration.play import Play
+from tests.integration.play import Play, now_ms
 from tests.integration.processes import PROJECT, command
+from tests.integration.submitter import Line
 from tests.waiting import wait_until
 
 EVENTS = 400
+BULK_MODELS = 150
+BULK_BYTES = 900
 KILLS = 6
 KILL_AFTER_S_MAX = 2.5
+PROMOTE = ("--promote", "--execute")
 
 
 class Fixed(ClusterMachine):
-    """A state generator that was changed: every second model keeps at least two replicas."""
+    """A state generator that was changed: every second length of a name has at least two replicas."""
 
     def apply(self, state: State, event: Event) -> State | Rejected:
-        if isinstance(event, ModelLoadRequested) and len(event.model) % 2:
+        if isinstance(event, ModelLoadRequested) and len(event.model) % 2 == 0:
             deployment = event.deployment.model_copy(update={"replicas": max(2, event.deployment.replicas)})
             event = event.model_copy(update={"deployment": deployment})
         return super().apply(state, event)
@@ -72,10 +77,22 @@ def ran(play: Play, monkeypatch: pytest.MonkeyPatch) -> Artefacts:
     for name, value in play.stage.environment().items():
         monkeypatch.setenv(name, value)
     process = play.stage.start()
+    play.send(_bulk(play))
     play.send(play.script(EVENTS))
     play.wait_until_quiet()
     assert process.terminate() == 0
     return play.artefacts()
+
+
+def _bulk(play: Play) -> list[Line]:
+    """Return models that do not compress, so that what differs of them has to be committed in several parts."""
+    chance = random.Random(3)
+    events = (
+        {"model": f"bulk-{number:03}", "spec": {"uri": f"s3://{chance.randbytes(BULK_BYTES).hex()}"}}
+        for number in range(BULK_MODELS)
+    )
+    encode = play.reference.schemas.encode
+    return [Line("normal", encode("processor.events.ModelLoadRequested", event), now_ms()) for event in events]
 
 
 def _folded(told: Artefacts, reference: Reference, machine: ClusterMachine) -> State:
@@ -148,24 +165,31 @@ def test_an_owned_shard_is_rebuilt_and_compared_but_not_promoted(play: Play) -> 
     play.assert_whole()
 
 
-def test_killed_at_any_moment_it_is_promoted_as_a_whole_or_not_at_all(play: Play, ran: Artefacts) -> None:
+@pytest.mark.parametrize(
+    ("point", "committed"),
+    [
+        ("before_commit=kill", False),
+        ("after_part=kill", False),
+        ("after_part=2*off->kill", False),
+        ("after_commit=kill", True),
+    ],
+)
+def test_killed_at_a_certain_moment_it_is_promoted_as_a_whole_or_not_at_all(
+    play: Play, ran: Artefacts, point: str, *, committed: bool
+) -> None:
     with _rebuild(play, Fixed()) as rebuild:
         expected = rebuild.make()
-    chance = random.Random(7)
-    seq, kinds = ran.commits[-1].seq, []
-    for _ in range(KILLS):
-        _promoted_and_killed(play, chance.uniform(0.2, KILL_AFTER_S_MAX))
-        head = play.store.head()
-        assert head is not None
-        assert (head["seq"], head["digest"]) in {(seq, ran.store.head["digest"]), (seq + 1, expected.digest)}
-        kinds.append(head["seq"] - seq)
+    limits = {"ETCD__REQUEST_BYTES_MAX": str(64 * 1024)}  # so that the commit has to be staged
+    killed = command(
+        play.stage.environment(FAILPOINTS=point, TESTING="1", **limits), "rebuild", "--into", "fix", *PROMOTE
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    before, after = (ran.commits[-1].seq, ran.store.head["digest"]), (ran.commits[-1].seq + 1, expected.digest)
+    assert _head(play) == (after if committed else before)
     wait_until(lambda: play.store.owner_epoch() == 0, what="the killed one's lease has ended", timeout_s=60)
-    last = command(play.stage.environment(), "rebuild", "--into", "fix", "--promote", "--execute")
-    made_already = kinds[-1] == 1
-    assert last.returncode in ({Exit.OK, Exit.USAGE} if made_already else {Exit.OK}), last.stderr
-    head = play.store.head()
-    assert head is not None
-    assert (head["seq"], head["digest"]) == (seq + 1, expected.digest)
+    last = command(play.stage.environment(**limits), "rebuild", "--into", "fix", *PROMOTE)
+    assert (last.returncode, "nothing was committed" in last.stderr) == (Exit.OK, committed), last.stderr
+    assert _head(play) == after
     assert _shadow_keys(play) == 0
     play.stage.start()
     play.wait_for_commit("rebuild")
@@ -173,9 +197,33 @@ def test_killed_at_any_moment_it_is_promoted_as_a_whole_or_not_at_all(play: Play
     play.assert_whole()
 
 
-def _promoted_and_killed(play: Play, after_s: float) -> None:
+def test_killed_at_any_moment_it_leaves_the_live_state_as_it_was_or_as_it_shall_be(play: Play, ran: Artefacts) -> None:
+    with _rebuild(play, Fixed()) as rebuild:
+        expected = rebuild.make()
+    chance, seq = random.Random(7), ran.commits[-1].seq
+    either = {(seq, ran.store.head["digest"]), (seq + 1, expected.digest)}
+    for _ in range(KILLS):
+        _killed(play, chance.uniform(0.2, KILL_AFTER_S_MAX), *PROMOTE)
+        assert _head(play) in either
+    for _ in range(KILLS):
+        _killed(play, chance.uniform(0.2, KILL_AFTER_S_MAX))
+        assert _head(play) in either
+    command(play.stage.environment(), "rebuild", "--into", "fix", "--abort")
+    assert _shadow_keys(play) == 0
+    play.stage.start()
+    play.send(play.script(EVENTS // 4, seed=4))
+    play.assert_whole()
+
+
+def _head(play: Play) -> tuple[int, str]:
+    head = play.store.head()
+    assert head is not None
+    return head["seq"], head["digest"]
+
+
+def _killed(play: Play, after_s: float, *options: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "processor", "rebuild", "--into", "fix", "--promote", "--execute"],
+        [sys.executable, "-m", "processor", "rebuild", "--into", "fix", *options],
         cwd=PROJECT,
         env=play.stage.environment(),
         stdout=subprocess.DEVNULL,
