@@ -97,6 +97,7 @@ def replay(  # noqa: PLR0913 - the options of the command
     with _told_what_is_gone(work):
         target = _target(reach, shard, to_seq, to_time, to_offset)
         start = work.start(from_seq, from_snapshot, target)
+        work.check_inputs(start)
         if instead is not None:
             compare(work, instead, target, start, output)
             return

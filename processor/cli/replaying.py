@@ -34,6 +34,26 @@ class ShardReplay:
         self.build: Build = cluster_build(reach.settings, reach.catalogue)
         self._sources: Sources = cluster_sources(reach.connection, reach.topics, reach.catalogue, shard=shard)
 
+    def check_inputs(self, start: "Start") -> None:
+        """Raise TopicReplaced when an input is another one than the state was built on, as far as that is known."""
+        from processor.engine.errors import Retry
+        from processor.etcd.past import EtcdHeads
+        from processor.inspection import input_facts
+        from processor.replay.sources import check_inputs
+        from processor.replay.storing import shard_keys
+
+        settings, topics = self._reach.settings, self._reach.topics
+        known = start.head.topics if start.head else {}
+        try:
+            if not known:
+                with self._reach.store() as client:
+                    newest = EtcdHeads(client, shard_keys(settings, self._shard)).newest()
+                known = newest.head.topics if newest else {}
+            found = input_facts(settings, topics, self._shard).topic_ids
+        except Retry:
+            return
+        check_inputs(topics, known, found)
+
     def start(self, from_seq: int | None, from_snapshot: Path | None, target: int) -> "Start":
         """Return where to begin. Raises Unreplayable, CommandError."""
         from processor.replay.replaying import BEGINNING

@@ -25,6 +25,7 @@ HOLES_FACTOR = 4
 TUNED: dict[str, Property] = {
     "fetch.wait.max.ms": 10,
     "fetch.queue.backoff.ms": 1,
+    "queued.max.messages.kbytes": 16_384,
     "socket.connection.setup.timeout.ms": 5000,
 }
 REQUIRED: dict[str, Property] = {

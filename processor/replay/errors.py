@@ -4,6 +4,7 @@ InvalidRequest
 └── Unreplayable
     ├── RecordsGone       records that a commit reduced are not there any more, or not as many
     ├── LogBroken         the commit log itself cannot be read, or lacks a commit
+    ├── TopicReplaced     an input was deleted and made again: its offsets mean other records
     ├── StoreBehind       the store's head is older than the commit log
     └── SnapshotDamaged   a snapshot's file is cut short, altered, or of another shard
 """
@@ -25,6 +26,10 @@ class RecordsGone(Unreplayable):
 
 class LogBroken(Unreplayable):
     """A record of the commit log or an announcement is missing or unreadable."""
+
+
+class TopicReplaced(Unreplayable):
+    """An input topic is another one of the same name."""
 
 
 class StoreBehind(Unreplayable):

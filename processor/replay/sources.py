@@ -13,13 +13,15 @@ from processor.avro.records import RecordCodec
 from processor.avro.wire import Malformed
 from processor.engine.values import CommitKind, CommitRecord, Outcome, OutcomeRun, Range, Record, Role
 from processor.locate import Log
-from processor.replay.errors import LogBroken
+from processor.replay.errors import LogBroken, TopicReplaced
 
 COMMIT = "processor.commits.Commit"
 KINDS = frozenset(get_args(CommitKind))
 OUTCOMES = frozenset(get_args(Outcome))
 TIME_MS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999."""
+
+INPUT_ROLES: tuple[Role, ...] = ("high", "normal")
 
 Image = tuple[str, Any]
 """`<kind>/<name>` and what the entity became, None: it went."""
@@ -36,6 +38,17 @@ class Sources(msgspec.Struct, frozen=True):
     open: Callable[[str, int], AbstractContextManager[Log]]
     commit: Callable[[Record], CommitRecord]
     image: Callable[[Record], Image | None]
+
+
+def check_inputs(topics: Mapping[Role, str], known: Mapping[str, str], found: Mapping[str, str]) -> None:
+    """Compare topic ids (by name) of the inputs as a head has them with those of now. Raises TopicReplaced."""
+    for role in INPUT_ROLES:
+        name = topics[role]
+        if name in known and name in found and known[name] != found[name]:
+            raise TopicReplaced(
+                f"{name} was deleted and made again: its id is {found[name]}, the state was built on {known[name]}. "
+                "The records that were reduced are gone; begin at a snapshot from after that"
+            )
 
 
 class Understanding:

@@ -118,9 +118,10 @@ def _other_line(before: CommitRecord, commit: CommitRecord) -> Iterator[str]:
     number = before.first_number + before.announcements
     if commit.first_number != number:
         yield f"its first announcement has number {commit.first_number}, the one before it ended at {number}"
-    if commit.epoch < before.epoch:
+    older_epoch, older_revision = commit.epoch < before.epoch, commit.previous_revision <= before.previous_revision
+    if older_epoch and not older_revision:  # both: the store was made anew, and counts from its own beginning
         yield f"its epoch is {commit.epoch}, that of the one before it {before.epoch}"
-    if commit.previous_revision <= before.previous_revision:
+    if older_revision and not older_epoch:
         yield f"it was built on revision {commit.previous_revision}, the one before it on {before.previous_revision}"
     if commit.cluster != before.cluster:
         yield f"it is of cluster {commit.cluster!r}, the one before it of {before.cluster!r}"

@@ -1,0 +1,102 @@
+"""A snapshot put into a store that knows nothing of the shard."""
+
+import msgspec
+import pytest
+
+from processor.engine.errors import InvalidRequest, OwnershipLost, ShardRefused
+from processor.memory.cluster import MemoryCluster
+from processor.memory.cluster import Shard as Keys
+from processor.replay.importing import Import, import_snapshot, plan_import
+from processor.replay.replaying import replay_to
+from processor.replay.snapshot import Snapshot, entities_of
+from processor.replay.verifying import Verifier
+from tests.replay.shard import Shard, lived, load
+
+
+@pytest.fixture
+def shard() -> Shard:
+    return lived()
+
+
+def _folded(shard: Shard, seq: int | None = None) -> Snapshot:
+    replayed = replay_to(shard.past().sources, shard.build, seq)
+    return Snapshot("app", 0, "cluster", 1, replayed.head, entities_of(replayed, shard.build))
+
+
+def _lose_the_store(shard: Shard) -> None:
+    shard.world.cluster = MemoryCluster()
+
+
+def _import(shard: Shard, snapshot: Snapshot, *, logged_seq: int | None) -> Import:
+    planned = plan_import(shard.parts(), snapshot, logged_seq=logged_seq)
+    import_snapshot(shard.parts(), snapshot, planned, by="me", file="then.snapshot")
+    return planned
+
+
+def test_a_lost_store_goes_on_as_if_nothing_had_happened(shard: Shard) -> None:
+    snapshot, before = _folded(shard), shard.head
+    entities = dict(shard.store.load().entities)
+    _lose_the_store(shard)
+    planned = _import(shard, snapshot, logged_seq=before.seq)
+    assert (planned.warnings, planned.entities) == ((), len(snapshot.entities))
+    for part in ("seq", "digest", "positions", "topics", "announcements", "committed_ms"):
+        assert getattr(shard.head, part) == getattr(before, part), part
+    assert dict(shard.store.load().entities) == entities
+    load(shard, "afterwards")
+    shard.process()
+    verifier = Verifier()
+    replayed = replay_to(shard.past().sources, shard.build, watch=verifier)
+    assert (verifier.findings, replayed.head.digest) == ([], shard.head.digest)
+    assert shard.head.seq > before.seq
+    assert shard.world.numbers() == list(range(shard.head.announcements))
+
+
+def test_the_audit_log_tells_who_imported_what(shard: Shard) -> None:
+    snapshot = _folded(shard)
+    _lose_the_store(shard)
+    _import(shard, snapshot, logged_seq=snapshot.head.seq)
+    (entry,) = shard.world.cluster.read(0, lambda keys, _: list(keys.audit))
+    assert (entry.action, entry.by, entry.seq) == ("import", "me", snapshot.head.seq)
+    assert entry.facts == {"file": "then.snapshot", "written_ms": 1, "digest": snapshot.head.digest}
+
+
+def test_nothing_is_overwritten(shard: Shard) -> None:
+    with pytest.raises(OwnershipLost, match=f"its head is at seq {shard.head.seq}; nothing is overwritten"):
+        plan_import(shard.parts(), _folded(shard), logged_seq=shard.head.seq)
+
+
+def test_entities_without_a_head_are_somebodys(shard: Shard) -> None:
+    snapshot = _folded(shard)
+    _lose_the_store(shard)
+
+    def change(keys: Keys, revision: int) -> None:
+        keys.put_entity("model/x", b"x", revision)
+
+    shard.world.cluster.write(0, lambda _: True, change)
+    with pytest.raises(ShardRefused, match="1 entities of shard 0 stand in the store without a head"):
+        plan_import(shard.parts(), snapshot, logged_seq=snapshot.head.seq)
+
+
+def test_a_snapshot_that_is_older_than_the_log_is_refused_with_the_way_out(shard: Shard) -> None:
+    last = shard.head.seq
+    snapshot = _folded(shard, last - 1)
+    _lose_the_store(shard)
+    with pytest.raises(InvalidRequest, match=rf"of seq {last - 1}, the commit log goes on to {last}.*--from-snapshot"):
+        plan_import(shard.parts(), snapshot, logged_seq=last)
+
+
+@pytest.mark.parametrize(("logged_seq", "first"), [(None, 1), (2, 3)])
+def test_what_will_not_be_announced_is_told(shard: Shard, logged_seq: int | None, first: int) -> None:
+    snapshot = _folded(shard)
+    _lose_the_store(shard)
+    (warning,) = plan_import(shard.parts(), snapshot, logged_seq=logged_seq).warnings
+    assert f"commits {first} to {snapshot.head.seq} will not be announced" in warning
+
+
+def test_that_a_processor_will_refuse_the_inputs_is_told(shard: Shard) -> None:
+    snapshot = _folded(shard)
+    head = msgspec.structs.replace(snapshot.head, topics={"normal": "another"})
+    _lose_the_store(shard)
+    planned = plan_import(shard.parts(), msgspec.structs.replace(snapshot, head=head), logged_seq=snapshot.head.seq)
+    (warning,) = planned.warnings
+    assert "topic normal was recreated" in warning
