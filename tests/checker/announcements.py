@@ -36,6 +36,8 @@ def headers(artefacts: Artefacts) -> Iterator[str]:
             "ce_specversion": "1.0",
             "content-type": "application/avro",
         }
+        if source["shard"] != published.record.partition:
+            yield f"number {source['number']} is of shard {source['shard']}, in partition {published.record.partition}"
         found = published.headers
         for name, value in wanted.items():
             if found.get(name) != value:
@@ -51,6 +53,10 @@ def chained(artefacts: Artefacts, schemas: Schemas, *, namespace: str = "process
         if published.type == REJECTED:
             continue
         key, value = (published.record.key or b"").decode(), published.value
+        kind = key.partition("/")[0].capitalize()
+        if published.type != f"{namespace}.changes.{kind}Changed":
+            yield f"number {value['source']['number']}: {published.type} stands under {key}"
+            continue
         known = table.get(key)
         adopted = value["op"] == "u" and value["before"] is None
         if known != value["before"] and not adopted and not _is_default(key, known):

@@ -53,7 +53,9 @@ class StoreDump:
 class Artefacts:
     """One shard's run. Records are read_committed, in offset order a topic.
 
-    `acknowledged` is where the broker put what the producers sent; `inputs` are all records of both input topics.
+    `acknowledged` is where the broker put what the producers sent, `acknowledged_ms` when they heard of it, as far as
+    they noted that; `inputs` are all records of both input topics. `raw` are the outputs' records as a
+    read_uncommitted consumer sees them: what was aborted, too.
     """
 
     inputs: tuple[Record, ...]
@@ -62,6 +64,8 @@ class Artefacts:
     dead_letters: tuple[Published, ...]
     store: StoreDump
     acknowledged: tuple[Place, ...] = field(default=())
+    acknowledged_ms: Mapping[Place, int] = field(default_factory=dict)
+    raw: tuple[Record, ...] = ()
 
 
 def published(record: Record, schemas: Schemas) -> Published:

@@ -25,6 +25,16 @@ def epochs(artefacts: Artefacts) -> Iterator[str]:
             )
 
 
+def fenced(artefacts: Artefacts) -> Iterator[str]:
+    """Not even an aborted record of an older epoch stands behind one of a newer."""
+    highest: dict[str, int] = {}
+    for record in artefacts.raw:
+        epoch = int(dict(record.headers)["processor-epoch"] or b"0")
+        if epoch < highest.get(record.topic, 0):
+            yield f"{record.topic} offset {record.offset}: epoch {epoch} was written after {highest[record.topic]}"
+        highest[record.topic] = max(epoch, highest.get(record.topic, 0))
+
+
 def epochs_seen(artefacts: Artefacts) -> list[int]:
     """Return the distinct epochs of the commit log, in order."""
     return list(dict.fromkeys(commit.value["epoch"] for commit in artefacts.commits))

@@ -1,12 +1,14 @@
-"""I1 and I2: what was consumed is contiguous, and each acknowledged event is in it exactly once."""
+"""I1, I2, I8: what was consumed is contiguous, each acknowledged event is in it exactly once, and nothing is left."""
 
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from tests.checker.artefacts import Artefacts, place_of
+from tests.checker.artefacts import Artefacts, Place, place_of
 
 Partition = tuple[str, int]
+WITHOUT_RANGES = frozenset({"repair", "rebuild", "upgrade"})
+"""Kinds of commits that consume nothing."""
 
 
 def sequence(artefacts: Artefacts) -> Iterator[str]:
@@ -28,6 +30,8 @@ def contiguous(artefacts: Artefacts) -> Iterator[str]:
     ends: dict[Partition, int] = {}
     offsets = Counter(place_of(record) for record in artefacts.inputs)
     for commit in artefacts.commits:
+        if commit.value["kind"] in WITHOUT_RANGES and commit.value["ranges"]:
+            yield f"commit {commit.value['seq']}: a {commit.value['kind']} has ranges"
         for part in commit.value["ranges"]:
             partition = part["topic"], part["partition"]
             began = ends.get(partition, 0)
@@ -44,15 +48,32 @@ def contiguous(artefacts: Artefacts) -> Iterator[str]:
 
 
 def exactly_once(artefacts: Artefacts) -> Iterator[str]:
-    """Each acknowledged record is in exactly one range, or was passed by; what is read again counts from then on."""
-    times: Counter[tuple[str, int, int]] = Counter()
+    """Each acknowledged record is in exactly one range; what is read again counts from then on.
+
+    A record that is in nobody's hands any more, because it was gone before it was read, is in a range of kind gap.
+    """
+    times: Counter[Place] = Counter()
+    read: set[Place] = set()
     for commit in artefacts.commits:
         for part in commit.value["ranges"]:
             times.update(_places(part))
             times.subtract(_taken_back(part))
+            if commit.value["kind"] != "gap":
+                read.update(_places(part))
+    there = set(map(place_of, artefacts.inputs))
     for place in artefacts.acknowledged:
+        name = f"{place[0]}[{place[1]}] offset {place[2]}"
         if times[place] != 1:
-            yield f"{place[0]}[{place[1]}] offset {place[2]} is in {times[place]} ranges"
+            yield f"{name} is in {times[place]} ranges"
+        if place in read and place not in there:
+            yield f"{name} was passed by as if it had been read"
+
+
+def ran(artefacts: Artefacts) -> Iterator[str]:
+    """I9: there was something to judge."""
+    for what, found in (("events were acknowledged", artefacts.acknowledged), ("commits happened", artefacts.commits)):
+        if not found:
+            yield f"no {what}"
 
 
 def settled(artefacts: Artefacts) -> Iterator[str]:
@@ -64,11 +85,11 @@ def settled(artefacts: Artefacts) -> Iterator[str]:
         yield f"the store still holds {artefacts.store.outbox + artefacts.store.deltas}"
 
 
-def _places(part: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
+def _places(part: dict[str, Any]) -> Iterator[Place]:
     return ((part["topic"], part["partition"], offset) for offset in range(part["from"], part["to"]))
 
 
-def _taken_back(part: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
+def _taken_back(part: dict[str, Any]) -> Iterator[Place]:
     return ((part["topic"], part["partition"], offset) for offset in range(part["to"], part["from"]))
 
 

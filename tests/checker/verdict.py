@@ -1,12 +1,12 @@
 """The checker: every invariant over one shard's artefacts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tests.checker.announcements import agree, chained, headers, numbered
 from tests.checker.artefacts import Artefacts, Published
 from tests.checker.dead_letters import dead_letters
-from tests.checker.epochs import epochs
-from tests.checker.ranges import contiguous, exactly_once, sequence, settled
+from tests.checker.epochs import epochs, fenced
+from tests.checker.ranges import contiguous, exactly_once, ran, sequence, settled
 from tests.checker.replay import Reference, Replay
 
 SHOWN_MAX = 15
@@ -22,12 +22,14 @@ def findings(
         "contiguous": contiguous(artefacts),
         "exactly once": exactly_once(artefacts),
         "epochs": epochs(artefacts),
+        "fenced": fenced(artefacts),
         "numbered": numbered(artefacts),
         "headers": headers(artefacts),
         "chained": chained(artefacts, reference.schemas, namespace=reference.namespace),
         "dead letters": dead_letters(artefacts),
         "replay": Replay(artefacts, reference).run(),
         "settled": settled(artefacts),
+        "ran": ran(artefacts),
         "read along": iter(()) if watched is None else agree(artefacts, watched),
     }
     found = {name: list(check) for name, check in checks.items()}
@@ -36,11 +38,14 @@ def findings(
 
 def assert_whole(artefacts: Artefacts, reference: Reference, watched: Iterable[Published] | None = None) -> None:
     """Fail with the first findings of every invariant that does not hold."""
-    found = findings(artefacts, reference, watched)
-    lines = [
+    if lines := told(findings(artefacts, reference, watched)):
+        raise AssertionError("\n".join(lines))
+
+
+def told(found: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the first findings of every invariant as lines."""
+    return [
         f"{name} ({len(sentences)}): {sentence[:SHOWN_LENGTH_MAX]}"
         for name, sentences in found.items()
         for sentence in sentences[:SHOWN_MAX]
     ]
-    if lines:
-        raise AssertionError("\n".join(lines))

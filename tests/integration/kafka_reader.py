@@ -1,4 +1,4 @@
-"""A plain read_committed consumer: whole topics afterwards, or along the way."""
+"""A plain consumer, read_committed unless it is told otherwise: whole topics afterwards, or along the way."""
 
 import threading
 import time
@@ -16,9 +16,9 @@ ANSWER_TIMEOUT_S = 30.0
 FETCH_RECORDS_MAX = 1000
 
 
-def dump(bootstrap: str, topic: str, partition: int = 0) -> list[Record]:
-    """Return all committed records of a partition, to the last stable offset."""
-    consumer = _consumer(bootstrap, [topic], partition)
+def dump(bootstrap: str, topic: str, partition: int = 0, *, isolation: str = "read_committed") -> list[Record]:
+    """Return all committed records of a partition, to the last stable offset; read_uncommitted: all, to its end."""
+    consumer = _consumer(bootstrap, [topic], partition, isolation)
     try:
         place = TopicPartition(topic, partition)
         low, end = consumer.get_watermark_offsets(place, timeout=ANSWER_TIMEOUT_S)
@@ -105,13 +105,13 @@ class Follower:
             self.arrivals_ms.append(arrived_ms)
 
 
-def _consumer(bootstrap: str, topics: list[str], partition: int) -> Any:
+def _consumer(bootstrap: str, topics: list[str], partition: int, isolation: str = "read_committed") -> Any:
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
             "group.id": "reader",
             "enable.auto.commit": False,
-            "isolation.level": "read_committed",
+            "isolation.level": isolation,
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
             "fetch.wait.max.ms": 10,

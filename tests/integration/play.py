@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from processor.engine.values import Record
 from tests.checker.artefacts import Artefacts, dead_letter, published
+from tests.checker.dumping import write
 from tests.checker.reference import cluster_reference
 from tests.checker.verdict import assert_whole
 from tests.integration.kafka_reader import Follower, dump
@@ -20,6 +21,7 @@ from tests.integration.submitter import Line, Submitter, Traffic
 from tests.waiting import wait_until
 
 SETTLE_TIMEOUT_S = 60.0
+OUTPUTS = ("changes", "commits", "dead-letters")
 
 
 class Play:
@@ -93,7 +95,10 @@ class Play:
         wait_until(self.store.is_quiet, what="outbox and deltas are gone", timeout_s=SETTLE_TIMEOUT_S)
 
     def assert_whole(self) -> Artefacts:
-        """Wait until all is quiet, end the processors, and judge what they left behind."""
+        """Wait until all is quiet, end the processors, and judge what they left behind.
+
+        It stands in the stage's directory, for `python -m tests.checker`.
+        """
         self.wait_until_quiet()
         for process in self.stage.processes:
             if process.exit_code is None:
@@ -105,6 +110,7 @@ class Play:
             what="the consumer that reads along has read all",
         )
         watched = [published(record, self.reference.schemas) for record in list(self.follower.changes)]
+        write(artefacts, self.stage.directory, f"shard-{self.shard}", watched=watched)
         assert_whole(artefacts, self.reference, watched=watched)
         return artefacts
 
@@ -121,8 +127,8 @@ class Play:
         """Return everything that the run has left behind so far."""
         schemas, topics = self.reference.schemas, self.stage.topics
 
-        def read(role: str) -> list[Record]:
-            return dump(self.stage.bootstrap, topics[role], self.shard)
+        def read(role: str, *, isolation: str = "read_committed") -> list[Record]:
+            return dump(self.stage.bootstrap, topics[role], self.shard, isolation=isolation)
 
         return Artefacts(
             inputs=(*self._gone, *read("high"), *read("normal")),
@@ -131,6 +137,7 @@ class Play:
             dead_letters=tuple(dead_letter(record) for record in read("dead-letters")),
             store=self.store.dump(),
             acknowledged=tuple(self.submitter.acknowledged),
+            raw=tuple(record for role in OUTPUTS for record in read(role, isolation="read_uncommitted")),
         )
 
     def close(self) -> None:
