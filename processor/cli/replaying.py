@@ -86,6 +86,7 @@ class ShardReplay:
         self, target: int, start: "Start", *, from_seq: int | None, verify: bool, announcements: bool
     ) -> "tuple[Report, Replayed]":
         """Fold up to a commit."""
+        from processor.collector import spare_the_state
         from processor.replay.replaying import replay_to
         from processor.replay.report import report_of, verified
         from processor.replay.verifying import Verifier
@@ -93,6 +94,7 @@ class ShardReplay:
         before = start.head.digest if start.head else None
         verifier = Verifier(first=from_seq or 0, digest_before=before) if verify else None
         watches: list[Watch] = [] if verifier is None else [verifier]
+        spare_the_state()
         began_s = time.monotonic()
         with self._announcements(verifier if announcements else None, watches) as told:
             with _shown(target - start.seq, watches) as watch:

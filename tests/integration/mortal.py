@@ -9,11 +9,12 @@ import ctypes
 import os
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from processor.assembly import Service, cluster_domain
+from processor.assembly import Domain, Service, cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.backends import ServerBackend
 from processor.cli.options import settings_of
@@ -57,15 +58,21 @@ class MortalMachine(ClusterMachine):
 
 def main() -> None:
     """Run the service until a signal asks it to stop, or a record kills it."""
+    serve(
+        lambda domain: msgspec.structs.replace(domain, machine=MortalMachine(), decoder=MortalDecoder(domain.decoder))
+    )
+
+
+def serve(change: Callable[[Domain], Domain]) -> None:
+    """Run the service with another domain than the shipped one."""
     settings = settings_of(None).settings
     set_up(settings.log.format, settings.log.level)
     stop = threading.Event()
     clock, topics = SystemClock(stop), topic_names(settings)
-    domain = cluster_domain(settings, Catalogue.load(settings.schemas_dir))
-    mortal = msgspec.structs.replace(domain, machine=MortalMachine(), decoder=MortalDecoder(domain.decoder))
+    domain = change(cluster_domain(settings, Catalogue.load(settings.schemas_dir)))
     backend = ServerBackend(settings, topics, clock)
     with stopped_by_signals(stop):
-        Service(settings, backend, mortal, stop=stop, middleware=(log_step,), log=log_function()).run()
+        Service(settings, backend, domain, stop=stop, middleware=(log_step,), log=log_function()).run()
 
 
 if __name__ == "__main__":
