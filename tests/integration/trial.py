@@ -116,6 +116,8 @@ class Trial:
         self._play.wait_until_quiet()
         running = [process for process in self._play.stage.processes if process.exit_code is None]
         for process in running:
+            process.wait_for_log("instances_changed")  # before it takes part, a signal is the end of it
+        for process in running:
             process.ask_to_end()
         for process in running:
             self._has_ended(process, 0)
