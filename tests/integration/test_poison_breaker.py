@@ -18,10 +18,12 @@ def test_nonsense_pauses_the_shard_until_an_operator_lets_it_go_on(play: Play) -
     strict.wait_until_ready()
     nonsense = [Line("normal", b"nonsense %d" % number, now_ms()) for number in range(NONSENSE)]
     play.submitter.send([Line("normal", load("before"), now_ms()), *nonsense, Line("normal", load("after"), now_ms())])
-    wait_until(
-        lambda: strict.get("/readyz")[0] == HTTPStatus.SERVICE_UNAVAILABLE, what="the breaker is seen by the probe"
-    )
-    assert "breaker open" in strict.get("/readyz")[1]
+
+    def is_paused() -> bool:
+        status, reason = strict.get("/readyz")
+        return status == HTTPStatus.SERVICE_UNAVAILABLE and "breaker open" in reason
+
+    wait_until(is_paused, what="the probe says that the breaker is open", timeout_s=60.0)
     assert strict.terminate() == 0
     put_aside = play.stage.record_count("dead-letters")
     # a batch may be under way and another one be prepared when the last of the row is committed
