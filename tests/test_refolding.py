@@ -19,6 +19,7 @@ from processor.replay.errors import RecordsGone
 from processor.replay.fold import Build
 from processor.replay.replaying import replay_to
 from tests.engine.test_shard import edit
+from tests.engine.test_takeover import refusals
 from tests.replay.shard import Shard, lived, load
 from tests.test_rebuild import Shadow
 
@@ -30,6 +31,12 @@ class Careless(ClusterMachine):
         if isinstance(event, ModelLoadRequested) and event.model.startswith("i"):
             event = event.model_copy(update={"deployment": event.deployment.model_copy(update={"replicas": 2})})
         return super().apply(state, event)
+
+
+class Newer(ClusterMachine):
+    """The state generator without the defect, and with a version of its own."""
+
+    version = 2
 
 
 class Crashing(ClusterMachine):
@@ -64,6 +71,11 @@ def _live(shard: Shard) -> State:
     parts = shard.parts()
     state: State = restore(shard.store.load(), machine=parts.machine, encoder=parts.encoder).state
     return state
+
+
+def _commits(shard: Shard) -> list[dict[str, Any]]:
+    decode = shard.reference.schemas.decode
+    return [decode(record.value or b"")[1] for record in shard.past().topics["commits"].records]
 
 
 def test_the_build_that_recorded_them_gives_the_live_state() -> None:
@@ -102,6 +114,21 @@ def test_what_a_rebuild_announced_is_left_out_of_the_next_one() -> None:
     assert diff(_live(shard), rebuild.make().rebuilt) == ()
     again = Rebuild(shard.parts(), shadow, Folds(shard, Careless())).make()
     assert {"model/iris", "model/income"} <= {change.key for change in diff(again.live, again.rebuilt)}
+
+
+def test_a_fix_that_raises_the_version_is_promoted_before_the_fixed_processor_ever_ran() -> None:
+    shard = lived(Careless())
+    shard.machine = Newer()
+    rebuild = Rebuild(shard.parts(), Shadow(), Folds(shard, Newer()))
+    made = rebuild.make()
+    assert (made.head.reducer_version, made.reducer_version) == (1, 2)
+    assert rebuild.promote(by="someone", facts={}).needed
+    assert (shard.head.reducer_version, shard.head.digest) == (2, made.digest)
+    load(shard, "late")
+    shard.process()
+    assert refusals(shard.world) == []
+    assert [commit["kind"] for commit in _commits(shard)][-2:] == ["rebuild", "batch"]
+    assert Folds(shard, Newer()).whole() == _live(shard)
 
 
 def test_what_was_edited_or_taken_away_by_hand_stays_so() -> None:
