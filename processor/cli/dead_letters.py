@@ -1,21 +1,31 @@
-"""`dead-letters list|show`: what could not be processed, with its original bytes."""
+"""`dead-letters list|show|retry`: what could not be processed, with its original bytes, and submitting it again."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from processor.cli.exits import CommandError, Exit
-from processor.cli.options import ClusterName, ConfigFile, Output
-from processor.cli.output import emit_document, emit_rows
+from processor.cli.exits import CommandError, Exit, usage
+from processor.cli.options import ClusterName, ConfigFile, Execute, Output
+from processor.cli.output import emit_document, emit_rows, note
+from processor.cli.plans import note_plan, nothing_to_do
 from processor.cli.reach import Reach
 from processor.cli.records import time_of
 
 if TYPE_CHECKING:
     from processor.engine.values import Record
+    from processor.kafka.produce import RecordProducer
+    from processor.retrying import Letter
 
 LAST = 20
 PREFIX = "dead-letter-"
 OURS = (PREFIX, "processor-")
+LOT = 100
+"""Records sent before they are waited for."""
+
+Chosen = dict[str, tuple[int, int]]
+"""Id of a dead letter → partition and offset of its last record."""
 
 
 def register(app: App) -> None:
@@ -23,6 +33,7 @@ def register(app: App) -> None:
     group = App(name="dead-letters", help="What could not be processed.", result_action="return_value")
     group.command(list_, name="list")
     group.command(show)
+    group.command(retry)
     app.command(group)
 
 
@@ -57,6 +68,38 @@ def show(
     emit_document({**row_of(found), **_original(found)}, output)
 
 
+def retry(
+    *ids: Annotated[str, Parameter(name="ID", help="TOPIC-PARTITION-OFFSET of the original record.")],
+    all_: Annotated[bool, Parameter(name="--all", negative="", help="All that there are.")] = False,
+    code: Annotated[str | None, Parameter(help="All with this code.")] = None,
+    cluster: ClusterName = None,
+    execute: Execute = False,
+    config: ConfigFile = None,
+    output: Output = "table",
+) -> int:
+    """Submit dead letters again, after a fix: key, value, headers and time as they came, to where they came.
+
+    A dead letter stays where it is, so retrying it twice submits it twice. One that was too large is taken from its
+    original place, if it is still there. Exit 1 when some cannot be submitted.
+    """
+    if sum((bool(ids), all_, code is not None)) != 1:
+        raise usage("which ones? ID..., or --all, or --code CODE")
+    reach = Reach(config)
+    partitions = _partitions(reach, cluster)
+    chosen = _chosen(reach, partitions, ids=frozenset(ids), code=code)
+    if missing := frozenset(ids) - chosen.keys():
+        raise CommandError(f"there is no dead letter {', '.join(sorted(missing))}", Exit.DIFFERS)
+    if not chosen:
+        raise nothing_to_do("there is no such dead letter")
+    rows = list(_retried(reach, partitions, chosen, execute=execute))
+    emit_rows(rows, output, columns=("id", "code", "bytes", "problem", "sent_to"), name="id")
+    note_plan(done=execute)
+    lost = sum(1 for row in rows if row["problem"])
+    if lost:
+        note(f"{lost} of {len(rows)} cannot be submitted again")
+    return Exit.DIFFERS if lost else Exit.OK
+
+
 def row_of(record: "Record") -> dict[str, Any]:
     """Return what a dead letter's headers tell."""
     facts = {name.removeprefix(PREFIX): _text(value) for name, value in record.headers if name.startswith(OURS)}
@@ -79,6 +122,70 @@ def id_of(record: "Record") -> str:
     """Return `<topic>-<partition>-<offset>` of the original record."""
     headers = dict(record.headers)
     return "-".join(_text(headers.get(PREFIX + name)) for name in ("topic", "partition", "offset"))
+
+
+def _letters(reach: Reach, partitions: tuple[int, ...] | None) -> "Iterator[tuple[Record, Letter]]":
+    from processor.retrying import letter_of
+
+    with reach.reader(reach.topics["dead-letters"], partitions) as reader:
+        for record in reader.until_end({place: extent.low for place, extent in reader.extents().items()}):
+            letter = letter_of(record)
+            if letter is not None:
+                yield record, letter
+
+
+def _chosen(reach: Reach, partitions: tuple[int, ...] | None, *, ids: frozenset[str], code: str | None) -> Chosen:
+    """Return the dead letters that are meant; of several with one id the last."""
+    return {
+        letter.id: (record.partition, record.offset)
+        for record, letter in _letters(reach, partitions)
+        if (not ids or letter.id in ids) and code in {None, letter.code}
+    }
+
+
+def _retried(
+    reach: Reach, partitions: tuple[int, ...] | None, chosen: Chosen, *, execute: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield a row a dead letter, submitted again or not; values are not held, however many there are."""
+    from processor.kafka.produce import RecordProducer
+    from processor.retrying import Lost, resubmission
+
+    inputs = frozenset((reach.topics["high"], reach.topics["normal"]))
+    with ExitStack() as stack:
+        producer = stack.enter_context(RecordProducer(reach.connection)) if execute else None
+        waiting: list[dict[str, Any]] = []
+        for record, letter in _letters(reach, partitions):
+            if chosen.get(letter.id) != (record.partition, record.offset):
+                continue
+            again = resubmission(letter, inputs, lambda *place: _record_at(reach, *place))
+            row: dict[str, Any] = {"id": letter.id, "code": letter.code, "problem": "", "sent_to": None}
+            if isinstance(again, Lost):
+                yield {**row, "bytes": len(letter.value or b""), "problem": again.reason}
+                continue
+            row["bytes"] = len(again.value or b"")
+            if producer is None:
+                yield row
+                continue
+            producer.send_record(again)
+            waiting.append(row)
+            if len(waiting) == LOT:
+                yield from _sent(producer, waiting)
+                waiting = []
+        if producer is not None:
+            yield from _sent(producer, waiting)
+
+
+def _sent(producer: "RecordProducer", rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for row, sent in zip(rows, producer.flush(), strict=True):
+        yield {**row, "sent_to": f"{sent.topic}-{sent.partition}-{sent.offset}"}
+
+
+def _record_at(reach: Reach, topic: str, partition: int, offset: int) -> "Record | None":
+    """Return the record at an offset, None when it is not there any more."""
+    with reach.reader(topic, (partition,)) as reader:
+        extent = reader.extents()[partition]
+        record = reader.at(partition, offset) if extent.low <= offset < extent.high else None
+    return record if record is not None and record.offset == offset else None
 
 
 def _original(record: "Record") -> dict[str, Any]:
