@@ -144,6 +144,8 @@ def test_a_changed_state_generator_differs_in_exactly_the_entities_that_it_makes
     play.assert_whole()
     audit = command(play.stage.environment(), "shards", "audit", "0")
     assert "rebuild" in audit.stdout
+    verified = command(play.stage.environment(), "replay", "--verify")
+    assert verified.returncode == Exit.OK, verified.stderr
     with _rebuild(play, Fixed()) as rebuild:
         again = rebuild.make()
         assert again.head.seq > rebuilt["seq"]
