@@ -1,6 +1,7 @@
 """Eight shards, two to four processes, and nobody is spared: `make chaos MINUTES=10 SEED=7` for a long one."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,9 +35,12 @@ def test_processes_that_are_killed_frozen_and_ended_at_random_lose_and_double_no
     fleet.begin(round(DURATION_S * EVENTS_PER_S), records_per_s=EVENTS_PER_S)
     chaos = Chaos(fleet, seed=SEED, tell=note)
     chaos.rage(DURATION_S)
-    sent = fleet.sent()
+    sent, ended_s = fleet.sent(), time.monotonic()
     fleet.send(20, seed=1000)
     fleet.wait_until_shared(fleet.running())
+    for process in fleet.running():
+        process.wait_until_ready()
+    note(f"everything consumed, shares fair and all ready {time.monotonic() - ended_s:.1f} s after the last strike")
     judged = fleet.assert_whole()
     events = sum(sum(outcomes(artefacts).values()) for artefacts in judged)
     owners = [len(epochs_seen(artefacts)) for artefacts in judged]
