@@ -151,7 +151,11 @@ class ShardReplay:
         place = self._sources.topics["changes"], self._shard
         with self._sources.open(*place) as log:
             told = AnnouncementVerifier(
-                self._reach.settings.app, self.build.encoder, Announced(log, place).of, verifier.find
+                self._reach.settings.app,
+                self.build.encoder,
+                Announced(log, place).of,
+                verifier.find,
+                trimmed=log.extents()[self._shard].low > 0,
             )
             watches.append(told)
             yield lambda: f"{told.compared:,} compared, {told.gone:,} are gone"

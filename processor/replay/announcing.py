@@ -18,7 +18,8 @@ UNKNOWN_HEADERS = frozenset({"traceparent"})
 class AnnouncementVerifier:
     """Watches a replay; `announced` gives what a commit announced, `find` takes what differs.
 
-    Announcements that are gone are counted in `gone`; those made by hand or by another version cannot be made again.
+    With `trimmed` the oldest may be gone, which is counted in `gone`. Those made by hand or by another version cannot
+    be made again.
     """
 
     def __init__(
@@ -27,11 +28,14 @@ class AnnouncementVerifier:
         encoder: Encoder,
         announced: Callable[[CommitRecord], Sequence[Record]],
         find: Callable[[Finding], None],
+        *,
+        trimmed: bool,
     ) -> None:
         self._app = app
         self._encoder = encoder
         self._announced = announced
         self._find = find
+        self._trimmed = trimmed
         self.compared = 0
         self.gone = 0
 
@@ -51,10 +55,10 @@ class AnnouncementVerifier:
 
     def _miss(self, commit: CommitRecord, error: LogBroken) -> None:
         """Take what retention has removed for gone: it can only be the oldest."""
-        if self.compared:
-            self._find(Finding(commit.seq, "announcement", str(error)))
-        else:
+        if self._trimmed and not self.compared:
             self.gone += commit.announcements
+        else:
+            self._find(Finding(commit.seq, "announcement", str(error)))
 
     def _differing(self, step: Step, found: Sequence[Record]) -> Iterator[str]:
         wanted = _made_again(step, self._app, self._encoder, revision=revision_of(found[0]))

@@ -21,8 +21,9 @@ def past(shard: Shard) -> Past:
 
 def _compared(shard: Shard, past: Past) -> tuple[AnnouncementVerifier, list[Finding]]:
     findings: list[Finding] = []
-    announced = Announced(past.topics["changes"], ("changes", 0))
-    verifier = AnnouncementVerifier("app", shard.encoder, announced.of, findings.append)
+    changes = past.topics["changes"]
+    announced = Announced(changes, ("changes", 0)).of
+    verifier = AnnouncementVerifier("app", shard.encoder, announced, findings.append, trimmed=changes.low > 0)
     replay_to(past.sources, shard.build, watch=verifier)
     return verifier, findings
 
@@ -60,6 +61,8 @@ def test_another_key_another_header_and_another_length_are_found(shard: Shard, p
 def test_the_oldest_may_be_gone_but_none_after_them(shard: Shard, past: Past) -> None:
     changes = past.topics["changes"]
     changes.records = changes.records[1:]
+    assert [finding.seq for finding in _compared(shard, past)[1]] == [1]
+    changes.low = 1
     verifier, findings = _compared(shard, past)
     assert (findings, verifier.gone > 0, verifier.compared > 0) == ([], True, True)
     del changes.records[-1]
