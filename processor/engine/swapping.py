@@ -48,7 +48,8 @@ def swap(parts: Parts, fold: Fold, *, by: str, facts: dict[str, Any]) -> Swap:
         if changes:
             commit = _commit(parts, snapshot, head, encoded, epoch=epoch)
             _check_size(parts, commit)
-            entry = AuditEntry(commit.head.committed_ms, "rebuild", by, commit.head.seq, facts)
+            told = {**facts, "changed": len(changes), "digest_before": head.digest, "digest": commit.head.digest}
+            entry = AuditEntry(commit.head.committed_ms, "rebuild", by, commit.head.seq, told)
             parts.failpoint("before_commit")
             settled(parts, parts.store.send(msgspec.structs.replace(commit, audit=entry)))
             parts.failpoint("after_commit")
