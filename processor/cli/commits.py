@@ -86,22 +86,22 @@ def _print_readable(commit: dict[str, Any], announced: list[dict[str, Any]]) -> 
 
 
 def _of_seq(reader: "RecordReader", partition: int, seq: int) -> "Record | None":
-    found = reader.search(partition, _seq_of, seq)
-    return found if found is not None and _seq_of(found) == seq else None
+    from processor.locate import seq_of
+
+    found = reader.search(partition, seq_of, seq)
+    return found if found is not None and seq_of(found) == seq else None
 
 
 def _announced(reader: "RecordReader", partition: int, seq: int, count: int) -> "list[Record]":
-    first = reader.search(partition, _seq_of, seq) if count else None
+    from processor.locate import seq_of
+
+    first = reader.search(partition, seq_of, seq) if count else None
     records: list[Record] = []
     for record in reader.until_end({partition: first.offset}) if first is not None else ():
-        if _seq_of(record) > seq or len(records) == count:
+        if seq_of(record) > seq or len(records) == count:
             break
         records.append(record)
     return records
-
-
-def _seq_of(record: "Record") -> int:
-    return int(dict(record.headers).get("processor-seq") or -1)
 
 
 def _summary(commit: dict[str, Any]) -> dict[str, Any]:
