@@ -17,22 +17,12 @@ from processor.memory.broker import NewRecord
 from processor.memory.store import MemoryStore
 from processor.replay.fold import Build
 from processor.replay.sources import Sources, Understanding
+from tests.checker.memory_run import GIBIBYTE, POLICY, SPEC
 from tests.checker.reference import cluster_reference
 from tests.checker.single_object import SCHEMAS_DIRECTORY
 from tests.engine.world import TOPICS, World
 
-GIBIBYTE = 1 << 30
-SPEC = {"requirements": [], "memory": GIBIBYTE, "instances": 1, "server": "", "parameters": {}}
 PLACE = {"version": 1, "server": "cpu", "replica": 0, "available_memory": 3 * GIBIBYTE}
-POLICY = {
-    "retry_interval_ms": 3000,
-    "retry_limit": 3,
-    "tombstone_ttl_ms": 8000,
-    "scale_down_stabilisation_ms": 2000,
-    "model_autoscaling": True,
-    "server_autoscaling": True,
-    "pack_servers": False,
-}
 INPUTS = ("high", "normal")
 CATALOGUE = Catalogue.load(SCHEMAS_DIRECTORY)
 UNDERSTANDING = Understanding(CATALOGUE, ClusterMachine.entity_types)
