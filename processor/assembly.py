@@ -4,7 +4,7 @@ Together with `backends`, the only module that knows the adapters.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -107,6 +107,7 @@ class Service:
         self._once = once
         self._failpoint = failpoint
         self._failures: list[BaseException] = []
+        self._lags: dict[int, Callable[[], Mapping[tuple[str, int], int]]] = {}
         self.boards = tuple(Board(shard, log) for shard in range(len(settings.clusters)))
 
     def run(self) -> None:
@@ -121,6 +122,10 @@ class Service:
             self._backend.close()
         for failure in self._failures:
             raise failure
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Return (topic, partition) → records that wait, of the shards owned here. Safe from any thread."""
+        return {place: count for lag in list(self._lags.values()) for place, count in lag().items()}
 
     def _start_backend(self) -> None:
         limits = engine_limits(self._settings)
@@ -181,6 +186,7 @@ class Service:
     def _run_shard(self, board: Board, sharing: Sharing) -> None:
         shard = board.health.shard
         ports = self._backend.ports(shard)
+        self._lags[shard] = ports.lag
         try:
             ShardRunner(
                 self._parts(shard, ports),

@@ -40,13 +40,18 @@ TopicNames = Mapping[Role, str]
 
 
 class Ports(msgspec.Struct, frozen=True):
-    """What one shard is run on; `trouble` says why its inputs cannot be read, empty: they can."""
+    """What one shard is run on.
+
+    `trouble` says why its inputs cannot be read, empty: they can. `lag` gives (topic, partition) → records that wait
+    while the shard is owned, from any thread.
+    """
 
     store: Store
     source: Source
     sink: Sink
     ownership: Ownership
     trouble: Callable[[], str] = lambda: ""
+    lag: Callable[[], Mapping[tuple[str, int], int]] = dict
 
 
 class Backend(Protocol):
@@ -187,6 +192,7 @@ class ServerBackend:
             source=source,
             sink=shard_sink(settings, self._connection, topics, failpoint=self._failpoint),
             ownership=EtcdOwnership(self._client, keys, self._lease),
+            lag=source.lag,
             trouble=lambda: f"inputs: Kafka: {source.trouble}" if source.trouble else "",
         )
 
@@ -238,9 +244,11 @@ class EmbeddedBackend:
         """Return the ports of the one shard, which reads all partitions of the inputs and writes one."""
         connection = self.kafka.connection()
         topics = shard_topics(self._topics, inputs=PARTITIONS, output=0)
+        source = KafkaSource(connection, topics, group_of(self._settings))
         return Ports(
             store=MemoryStore(self._cluster, shard),
-            source=KafkaSource(connection, topics, group_of(self._settings)),
+            source=source,
+            lag=source.lag,
             sink=KafkaSink(connection, topics, f"{self._settings.app}-{shard}", failpoint=self._failpoint),
             ownership=MemoryOwnership(self._cluster, shard, self._settings.instance),
         )

@@ -115,8 +115,11 @@ class Running:
             lanes={self.topics["high"]: "high", self.topics["normal"]: "normal"},
             known_types=frozenset(EVENT_TYPES),
             version=version("processor"),
-            readings=Readings(health=self._health, entities=self._entities, etcd_bytes=sizes),
+            readings=Readings(health=self._health, lag=self._lag, entities=self._entities, etcd_bytes=sizes),
         )
+
+    def _lag(self) -> Mapping[tuple[str, int], int]:
+        return self.service.lag()
 
     def _entities(self) -> dict[str, int]:
         counts = dict.fromkeys(SECTIONS, 0)

@@ -3,6 +3,7 @@
 One consumer for both would let high records wait behind every normal record prefetched.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -73,6 +74,8 @@ class KafkaSource:
         self._facts_timeout_s = facts_timeout_s
         self._trouble = _Trouble(self._topic_ids.doubt)
         self._opened: dict[LaneName, _Lane] = {}
+        self._told: Positions = {}
+        self._closing = threading.Lock()
 
     @property
     def trouble(self) -> str:
@@ -92,6 +95,7 @@ class KafkaSource:
         """Start reading at these offsets; whatever was prefetched before is dropped."""
         for lane, topic in self._topics.inputs.items():
             self._lane(lane).assign(topic, positions.get(topic, {}))
+        self._told = positions
 
     def take(self, lane: LaneName, limit: int) -> list[Record]:
         """Return at most `limit` (≥ 1) records that are here already, in partition order, without blocking.
@@ -111,12 +115,29 @@ class KafkaSource:
         """Tell the broker the positions without waiting; a failure is logged and forgotten."""
         for lane, topic in self._topics.inputs.items():
             self._lane(lane).commit(_partitions(topic, positions.get(topic, {})))
+        self._told = positions
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Return (topic, partition) → records that wait beyond the positions told last, as far as it is known.
+
+        Nobody is asked: a consumer knows the end from its last fetch. Safe from any thread.
+        """
+        waiting = {}
+        with self._closing:
+            for lane, consumer in list(self._opened.items()):
+                topic = self._topics.inputs[lane]
+                for partition, position in list(self._told.get(topic, {}).items()):
+                    end = consumer.known_end(topic, partition)
+                    if end is not None:
+                        waiting[topic, partition] = max(0, end - position)
+        return waiting
 
     def close(self) -> None:
         """Leave; safe to call twice."""
-        for lane in self._opened.values():
+        with self._closing:
+            opened, self._opened, self._told = self._opened, {}, {}
+        for lane in opened.values():
             lane.close()
-        self._opened.clear()
         self._topic_ids.close()
         self._trouble.text = ""
 
@@ -184,6 +205,10 @@ class _Lane:
         except KafkaException as failure:
             raise SourceUnavailable(f"{topic}[{partition}]: no watermarks: {cause_of(failure)}") from failure
         return low, high
+
+    def known_end(self, topic: str, partition: int) -> int | None:
+        marks = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+        return marks[1] if marks is not None and marks[1] >= 0 else None
 
     def commit(self, positions: list[TopicPartition]) -> None:
         if not positions:

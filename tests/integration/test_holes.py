@@ -2,6 +2,7 @@
 
 from tests.integration.play import Play
 from tests.integration.processes import command
+from tests.waiting import wait_until
 
 EVENTS = 300
 GONE = 20
@@ -30,6 +31,8 @@ def test_a_processor_that_refused_a_hole_goes_on_by_itself_once_it_is_accepted(p
 
     second.wait_until_ready()
     play.send(lines[2 * EVENTS // 3 :])
+    metric = f'processor_input_lag{{partition="0",topic="{topic}"}} 0.0'
+    wait_until(lambda: metric in second.get("/metrics")[1], what=f"{metric} is told")
     artefacts = play.assert_whole()
     (gap,) = [commit.value for commit in artefacts.commits if commit.value["kind"] == "gap"]
     assert gap["ranges"] == [{"topic": topic, "partition": 0, "from": position, "to": position + GONE, "count": 0}]

@@ -76,6 +76,22 @@ def test_records_before_a_hole_in_another_partition_are_not_lost(world: KafkaWor
     source.close()
 
 
+def test_lag_is_what_waits_beyond_the_positions_told_last(world: KafkaWorld) -> None:
+    world.append(inputs(world.topics.normal, range(10)))
+    source = KafkaSource(world.connection, world.topics, "group")
+    place = (world.topics.normal, 0)
+    assert source.lag() == {}
+    source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 4}})
+    taken(source, 6)
+    assert source.lag()[place] == 6
+    source.commit_group_offsets({world.topics.high: {0: 0}, world.topics.normal: {0: 10}})
+    assert source.lag()[place] == 0
+    world.append(inputs(world.topics.normal, range(3)))
+    assert eventually(lambda: source.lag()[place]) == 3, "the end is known although nobody took the records"
+    source.close()
+    assert source.lag() == {}
+
+
 def test_properties_of_the_user_do_not_touch_what_correctness_rests_on(world: KafkaWorld) -> None:
     extra: dict[str, Property] = {
         "isolation.level": "read_uncommitted",
