@@ -140,7 +140,7 @@ def _target(reach: Reach, shard: int, to_seq: str | None, to_time: str | None, t
             return seq_at(log, points.at_time(to_time, now_ms=now_ms()))
         if to_offset is not None:
             return seq_at(log, points.at_offset(to_offset))
-        return log.last().seq
+        return log.last().seq if reader.last(1) else 0
 
 
 def _print(report: "Report", output: Output) -> None:

@@ -44,6 +44,8 @@ class ShardReplay:
 
         settings, topics = self._reach.settings, self._reach.topics
         known = start.head.topics if start.head else {}
+        if self._reach.connection.embedded:
+            return
         try:
             if not known:
                 with self._reach.store() as client:

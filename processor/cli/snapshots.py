@@ -14,6 +14,7 @@ from processor.cli.reach import Reach
 from processor.cli.records import time_of
 
 if TYPE_CHECKING:
+    from processor.replay.importing import Logged
     from processor.replay.replaying import Replayed
     from processor.replay.snapshot import Snapshot
 
@@ -65,7 +66,7 @@ def import_(
     snapshot = read(reach, shard, file)
     check_servers(reach)
     with offline_parts(reach.settings, shard, reach.topics) as parts:
-        planned = plan_import(parts, snapshot, logged_seq=_logged_seq(reach, shard))
+        planned = plan_import(parts, snapshot, logged=_logged(reach, shard))
         if execute:
             import_snapshot(parts, snapshot, planned, by=operator(), file=str(file))
     for warning in planned.warnings:
@@ -141,9 +142,10 @@ def _check(reach: Reach, file: Path, snapshot: "Snapshot") -> None:
         raise invalid(str(error)) from error
 
 
-def _logged_seq(reach: Reach, shard: int) -> int | None:
-    """Return the seq of the last commit in the log, None when there is none."""
-    from processor.locate import seq_of
+def _logged(reach: Reach, shard: int) -> "Logged | None":
+    """Return the last commit in the log, None when there is none."""
+    from processor.locate import revision_of, seq_of
+    from processor.replay.importing import Logged
 
     with reach.reader(reach.topics["commits"], (shard,)) as reader:
-        return next((seq_of(record) for record in reader.last(1)), None)
+        return next((Logged(seq_of(record), revision_of(record)) for record in reader.last(1)), None)

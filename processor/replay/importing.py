@@ -26,21 +26,29 @@ class Import(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
-def plan_import(parts: Parts, snapshot: Snapshot, *, logged_seq: int | None) -> Import:
-    """Return what importing would do; `logged_seq` is the last commit in the log, None when that is empty.
+class Logged(msgspec.Struct, frozen=True):
+    """The last commit in the log, and the store's revision that it was made at."""
+
+    seq: int
+    revision: int
+
+
+def plan_import(parts: Parts, snapshot: Snapshot, *, logged: Logged | None) -> Import:
+    """Return what importing would do; `logged` is None when the commit log is empty.
 
     Raises OwnershipLost (there is a head), ShardRefused (entities without a head), InvalidRequest (too old),
     StoreUnavailable, SourceUnavailable.
     """
-    check_empty(parts.store.load(), shard=snapshot.shard)
-    if logged_seq is not None and logged_seq > snapshot.head.seq:
+    stored = parts.store.load()
+    check_empty(stored, shard=snapshot.shard)
+    if logged is not None and logged.seq > snapshot.head.seq:
         raise InvalidRequest(
-            f"the snapshot is of seq {snapshot.head.seq}, the commit log goes on to {logged_seq}: a processor would "
+            f"the snapshot is of seq {snapshot.head.seq}, the commit log goes on to {logged.seq}: a processor would "
             "refuse it. Fold the rest first: processor replay --from-snapshot FILE --snapshot NEWER, and import that"
         )
     facts = parts.source.facts()
     head = _prepared(snapshot.head, facts)
-    return Import(head, len(snapshot.entities), tuple(_warnings(head, facts, logged_seq)))
+    return Import(head, len(snapshot.entities), tuple(_warnings(head, facts, logged, stored.revision)))
 
 
 def import_snapshot(parts: Parts, snapshot: Snapshot, planned: Import, *, by: str, file: str) -> None:
@@ -75,11 +83,16 @@ def _prepared(head: Head, facts: TopicFacts) -> Head:
     return msgspec.structs.replace(head, topics=topics, announced_seq=head.seq, pending=0)
 
 
-def _warnings(head: Head, facts: TopicFacts, logged_seq: int | None) -> Iterator[str]:
-    if logged_seq is None and head.seq:
+def _warnings(head: Head, facts: TopicFacts, logged: Logged | None, revision: int) -> Iterator[str]:
+    if logged is None and head.seq:
         yield f"the commit log is empty: commits 1 to {head.seq} will not be announced"
-    elif logged_seq is not None and logged_seq < head.seq:
-        yield f"the commit log ends with {logged_seq}: commits {logged_seq + 1} to {head.seq} will not be announced"
+    elif logged is not None and logged.seq < head.seq:
+        yield f"the commit log ends with {logged.seq}: commits {logged.seq + 1} to {head.seq} will not be announced"
+    if logged is not None and revision < logged.revision:
+        yield (
+            f"the store is at revision {revision}, the commit log at {logged.revision}: epochs and revisions begin "
+            "anew. etcdutl snapshot restore --bump-revision lets them go on instead"
+        )
     try:
         checked_positions(head, facts)
     except ShardRefused as refused:

@@ -8,6 +8,7 @@ from typing import Any
 from processor.cli.exits import Exit
 from tests.integration.play import Play
 from tests.integration.processes import command
+from tests.waiting import wait_until
 
 EVENTS = 900
 CHUNK = 30
@@ -109,3 +110,17 @@ def test_every_announcement_is_made_again_to_the_byte(play: Play) -> None:
 def _announcements(play: Play) -> int:
     """Return how many announcements the shard has made."""
     return int((play.store.head() or {})["announcements"])
+
+
+def test_a_replay_agrees_while_the_processor_goes_on(play: Play) -> None:
+    empty, _ = _replay(play, "--verify")
+    assert (empty.returncode, "no processor has run it" in empty.stderr) == (Exit.CONFLICT, True), empty.stderr
+    play.stage.start(BATCH__EVENTS_MAX="20")
+    traffic = play.traffic(play.script(EVENTS), records_per_s=100)
+    traffic.allow(traffic.total)
+    wait_until(lambda: len(play.follower.commits) > 5, what="some commits are published")
+    done, report = _replay(play, "--verify")
+    assert (done.returncode, report.get("findings")) == (Exit.OK, []), done.stderr
+    assert report["live"] == f"compared at seq {report['to_seq']}"
+    traffic.wait_until_sent(traffic.total)
+    play.assert_whole()

@@ -6,7 +6,7 @@ import pytest
 from processor.engine.errors import InvalidRequest, OwnershipLost, ShardRefused
 from processor.memory.cluster import MemoryCluster
 from processor.memory.cluster import Shard as Keys
-from processor.replay.importing import Import, import_snapshot, plan_import
+from processor.replay.importing import Import, Logged, import_snapshot, plan_import
 from processor.replay.replaying import replay_to
 from processor.replay.snapshot import Snapshot, entities_of
 from processor.replay.verifying import Verifier
@@ -27,8 +27,8 @@ def _lose_the_store(shard: Shard) -> None:
     shard.world.cluster = MemoryCluster()
 
 
-def _import(shard: Shard, snapshot: Snapshot, *, logged_seq: int | None) -> Import:
-    planned = plan_import(shard.parts(), snapshot, logged_seq=logged_seq)
+def _import(shard: Shard, snapshot: Snapshot, *, logged: Logged | None) -> Import:
+    planned = plan_import(shard.parts(), snapshot, logged=logged)
     import_snapshot(shard.parts(), snapshot, planned, by="me", file="then.snapshot")
     return planned
 
@@ -37,7 +37,7 @@ def test_a_lost_store_goes_on_as_if_nothing_had_happened(shard: Shard) -> None:
     snapshot, before = _folded(shard), shard.head
     entities = dict(shard.store.load().entities)
     _lose_the_store(shard)
-    planned = _import(shard, snapshot, logged_seq=before.seq)
+    planned = _import(shard, snapshot, logged=Logged(before.seq, 0))
     assert (planned.warnings, planned.entities) == ((), len(snapshot.entities))
     for part in ("seq", "digest", "positions", "topics", "announcements", "committed_ms"):
         assert getattr(shard.head, part) == getattr(before, part), part
@@ -54,7 +54,7 @@ def test_a_lost_store_goes_on_as_if_nothing_had_happened(shard: Shard) -> None:
 def test_the_audit_log_tells_who_imported_what(shard: Shard) -> None:
     snapshot = _folded(shard)
     _lose_the_store(shard)
-    _import(shard, snapshot, logged_seq=snapshot.head.seq)
+    _import(shard, snapshot, logged=Logged(snapshot.head.seq, 0))
     (entry,) = shard.world.cluster.read(0, lambda keys, _: list(keys.audit))
     assert (entry.action, entry.by, entry.seq) == ("import", "me", snapshot.head.seq)
     assert entry.facts == {"file": "then.snapshot", "written_ms": 1, "digest": snapshot.head.digest}
@@ -62,7 +62,7 @@ def test_the_audit_log_tells_who_imported_what(shard: Shard) -> None:
 
 def test_nothing_is_overwritten(shard: Shard) -> None:
     with pytest.raises(OwnershipLost, match=f"its head is at seq {shard.head.seq}; nothing is overwritten"):
-        plan_import(shard.parts(), _folded(shard), logged_seq=shard.head.seq)
+        plan_import(shard.parts(), _folded(shard), logged=Logged(shard.head.seq, 0))
 
 
 def test_entities_without_a_head_are_somebodys(shard: Shard) -> None:
@@ -74,7 +74,7 @@ def test_entities_without_a_head_are_somebodys(shard: Shard) -> None:
 
     shard.world.cluster.write(0, lambda _: True, change)
     with pytest.raises(ShardRefused, match="1 entities of shard 0 stand in the store without a head"):
-        plan_import(shard.parts(), snapshot, logged_seq=snapshot.head.seq)
+        plan_import(shard.parts(), snapshot, logged=Logged(snapshot.head.seq, 0))
 
 
 def test_a_snapshot_that_is_older_than_the_log_is_refused_with_the_way_out(shard: Shard) -> None:
@@ -82,14 +82,14 @@ def test_a_snapshot_that_is_older_than_the_log_is_refused_with_the_way_out(shard
     snapshot = _folded(shard, last - 1)
     _lose_the_store(shard)
     with pytest.raises(InvalidRequest, match=rf"of seq {last - 1}, the commit log goes on to {last}.*--from-snapshot"):
-        plan_import(shard.parts(), snapshot, logged_seq=last)
+        plan_import(shard.parts(), snapshot, logged=Logged(last, 0))
 
 
-@pytest.mark.parametrize(("logged_seq", "first"), [(None, 1), (2, 3)])
-def test_what_will_not_be_announced_is_told(shard: Shard, logged_seq: int | None, first: int) -> None:
+@pytest.mark.parametrize(("logged", "first"), [(None, 1), (Logged(2, 0), 3)])
+def test_what_will_not_be_announced_is_told(shard: Shard, logged: Logged | None, first: int) -> None:
     snapshot = _folded(shard)
     _lose_the_store(shard)
-    (warning,) = plan_import(shard.parts(), snapshot, logged_seq=logged_seq).warnings
+    (warning,) = plan_import(shard.parts(), snapshot, logged=logged).warnings
     assert f"commits {first} to {snapshot.head.seq} will not be announced" in warning
 
 
@@ -97,6 +97,15 @@ def test_that_a_processor_will_refuse_the_inputs_is_told(shard: Shard) -> None:
     snapshot = _folded(shard)
     head = msgspec.structs.replace(snapshot.head, topics={"normal": "another"})
     _lose_the_store(shard)
-    planned = plan_import(shard.parts(), msgspec.structs.replace(snapshot, head=head), logged_seq=snapshot.head.seq)
+    planned = plan_import(
+        shard.parts(), msgspec.structs.replace(snapshot, head=head), logged=Logged(snapshot.head.seq, 0)
+    )
     (warning,) = planned.warnings
     assert "topic normal was recreated" in warning
+
+
+def test_that_revisions_begin_anew_is_told(shard: Shard) -> None:
+    snapshot = _folded(shard)
+    _lose_the_store(shard)
+    (warning,) = plan_import(shard.parts(), snapshot, logged=Logged(snapshot.head.seq, 99)).warnings
+    assert "the commit log at 99: epochs and revisions begin anew" in warning
