@@ -32,7 +32,7 @@ def refold(sources: Sources, build: Build, watch: Watch, *, state: Any, head: He
 def _take(fold: Fold, build: Build, recording: Recording, commit: CommitRecord) -> int:
     if commit.kind == "batch":
         records = reducible(recording.records(commit), outcomes_of(commit.outcomes))
-        reduction, _ = fold.reduce([build.decoder.decode(record) for record in records])
+        reduction = fold.reduce([build.decoder.decode(record) for record in records])
         return len(reduction.dead)
     recording.skip(commit)
     if commit.kind == "repair":

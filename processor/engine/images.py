@@ -75,10 +75,6 @@ class Images:
                 self._held[item.key] = item.after
         self.digest = encoded.digest
 
-    def summands(self) -> dict[str, int]:
-        """Return what each entity adds to the digest."""
-        return {key: held.digest for key, held in self._held.items()}
-
     def _hold(self, key: str, entity: Any, value: bytes | None) -> Held:
         if value is None:
             value = self._encoder.encode(key, entity)

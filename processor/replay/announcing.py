@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from processor.engine.compose import Draft, Identity, Stamp, compose
+from processor.engine.images import Images
 from processor.engine.outputs import change_records
 from processor.engine.ports import Encoder
 from processor.engine.values import CommitRecord, Head, OutputRecord, Record, StoredEntry
@@ -76,11 +77,13 @@ class AnnouncementVerifier:
 
 
 def _made_again(step: Step, app: str, encoder: Encoder, *, revision: int) -> list[OutputRecord]:
-    commit, reduction, encoded = step.commit, step.reduction, step.encoded
-    if reduction is None or encoded is None:
+    commit, reduction = step.commit, step.reduction
+    if reduction is None:
         return []
     identity = Identity(app, commit.shard, commit.cluster, commit.reducer_version)
     rejections = tuple(rejection for _, rejection in reduction.rejections)
+    # what nothing was held of is encoded here, before and after, and goes into the announcements alone
+    encoded = Images(encoder).encode(reduction.changes)
     draft = Draft(after=None, encoded=encoded, rejections=rejections)
     stamp = Stamp(
         head=Head(

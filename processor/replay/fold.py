@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.digest import MODULUS, digest_hex
-from processor.engine.images import Encoded, Images
-from processor.engine.machine import StateMachine
+from processor.engine.digest import MODULUS, digest_hex, entity_digest
+from processor.engine.machine import Change, StateMachine
 from processor.engine.ports import Encoder, EventDecoder
 from processor.engine.reduction import Reduction, reduce_batch
 from processor.engine.values import Decoded, Outcome, OutcomeRun, Record
@@ -24,7 +23,7 @@ class Build(msgspec.Struct, frozen=True):
 
 
 class Fold:
-    """One state and its digest, which costs what changes.
+    """One state and its digest, which costs what changes; of each entity only its summand is kept beside the state.
 
     `reduce` moves it by events, `put` by what entities are known to have become.
     """
@@ -33,7 +32,8 @@ class Fold:
         self._build = build
         self._put: dict[str, Any] = {}
         self._state = build.machine.empty() if state is None else state
-        self._images = self._summed()
+        self._summands = self._summed()
+        self._sum = sum(self._summands.values())
 
     @property
     def state(self) -> Any:
@@ -45,16 +45,15 @@ class Fold:
     def digest(self) -> str:
         """The digest of the state, 32 hex digits."""
         self._settle()
-        return digest_hex(self._images.digest)
+        return digest_hex(self._sum % MODULUS)
 
-    def reduce(self, events: Sequence[Decoded]) -> tuple[Reduction, Encoded]:
-        """Reduce one commit's events; return what they did and the changes as encoded."""
+    def reduce(self, events: Sequence[Decoded]) -> Reduction:
+        """Reduce one commit's events; return what they did."""
         self._settle()
         reduction = reduce_batch(self._build.machine, self._state, events, entities_max=sys.maxsize)
-        encoded = self._images.encode(reduction.changes)
-        self._images.accept(encoded)
+        self._add_up(reduction.changes)
         self._state = reduction.after
-        return reduction, encoded
+        return reduction
 
     def put(self, entities: Iterable[tuple[str, Any]]) -> None:
         """Take entities (`<kind>/<name>`, None: gone) as they are said to be; costs nothing until somebody looks."""
@@ -66,9 +65,8 @@ class Fold:
         Whoever accepts an edit by hand sees what stands there, not what was taken away: only the digest tells.
         """
         self._settle()
-        summands = self._images.summands()
-        surplus = (self._images.digest - int(digest, 16)) % MODULUS
-        keys = {summand: key for key, summand in summands.items()}
+        surplus = (self._sum - int(digest, 16)) % MODULUS
+        keys = {summand: key for key, summand in self._summands.items()}
         gone = (keys[surplus],) if surplus in keys else _pair(keys, surplus)
         if gone:
             self.put((key, None) for key in gone)
@@ -80,12 +78,26 @@ class Fold:
         entities = dict(self._build.machine.entities(self._state)) | self._put
         self._put = {}
         self._state = self._build.machine.load((key, one) for key, one in entities.items() if one is not None)
-        self._images = self._summed()
+        self._summands = self._summed()
+        self._sum = sum(self._summands.values())
 
-    def _summed(self) -> Images:
-        images = Images(self._build.encoder)
-        images.load(self._build.machine.entities(self._state), {})
-        return images
+    def _summed(self) -> dict[str, int]:
+        summand = self._summand
+        return {key: summand(key, entity) for key, entity in self._build.machine.entities(self._state)}
+
+    def _add_up(self, changes: Iterable[Change]) -> None:
+        summands, total = self._summands, self._sum
+        for change in changes:
+            key = change.key
+            total -= summands.pop(key, 0)
+            if change.after is not None:
+                after = summands[key] = self._summand(key, change.after)
+                total += after
+        self._sum = total % MODULUS
+
+    def _summand(self, key: str, entity: Any) -> int:
+        encoder = self._build.encoder
+        return entity_digest(key, encoder.body(encoder.encode(key, entity)))
 
 
 def _pair(keys: Mapping[int, str], surplus: int) -> tuple[str, ...]:

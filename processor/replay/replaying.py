@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from processor.engine.images import Encoded
 from processor.engine.positions import MutablePositions
 from processor.engine.reduction import Reduction
 from processor.engine.values import CommitRecord, Decoded, Head, Outcome, Record
@@ -54,7 +53,6 @@ class Step(msgspec.Struct, frozen=True):
     outcomes: Sequence[Outcome] = ()
     events: Sequence[Decoded] = ()
     reduction: Reduction | None = None
-    encoded: Encoded | None = None
     removed: tuple[str, ...] = ()
 
 
@@ -193,7 +191,7 @@ class Folding:
         if self._edit is not None:
             events = self._edit(commit, events)
         self._events += len(events)
-        reduction, encoded = self.fold.reduce(events)
+        reduction = self.fold.reduce(events)
         return Step(
             commit=commit,
             way="folded",
@@ -203,7 +201,6 @@ class Folding:
             outcomes=outcomes,
             events=events,
             reduction=reduction,
-            encoded=encoded,
         )
 
 

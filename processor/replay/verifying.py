@@ -133,10 +133,10 @@ def _other_line(before: CommitRecord, commit: CommitRecord) -> Iterator[str]:
 def _other_counts(step: Step) -> Iterator[str]:
     """Yield what a commit tells of how much it did that is not so now."""
     commit = step.commit
-    if step.reduction is None or step.encoded is None:
+    if step.reduction is None:
         return
     now = {
-        "changed": len(step.encoded.changes),
+        "changed": len(step.reduction.changes),
         "rejected": len(step.reduction.rejections),
         "dead_lettered": len(step.records) - len(step.events) + len(step.reduction.dead),
     }
