@@ -27,4 +27,8 @@ def main(directory: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    arguments = sys.argv[1:]
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m tests.checker DIRECTORY\n")
+        sys.exit(USAGE)
+    sys.exit(main(Path(arguments[0])))
