@@ -11,6 +11,7 @@ from processor.cli.options import ConfigFile, settings_of
 from processor.cli.output import coloured, json_text, note
 
 if TYPE_CHECKING:
+    from processor.demo.acts import Acts
     from processor.demo.totals import Totals
     from processor.settings import Settings
 
@@ -72,7 +73,7 @@ def _run(settings: "Settings", *, embedded: bool, as_json: bool, demo: bool, for
             show.play(ending, for_s=for_s, seed=seed)
         else:
             show.watch(ending, for_s=for_s)
-    _sum_up(show.totals, as_json=as_json)
+    _sum_up(show.totals, show.acts, as_json=as_json)
     return Exit.DIFFERS if demo and not (show.heard and show.totals.announced) else Exit.OK
 
 
@@ -81,10 +82,11 @@ def _write(stream: TextIO, line: str) -> None:
     stream.flush()
 
 
-def _sum_up(totals: "Totals", *, as_json: bool) -> None:
+def _sum_up(totals: "Totals", acts: "Acts", *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(f"{json_text(totals.document())}\n")
+        sys.stdout.write(f"{json_text({**totals.document(), 'acts': acts.document()})}\n")
         return
+    sys.stdout.writelines(f"\n{line}" for line in acts.lines())
     sys.stdout.write(
         f"\n{totals.events} events in {totals.commits} commits changed {totals.changes} entities; "
         f"{totals.rejected} rejected, {totals.dead_lettered} dead letters, "

@@ -1,6 +1,6 @@
 """An agent: one simulated server replica that loads and unloads what it is told to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from random import Random
 from typing import Any, Literal, Self
 
@@ -9,6 +9,10 @@ import msgspec
 from processor.demo.notices import Event, Notice
 
 LOAD_FAILS_RATIO = 0.06
+BROKEN, FLAKY = "broken", "flaky"
+"""Last words of a URI: what never loads, and what does not at its first attempt."""
+BROKEN_REASON = "this build is broken"
+CHANCE_REASON = "weights did not match their checksum"
 START_MS = (10, 60)
 LOAD_MS = (80, 400)
 UNLOAD_MS = (20, 120)
@@ -19,17 +23,21 @@ Hosted = tuple[str, int]
 
 
 class Job(msgspec.Struct, frozen=True):
-    """Something the agent will do at `due_ms`; `memory` in bytes, of a load."""
+    """Something the agent will do at `due_ms`; `memory` in bytes, of a load; `reason` of a failure."""
 
     due_ms: int
     verb: Verb
     model: str = ""
     version: int = 0
     memory: int = 0
+    reason: str = ""
 
 
 class Agent(msgspec.Struct, frozen=True):
-    """One server replica: what it offers, what it holds (with each model's memory in bytes) and what it is doing."""
+    """One server replica: what it offers, what it holds (with each model's memory in bytes) and what it is doing.
+
+    `tried`: the models that it was asked to load.
+    """
 
     server: str
     replica: int
@@ -37,6 +45,7 @@ class Agent(msgspec.Struct, frozen=True):
     memory: int
     loaded: Mapping[Hosted, int] = {}
     jobs: tuple[Job, ...] = ()
+    tried: frozenset[str] = frozenset()
     gone: bool = False
 
     def connected(self) -> Event:
@@ -75,7 +84,8 @@ class Agent(msgspec.Struct, frozen=True):
             jobs = self._server_jobs(notice, now_ms, random)
         else:
             return self
-        return msgspec.structs.replace(self, jobs=self.jobs + tuple(jobs))
+        tried = self.tried | {job.model for job in jobs if job.verb == "start_load"}
+        return msgspec.structs.replace(self, jobs=self.jobs + tuple(jobs), tried=tried)
 
     def act(self, now_ms: int) -> tuple["Agent", list[Event]]:
         """Do what is due, in the order it is due; return the agent afterwards and what it reports."""
@@ -93,7 +103,8 @@ class Agent(msgspec.Struct, frozen=True):
             if (asked["server"], asked["replica"]) != (self.server, self.replica):
                 continue
             if asked["type"] == "ReplicaLoadRequested":
-                jobs += _load(notice, asked["version"], now_ms, random)
+                failure = self._failure(notice, asked["version"], random)
+                jobs += _load(notice, asked["version"], failure, now_ms, random)
             else:
                 jobs += _unload(notice.name, asked["version"], now_ms, random)
         return jobs
@@ -109,6 +120,14 @@ class Agent(msgspec.Struct, frozen=True):
                 done_ms = now_ms + random.randint(*UNLOAD_MS)
                 jobs.append(Job(done_ms, "end_unload", asked["model"], asked["version"]))
         return jobs
+
+    def _failure(self, notice: Notice, version: int, random: Random) -> str:
+        """Return why a load is going to fail, "" if it is not."""
+        build = _uri(notice, version).rpartition("/")[2]
+        if build == BROKEN:
+            return BROKEN_REASON
+        by_chance = random.random() < LOAD_FAILS_RATIO
+        return CHANCE_REASON if by_chance or (build == FLAKY and notice.name not in self.tried) else ""
 
     def _place(self) -> dict[str, Any]:
         return {"server": self.server, "replica": self.replica}
@@ -131,7 +150,7 @@ def _report(agent: Agent, job: Job) -> Event:
         case "end_load":
             return Event("ModelReplicaLoaded", {**target, "available_memory": agent.available()})
         case "fail_load":
-            return Event("ModelReplicaLoadFailed", {**target, "reason": "weights did not match their checksum"})
+            return Event("ModelReplicaLoadFailed", {**target, "reason": job.reason})
         case "start_unload":
             return Event("ModelReplicaUnloading", target)
         case "end_unload":
@@ -140,13 +159,13 @@ def _report(agent: Agent, job: Job) -> Event:
             return agent.disconnected("drained")
 
 
-def _load(notice: Notice, version: int, now_ms: int, random: Random) -> list[Job]:
+def _load(notice: Notice, version: int, failure: str, now_ms: int, random: Random) -> list[Job]:
     started_ms = now_ms + random.randint(*START_MS)
     ended_ms = started_ms + random.randint(*LOAD_MS)
-    verb: Verb = "fail_load" if random.random() < LOAD_FAILS_RATIO else "end_load"
+    verb: Verb = "fail_load" if failure else "end_load"
     return [
         Job(started_ms, "start_load", notice.name, version),
-        Job(ended_ms, verb, notice.name, version, _required(notice, version)),
+        Job(ended_ms, verb, notice.name, version, _required(notice, version), failure),
     ]
 
 
@@ -158,7 +177,16 @@ def _unload(model: str, version: int, now_ms: int, random: Random) -> list[Job]:
 
 def _required(notice: Notice, version: int) -> int:
     """Return the memory that the version needs, in bytes; 0 when the announcement does not show it."""
-    for shown in (notice.after or {}).get("versions", ()):
-        if shown["version"] == version:
-            return int(shown["spec"]["memory"] * shown["spec"]["instances"])
-    return 0
+    spec = _spec(notice, version)
+    return int(spec["memory"] * spec["instances"]) if spec else 0
+
+
+def _uri(notice: Notice, version: int) -> str:
+    """Return where the version's build is, "" when the announcement does not show it."""
+    return str(_spec(notice, version).get("uri", ""))
+
+
+def _spec(notice: Notice, version: int) -> Mapping[str, Any]:
+    shown: Iterable[Mapping[str, Any]] = (notice.after or {}).get("versions", ())
+    specs: Iterator[Mapping[str, Any]] = (one["spec"] for one in shown if one["version"] == version)
+    return next(specs, {})

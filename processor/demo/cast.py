@@ -8,7 +8,7 @@ import msgspec
 from processor.demo.answers import Responder, Router
 from processor.demo.fleet import Fleet
 from processor.demo.notices import Event, Garbage, Line, Notice
-from processor.demo.operations import Action, Cue, Die, Drain, Operator, improvise, script
+from processor.demo.operations import Action, Cue, Die, Drain, DrainServer, Flap, Operator, improvise, script
 
 IMPROVISE_MS = (150, 450)
 OPENING_PAUSE_MS = 500
@@ -40,13 +40,15 @@ class Cast(msgspec.Struct, frozen=True):
     def hear(self, notice: Notice, now_ms: int, random: Random) -> tuple["Cast", list[Line]]:
         """Let everybody hear an announcement; return what is said at once."""
         fleet, events = self.fleet.hear(notice, now_ms, random).rescale(notice)
+        operator, decided = self.operator.hear(notice)
         cast = msgspec.structs.replace(
             self,
+            operator=operator,
             fleet=fleet,
             router=self.router.hear(notice, now_ms, random),
             responders=tuple(responder.hear(notice, now_ms, random) for responder in self.responders),
         )
-        return cast, list(events)
+        return cast, [*events, *decided]
 
     def act(self, now_ms: int, random: Random) -> tuple["Cast", list[Line]]:
         """Let everybody do what is due by now."""
@@ -70,7 +72,7 @@ def _actions_due(cast: Cast, now_ms: int, random: Random) -> tuple[Cast, list[Ac
     cues = tuple(cue for cue in cast.cues if cue.at_ms > elapsed_ms)
     if cast.next_ms > now_ms:
         return msgspec.structs.replace(cast, cues=cues), actions
-    operator, more = improvise(cast.operator, tuple(cast.fleet.agents), random)
+    operator, more = improvise(cast.operator, cast.fleet.open_to_trouble(), random)
     next_ms = now_ms + random.randint(*IMPROVISE_MS)
     return msgspec.structs.replace(cast, cues=cues, operator=operator, next_ms=next_ms), [*actions, *more]
 
@@ -81,6 +83,12 @@ def _perform(cast: Cast, action: Action, now_ms: int, random: Random) -> tuple[C
             return cast, list(cast.fleet.drain(place))
         case Die(place):
             fleet, events = cast.fleet.die(place, now_ms, random)
+            return msgspec.structs.replace(cast, fleet=fleet), list(events)
+        case DrainServer(server):
+            fleet, events = cast.fleet.drain_server(server)
+            return msgspec.structs.replace(cast, fleet=fleet), list(events)
+        case Flap(place):
+            fleet, events = cast.fleet.flap(place, now_ms, random)
             return msgspec.structs.replace(cast, fleet=fleet), list(events)
         case Event() | Garbage():
             return cast, [action]

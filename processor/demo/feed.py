@@ -47,6 +47,10 @@ class Feed:
         yield from (heading + line for line in self._in_grey(report))
         yield from (EDGE + self._change(change) for change in report.changes)
 
+    def told_aside(self, text: str) -> str:
+        """Return a line that says what it amounts to."""
+        return EDGE + paint(f"★ {text}", "yellow", wanted=self._colours)
+
     def _event(self, event: EventReport) -> str:
         high = self._lanes.get(event.cause.topic) == "high"
         mark = paint("▲", "yellow", wanted=self._colours) if high else " "

@@ -10,6 +10,8 @@ from processor.demo.agents import Agent
 from processor.demo.notices import Event, Notice
 
 AWAY_MS = (800, 2500)
+MAINTENANCE_MS = (5000, 6000)
+FLAP_MS = (200, 300)
 GIBIBYTE = 1 << 30
 
 Place = tuple[str, int]
@@ -25,6 +27,8 @@ class Pool(msgspec.Struct, frozen=True):
     min_replicas: int
     max_replicas: int
     generation: int = 1
+    staged: bool = False
+    """Only the script troubles it."""
 
     def declared(self) -> Event:
         """Return the event that declares it."""
@@ -47,6 +51,8 @@ POOLS = (
     Pool("cpu", ("sklearn", "xgboost"), 16 * GIBIBYTE, 2, 1, 4),
     Pool("gpu", ("cuda", "torch"), 40 * GIBIBYTE, 1, 1, 3),
     Pool("edge", ("sklearn",), 4 * GIBIBYTE, 1, 1, 2),
+    Pool("batch", ("sklearn", "xgboost"), 16 * GIBIBYTE, 2, 2, 2, staged=True),
+    Pool("lab", ("sklearn",), 2 * GIBIBYTE, 1, 1, 1, staged=True),
 )
 
 
@@ -57,6 +63,7 @@ class Fleet(msgspec.Struct, frozen=True):
     agents: Mapping[Place, Agent] = {}
     absent: tuple[Absence, ...] = ()
     surplus: frozenset[Place] = frozenset()
+    maintained: frozenset[Place] = frozenset()
 
     @classmethod
     def of(cls, pools: tuple[Pool, ...] = POOLS, *, generation: int = 1) -> Self:
@@ -101,12 +108,28 @@ class Fleet(msgspec.Struct, frozen=True):
         """Return the event that asks to empty a replica; none when it is not there."""
         return [self.agents[place].draining()] if place in self.agents else []
 
-    def die(self, place: Place, now_ms: int, random: Random) -> tuple["Fleet", list[Event]]:
+    def drain_server(self, server: str) -> tuple[Self, list[Event]]:
+        """Return the events that ask to empty all replicas of a server; they stay away for its maintenance."""
+        places = [place for place in sorted(self.agents) if place[0] == server]
+        fleet = msgspec.structs.replace(self, maintained=self.maintained | set(places))
+        return fleet, [self.agents[place].draining() for place in places]
+
+    def die(
+        self, place: Place, now_ms: int, random: Random, *, away_ms: tuple[int, int] = AWAY_MS
+    ) -> tuple["Fleet", list[Event]]:
         """Let a replica die: what it held is lost, what it was doing never ends. It comes back, empty."""
         if place not in self.agents:
             return self, []
         agent = self.agents[place]
-        return _without(self, agent, now_ms, random), [agent.disconnected("connection lost")]
+        return _without(self, agent, now_ms, random, away_ms=away_ms), [agent.disconnected("connection lost")]
+
+    def flap(self, place: Place, now_ms: int, random: Random) -> tuple["Fleet", list[Event]]:
+        """Let a replica die and come back at once."""
+        return self.die(place, now_ms, random, away_ms=FLAP_MS)
+
+    def open_to_trouble(self) -> tuple[Place, ...]:
+        """Return the replicas that chance may drain or kill."""
+        return tuple(place for place in self.agents if not self.pools[place[0]].staged)
 
 
 def _resized(fleet: Fleet, pool: Pool) -> tuple[Fleet, list[Event]]:
@@ -126,11 +149,14 @@ def _with(fleet: Fleet, agents: list[Agent]) -> Fleet:
     return msgspec.structs.replace(fleet, agents={**fleet.agents, **more})
 
 
-def _without(fleet: Fleet, agent: Agent, now_ms: int, random: Random) -> Fleet:
+def _without(fleet: Fleet, agent: Agent, now_ms: int, random: Random, *, away_ms: tuple[int, int] = AWAY_MS) -> Fleet:
     """Remove an agent; unless its place is surplus it comes back after a while, empty."""
     place = (agent.server, agent.replica)
     agents = {other: one for other, one in fleet.agents.items() if other != place}
     if place in fleet.surplus:
         return msgspec.structs.replace(fleet, agents=agents, surplus=fleet.surplus - {place})
-    back = Absence(now_ms + random.randint(*AWAY_MS), fleet.pools[agent.server].agent(agent.replica))
-    return msgspec.structs.replace(fleet, agents=agents, absent=(*fleet.absent, back))
+    away_ms = MAINTENANCE_MS if place in fleet.maintained else away_ms
+    back = Absence(now_ms + random.randint(*away_ms), fleet.pools[agent.server].agent(agent.replica))
+    return msgspec.structs.replace(
+        fleet, agents=agents, absent=(*fleet.absent, back), maintained=fleet.maintained - {place}
+    )

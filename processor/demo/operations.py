@@ -6,10 +6,12 @@ from typing import Any, Self
 
 import msgspec
 
+from processor.demo.agents import BROKEN, BROKEN_REASON, FLAKY
 from processor.demo.fleet import GIBIBYTE, Place
-from processor.demo.notices import Event, Garbage
+from processor.demo.notices import Event, Garbage, Notice
 
 RESYNC_EVENTS = 1200
+FLAPS_MS = (6200, 6900, 7600, 8300)
 REVISION_MAX = 10_000
 DEMO_POLICY = Event(
     "PolicyChanged",
@@ -37,11 +39,23 @@ class Die(msgspec.Struct, frozen=True):
     place: Place
 
 
-Action = Event | Garbage | Drain | Die
+class DrainServer(msgspec.Struct, frozen=True):
+    """Empty all replicas of a server for maintenance."""
+
+    server: str
+
+
+class Flap(msgspec.Struct, frozen=True):
+    """Lose a server replica that comes back at once."""
+
+    place: Place
+
+
+Action = Event | Garbage | Drain | Die | DrainServer | Flap
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """A model as its owner wants it; memory in bytes."""
+    """A model as its owner wants it; memory in bytes. `build`: what its URI ends with instead of the revision."""
 
     model: str
     requirement: str
@@ -50,6 +64,7 @@ class Definition(msgspec.Struct, frozen=True):
     replicas_max: int = 3
     revision: int = 1
     generation: int = 1
+    build: str = ""
 
     def load(self) -> Event:
         """Return the request to load it."""
@@ -59,7 +74,7 @@ class Definition(msgspec.Struct, frozen=True):
                 "model": self.model,
                 "generation": self.generation,
                 "spec": {
-                    "uri": f"s3://models/{self.model}/{self.revision}",
+                    "uri": f"s3://models/{self.model}/{self.build or self.revision}",
                     "requirements": [self.requirement],
                     "memory": self.memory,
                 },
@@ -82,6 +97,8 @@ CATALOGUE = (
     Definition("churn", "xgboost", 3 * GIBIBYTE),
     Definition("digits", "torch", 12 * GIBIBYTE),
     Definition("whisper", "cuda", 20 * GIBIBYTE, replicas=2),
+    Definition("fraud", "xgboost", 1 * GIBIBYTE, replicas=2),
+    Definition("speech", "torch", 2 * GIBIBYTE, build=FLAKY),
 )
 
 TRIAGE = Event(
@@ -122,6 +139,15 @@ class Operator(msgspec.Struct, frozen=True):
         others = {name: one for name, one in self.loaded.items() if name != model}
         return msgspec.structs.replace(self, loaded=others, unloaded={**self.unloaded, model: gone})
 
+    def hear(self, notice: Notice) -> tuple[Self, list[Event]]:
+        """Roll a broken build back when it is announced that it failed."""
+        wanted = self.loaded.get(notice.name) if notice.kind == "model" else None
+        failed = any(BROKEN_REASON in one["reason"] for one in notice.of_type("ModelFailed"))
+        if wanted is None or wanted.build != BROKEN or not failed:
+            return self, []
+        good = wanted.next(build="")
+        return self.wants(good), [good.load()]
+
 
 class Cue(msgspec.Struct, frozen=True):
     """What happens `at_ms` after the start."""
@@ -135,14 +161,16 @@ def script(generation: int = 1) -> tuple[tuple[Cue, ...], Operator]:
 
     Generations count from `generation`: higher than those of an earlier play on the same cluster.
     """
-    iris, income, churn, digits, whisper = (
+    iris, income, churn, digits, whisper, fraud, speech = (
         msgspec.structs.replace(definition, generation=generation) for definition in CATALOGUE
     )
     second_iris, second_income = iris.next(revision=2), income.next(replicas=3)
+    broken_fraud = fraud.next(build=BROKEN)
     wanted = (second_iris, second_income, churn, whisper)
     cues = (
         Cue(0, (DEMO_POLICY,)),
-        Cue(300, (iris.load(), income.load(), churn.load())),
+        Cue(300, (iris.load(), income.load(), churn.load(), fraud.load())),
+        Cue(700, (speech.load(),)),
         Cue(900, (whisper.load(),)),
         Cue(1300, (TRIAGE, DUEL)),
         Cue(1700, (second_income.load(),)),
@@ -152,16 +180,19 @@ def script(generation: int = 1) -> tuple[tuple[Cue, ...], Operator]:
         Cue(3300, _resync(wanted, Drain(("edge", 0)))),
         Cue(4000, (Die(("cpu", 0)),)),
         Cue(4600, (digits.load(),)),
+        Cue(5000, (broken_fraud.load(),)),
         Cue(5400, (digits.unload(),)),
+        *(Cue(at_ms, (Flap(("lab", 0)),)) for at_ms in FLAPS_MS),
+        Cue(9000, (DrainServer("batch"),)),
     )
     operator = Operator()
-    for definition in (*wanted, digits):
+    for definition in (*wanted, broken_fraud, speech, digits):
         operator = operator.wants(definition)
     return cues, operator.forgets("digits")
 
 
 def improvise(operator: Operator, places: tuple[Place, ...], random: Random) -> tuple[Operator, tuple[Action, ...]]:
-    """Decide one small thing; `places` are the server replicas that are there now."""
+    """Decide one small thing; `places` are the server replicas that may be troubled now."""
     choice = random.choices(
         ("update", "resize", "unload", "load", "scale", "drain", "die", "resync", "stale"),
         weights=(5, 4, 2, 4, 2, 2, 1.5, 0.7, 0.5),
@@ -180,7 +211,7 @@ def _change(
 ) -> tuple[Operator, tuple[Action, ...]]:
     match choice:
         case "update":
-            changed = definition.next(revision=definition.revision % REVISION_MAX + 1)
+            changed = definition.next(revision=definition.revision % REVISION_MAX + 1, build="")
             return operator.wants(changed), (changed.load(),)
         case "resize":
             changed = definition.next(replicas=random.randint(1, definition.replicas_max))

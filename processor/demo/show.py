@@ -7,6 +7,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 
 from processor.clients import EventEncoder, announcement_reader, event_producer
+from processor.demo.acts import ACTS, Acts
 from processor.demo.client import KafkaEars, KafkaMouth
 from processor.demo.feed import Feed
 from processor.demo.stage import Stage
@@ -44,6 +45,7 @@ class Show:
         self._failure: BaseException | None = None
         self._ended = threading.Event()
         self.totals = Totals()
+        self.acts = Acts()
         self.heard = 0
 
     def watch(self, ending: threading.Event, *, for_s: float | None) -> None:
@@ -61,7 +63,7 @@ class Show:
             self._play(ending, for_s, seed)
 
     def _play(self, ending: threading.Event, for_s: float | None, seed: int) -> None:
-        running = self._running
+        running, self.acts = self._running, Acts(ACTS)
         reader = announcement_reader(self._connection, running.topics["changes"], running.catalogue)
         producer = event_producer(
             self._connection,
@@ -110,7 +112,8 @@ class Show:
         for report in _drained(self._reports, wait_s):
             count(report)
             self.totals = self.totals.after(report)
-            for line in feed.lines(report):
+            self.acts, said = self.acts.after(report.changes, report.seq)
+            for line in (*feed.lines(report), *map(feed.told_aside, said)):
                 self._write(line)
 
     def _feed(self, subject: Callable[[str], str]) -> Feed:

@@ -13,6 +13,7 @@ import pytest
 
 from processor.cli.app import run
 from processor.cli.exits import Exit
+from processor.demo.acts import ACTS
 from tests.cli.conftest import Cli
 
 DEV = [sys.executable, "-m", "processor", "dev"]
@@ -28,7 +29,11 @@ def played() -> "subprocess.CompletedProcess[str]":
 def test_the_demo_ends_with_one_json_document_on_stdout(played: "subprocess.CompletedProcess[str]") -> None:
     assert played.returncode == Exit.OK, played.stderr
     summary: dict[str, Any] = json.loads(played.stdout)
-    assert sorted(summary) == ["changes", "commits", "dead_lettered", "digest", "events", "high_first", "rejected"]
+    assert sorted(summary) == [
+        *("acts", "changes", "commits", "dead_lettered", "digest", "events", "high_first", "rejected"),
+    ]
+    assert summary["acts"].keys() == {act.title for act in ACTS}
+    assert any(summary["acts"].values())
     assert summary["events"] > 1200
     assert summary["commits"] > 10
     assert summary["changes"] > 50

@@ -1,6 +1,6 @@
 """The play against the real state machine, in virtual time: what is announced is heard, what is said is reduced."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from random import Random
 from typing import Any
 
@@ -11,6 +11,7 @@ from processor.cluster.document import to_document
 from processor.cluster.events import InvalidEvent, parse_json_event
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
+from processor.demo.acts import ACTS, Acts
 from processor.demo.cast import Cast
 from processor.demo.notices import Event, Line, Notice
 
@@ -28,6 +29,10 @@ class _Play:
         self.now_ms = START_MS
         self.transitions: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
+        self.acts = Acts(ACTS)
+        self.said: list[str] = []
+        self.routes: defaultdict[str, list[Any]] = defaultdict(list)
+        self.commits = 0
         self.cast, lines = Cast.enter(self.now_ms)
         self._reduce(lines)
 
@@ -40,6 +45,17 @@ class _Play:
             due_ms = self.machine.due_ms(self.state)
             if due_ms is not None and due_ms <= self.now_ms:
                 self._reduce([Event("ClockTicked", {})])
+
+    def run_until(self, text: str) -> None:
+        end_ms = self.now_ms + 60_000
+        while not any(text in line for line in self.said):
+            assert self.now_ms < end_ms, f"{text!r} is never said"
+            self.run(STEP_MS)
+
+    def models_on(self, server: str) -> set[str]:
+        models = to_document(self.state)["models"].items()
+        hosts = ((name, version) for name, model in models for version in model["versions"])
+        return {name for name, version in hosts if version["server"] == server and version["replicas"]}
 
     def _reduce(self, lines: list[Line]) -> None:
         waiting = list(lines)
@@ -66,20 +82,54 @@ class _Play:
 
     def _announce(self, before: Any) -> list[Line]:
         lines: list[Line] = []
+        self.commits += 1
+        self.acts, said = self.acts.after(self.machine.diff(before, self.state), self.commits)
+        self.said += said
         for change in self.machine.diff(before, self.state):
             after = None if change.after is None else msgspec.to_builtins(change.after)
             facts = [msgspec.to_builtins(transition) for transition in change.transitions]
             self.transitions.update(one["type"] for one in facts)
+            self.routes[change.name] += [one["routes"] for one in facts if one["type"] == "ModelRoutesChanged"]
             transitions = tuple({name: value for name, value in one.items() if value is not None} for one in facts)
             notice = Notice(change.kind, change.name, after, transitions)
-            self.cast, said = self.cast.hear(notice, self.now_ms, self.random)
-            lines += said
+            self.cast, answers = self.cast.hear(notice, self.now_ms, self.random)
+            lines += answers
         return lines
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_every_act_comes_about_in_half_a_minute_whatever_chance_does(seed: int) -> None:
+    play = _Play(seed)
+    play.run(25_000)
+    assert {title: seq is not None for title, seq in play.acts.document().items()} == {act.title: True for act in ACTS}
+
+
+def test_the_drained_server_held_models_which_then_run_elsewhere() -> None:
+    play = _Play(seed=1)
+    play.run_until("its replicas are to be emptied")
+    moving = play.models_on("batch")
+    assert moving
+    play.run_until("it may leave")
+    elsewhere = set.union(*(play.models_on(server) for server in ("cpu", "edge", "lab")))
+    assert moving <= elsewhere | set(play.cast.operator.unloaded)
+
+
+def test_the_model_whose_rollout_fails_is_served_all_the_while() -> None:
+    play = _Play(seed=1)
+    play.run_until("the new build fails")
+    routed = [bool(routes) for routes in play.routes["fraud"]]
+    before = len(routed)
+    play.run_until("rolled back")
+    assert before
+    assert all([bool(routes) for routes in play.routes["fraud"]][before - 1 :])
+    fraud = to_document(play.state)["models"]["fraud"]["versions"]
+    assert fraud[-1]["version"] > 2
+    assert fraud[-1]["spec"]["uri"] == "s3://models/fraud/1"
 
 
 @pytest.fixture(scope="module")
 def play() -> _Play:
-    play = _Play(seed=1)
+    play = _Play(seed=3)
     play.run(60_000)
     return play
 

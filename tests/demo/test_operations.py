@@ -1,7 +1,8 @@
 from random import Random
 
+from processor.demo.agents import BROKEN, BROKEN_REASON
 from processor.demo.notices import Event, Garbage, Notice, notice_of
-from processor.demo.operations import CATALOGUE, Die, Drain, Operator, improvise, script
+from processor.demo.operations import CATALOGUE, Die, Drain, DrainServer, Flap, Operator, improvise, script
 
 PLACES = (("cpu", 0), ("cpu", 1))
 
@@ -17,7 +18,7 @@ def test_the_opening_shows_everything_once() -> None:
         "PipelineLoadRequested",
         "ExperimentStartRequested",
     } <= types
-    assert {type(action) for action in actions} == {Event, Garbage, Drain, Die}
+    assert {type(action) for action in actions} == {Event, Garbage, Drain, Die, DrainServer, Flap}
     assert sorted(cue.at_ms for cue in cues) == [cue.at_ms for cue in cues]
 
 
@@ -54,6 +55,18 @@ def test_the_last_server_replica_is_left_in_peace() -> None:
     for _ in range(300):
         _, actions = improvise(Operator(), (("cpu", 0),), random)
         assert not any(isinstance(action, Drain | Die) for action in actions)
+
+
+def test_a_broken_build_is_rolled_back_once_and_only_because_it_is_broken() -> None:
+    operator = script()[1]
+    assert operator.loaded["fraud"].build == BROKEN
+    by_chance = Notice("model", "fraud", {}, ({"type": "ModelFailed", "version": 1, "reason": "out of luck"},))
+    assert operator.hear(by_chance) == (operator, [])
+    broken = Notice("model", "fraud", {}, ({"type": "ModelFailed", "version": 2, "reason": BROKEN_REASON},))
+    after, events = operator.hear(broken)
+    assert [event.data["spec"]["uri"] for event in events] == ["s3://models/fraud/1"]
+    assert events[0].data["generation"] == operator.loaded["fraud"].generation + 1
+    assert after.hear(broken) == (after, [])
 
 
 def test_each_change_by_its_owner_has_a_higher_generation() -> None:
