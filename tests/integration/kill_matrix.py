@@ -31,7 +31,7 @@ PASSED_BEFORE: dict[str, int] = {
     "after_produce": 1,
     "before_commit_transaction": 1,
     "after_commit_transaction": 1,
-    "before_group_offsets": 1,
+    "before_group_offsets": 2,
 }
 """How often a place is passed unharmed first, so that there are commits before the fault. Not more than will come."""
 
