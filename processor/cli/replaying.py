@@ -76,9 +76,13 @@ class ShardReplay:
 
     def advice(self) -> str:
         """Return what can still be done when records are gone."""
+        from processor.replay.errors import Unreplayable
         from processor.replay.recorded import first_foldable
 
-        first = first_foldable(self._sources)
+        try:
+            first = first_foldable(self._sources)
+        except Unreplayable as error:
+            return f"The commit log does not tell from where on all are there: {error}"
         return (
             f"From seq {first} on all records are there: --from-seq {first} begins there if the store's history or a "
             f"snapshot of PROCESSOR_SNAPSHOTS__DIRECTORY has the state of {first - 1}, --from-snapshot at a file"

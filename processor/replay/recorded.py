@@ -9,6 +9,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Self
 
+from processor.engine.errors import InvalidRequest
 from processor.engine.outputs import rfc3339
 from processor.engine.positions import MutablePositions
 from processor.engine.values import CommitRecord, Positions, Range, Record
@@ -105,11 +106,15 @@ class Recording:
             raise LogBroken(f"commit {seq} goes on at {place}@{span.start}, but the one before it ended at {before}")
 
     def _offset_after(self, log: Log) -> int:
-        """Return the offset of the commit-log record that follows `seq`."""
-        if self._seq:
-            commits = CommitLog(log, self._sources.shard, lambda record: {"seq": seq_of(record)})
+        """Return an offset of the commit log at or before the record that follows `seq`, near it where there is one."""
+        low = log.extents()[self._sources.shard].low
+        if not self._seq:
+            return low
+        commits = CommitLog(log, self._sources.shard, lambda record: {"seq": seq_of(record)})
+        try:
             return commits.of_seq(self._seq).offset + 1
-        return log.extents()[self._sources.shard].low
+        except InvalidRequest:  # it may begin right behind
+            return low
 
     def _check(self, record: Record, commit: CommitRecord) -> None:
         place = f"{record.topic}[{record.partition}]@{record.offset}"

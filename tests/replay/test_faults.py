@@ -7,7 +7,7 @@ from processor.engine.errors import InvalidRequest
 from processor.engine.values import Record
 from processor.replay.errors import LogBroken, RecordsGone
 from processor.replay.recorded import first_foldable
-from processor.replay.replaying import replay_to
+from processor.replay.replaying import Start, replay_to
 from processor.replay.verifying import FINDINGS_MAX, Finding, Verifier
 from tests.replay.shard import UNDERSTANDING, Past, Shard, lived
 
@@ -98,6 +98,18 @@ def test_commits_missing_in_the_log_are_named(shard: Shard, past: Past, gone: tu
     records = past.topics["commits"].records
     past.topics["commits"].records = [record for at, record in enumerate(records) if at not in gone]
     with pytest.raises(LogBroken, match=said):
+        _found(shard, past)
+
+
+def test_a_log_that_begins_right_behind_a_snapshot_is_enough(shard: Shard, past: Past) -> None:
+    then = replay_to(past.sources, shard.build, 2)
+    commits = past.topics["commits"]
+    commits.low = commits.records[2].offset
+    del commits.records[:2]
+    verifier = Verifier()
+    replayed = replay_to(past.sources, shard.build, start=Start(then.head, then.state, "then"), watch=verifier)
+    assert (verifier.findings, replayed.head.digest) == ([], shard.head.digest)
+    with pytest.raises(LogBroken, match="commit 3: 1 to 2 is missing"):
         _found(shard, past)
 
 
