@@ -108,6 +108,8 @@ def replay(  # noqa: PLR0913 - the options of the command
         note(f"{written['file']}: seq {written['seq']}, {written['entities']} entities, {written['bytes']} bytes")
     if report.agrees is False:
         raise CommandError("what was folded is not what was recorded", Exit.DIFFERS)
+    if report.compared == 0 and report.commits:
+        raise CommandError("no commit could be compared: this build has another version than all of them", Exit.DIFFERS)
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from processor.cli.exits import Exit
 from processor.replay.snapshot import kept_in
 from tests.integration.play import Play
 from tests.integration.processes import command
+from tests.integration.stage import Stage
 from tests.integration.submitter import Line
+from tests.services import Etcd, Kafka
 from tests.waiting import wait_until
 
 EVENTS = 600
@@ -110,3 +112,30 @@ def test_a_damaged_snapshot_is_named(play: Play, lines: list[Line], tmp_path: Pa
         refused = command(environment, *arguments)
         assert refused.returncode == Exit.INVALID_DATA, refused.stderr
         assert f"{file} is damaged or cut short" in refused.stderr
+
+
+def test_each_of_several_shards_is_replayed_from_its_own_partitions(
+    kafka: Kafka, etcd: Etcd, namespace: str, tmp_path: Path
+) -> None:
+    stage = Stage(namespace, kafka.bootstrap, etcd.endpoint, tmp_path, shards=2)
+    stage.build()
+    plays = [Play(stage, shard=shard) for shard in range(2)]
+    try:
+        process = stage.start(BATCH__EVENTS_MAX="20")
+        for shard, play in enumerate(plays):
+            play.send(play.script(150 + 50 * shard, seed=shard + 1))
+        for play in plays:
+            play.wait_until_quiet()
+        assert process.terminate() == 0
+        for shard, play in enumerate(plays):
+            chosen = ("--verify", "--cluster", f"cluster-{shard}")
+            report = _json(command(stage.environment(), "replay", *chosen, "--announcements", "-o", "json"))
+            assert (report["findings"], report["digest"]) == ([], (play.store.head() or {})["digest"])
+        file = str(tmp_path / "first")
+        _json(command(stage.environment(), "state", "export", file, "--cluster", "cluster-0", "-o", "json"))
+        foreign = command(stage.environment(), "state", "import", file, "--cluster", "cluster-1")
+        assert (foreign.returncode, "not of shard 1 (cluster-1)" in foreign.stderr) == (Exit.INVALID_DATA, True)
+    finally:
+        for play in plays:
+            play.close()
+        stage.strike()
