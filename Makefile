@@ -50,11 +50,12 @@ chaos: $(DEV)/project  ## kill, freeze, end and add processes at random; MINUTES
 	$(SERVERS) install
 	CHAOS_S=$$(($(MINUTES) * 60)) CHAOS_SEED=$(SEED) $(DEV)/bin/pytest tests/integration/test_chaos.py -s $(PYTEST_ARGS)
 
-check: $(DEV)/project  ## format, lint, types, import contracts, and the tests that need no server
+check: $(DEV)/project  ## format, lint, types, import contracts, schemas, and the tests that need no server
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
+	$(DEV)/bin/processor schemas check
 	$(DEV)/bin/pytest -q --no-services -m "not slow" --hypothesis-profile=fixed $(PYTEST_ARGS)
 
 fix: $(DEV)/project  ## format, and mend what the linter can mend
