@@ -22,8 +22,9 @@ from processor.settings import Settings
 Verdict = Literal["ok", "warning", "failed", "unreachable"]
 AHEAD_MS_MAX = 2_000
 CHOICES = (
-    "Choose: restore a newer backup of etcd; or begin anew under another PROCESSOR_APP with other output topics, which "
-    "reads what the inputs still hold. Writing on would give numbers twice that consumers have seen already"
+    "Choose: restore a newer backup of etcd; or, while the inputs still hold all records, fold them again with "
+    "processor replay --snapshot, delete the shard's keys and put that in with processor state import; or begin anew "
+    "under another PROCESSOR_APP with other output topics. Writing on would give numbers twice that consumers have seen"
 )
 
 

@@ -271,7 +271,9 @@ class Orchestrator:
         settle(refused, epoch=self._epoch, committed_seq=self._head.seq)
         self._conflicts += 1
         if self._conflicts > self._parts.limits.conflict_retries_max:
-            raise ShardRefused(f"given up after {self._conflicts} conflicts in a row: who else writes the head?")
+            raise ShardRefused(
+                f"given up after {self._conflicts} conflicts in a row: stop whoever else writes the head"
+            )
         candidates: tuple[Candidate, ...] = (Candidate(self._state, self._head.digest),)
         if sent is not None:
             candidates += (Candidate(sent.draft.after, sent.commit.head.digest),)
@@ -285,7 +287,7 @@ class Orchestrator:
         settle(found, epoch=self._epoch, committed_seq=self._head.seq)
         head = snapshot.head
         if head is None:
-            raise ShardRefused("the head is gone")
+            raise ShardRefused("the head is gone: restore etcd; processor doctor looks at what is there")
         restored = restore(snapshot, machine=parts.machine, encoder=parts.encoder)
         mending = mend(head, restored, self._stale, machine=parts.machine)
         if mending is None:

@@ -29,7 +29,8 @@ def tail_of(role: Role, record: Record | None, *, low: int) -> Tail:
     except ValueError as failure:
         raise ShardRefused(
             f"{record.topic}[{record.partition}]: the last record (offset {record.offset}) is not the processor's: "
-            f"{failure}. Nobody else may write there"
+            f"{failure}. Nobody else may write there: stop the other writer, make the topic anew and accept that with: "
+            f"processor shards accept-gap SHARD --topic {record.topic}"
         ) from failure
 
 

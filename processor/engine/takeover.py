@@ -57,7 +57,10 @@ def _continue(parts: Parts, snapshot: Snapshot, head: Head, facts: TopicFacts) -
 
 def _first_start(parts: Parts, snapshot: Snapshot, facts: TopicFacts, *, epoch: int, requests: Requests) -> TakenOver:
     if snapshot.entities:
-        raise ShardRefused(f"{len(snapshot.entities)} entities stand in the store without a head: whose are they?")
+        raise ShardRefused(
+            f"{len(snapshot.entities)} entities stand in the store without a head: whose are they? "
+            "Restore the head, or delete the shard's keys and put a snapshot in with: processor state import"
+        )
     restored = restore(snapshot, machine=parts.machine, encoder=parts.encoder)
     positions = first_positions(facts, start=parts.start)
     head = first_head(
