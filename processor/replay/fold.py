@@ -82,22 +82,20 @@ class Fold:
         self._sum = sum(self._summands.values())
 
     def _summed(self) -> dict[str, int]:
-        summand = self._summand
-        return {key: summand(key, entity) for key, entity in self._build.machine.entities(self._state)}
+        encode, body = self._build.encoder.encode, self._build.encoder.body
+        entities = self._build.machine.entities(self._state)
+        return {key: entity_digest(key, body(encode(key, entity))) for key, entity in entities}
 
     def _add_up(self, changes: Iterable[Change]) -> None:
         summands, total = self._summands, self._sum
+        encode, body = self._build.encoder.encode, self._build.encoder.body
         for change in changes:
             key = change.key
             total -= summands.pop(key, 0)
             if change.after is not None:
-                after = summands[key] = self._summand(key, change.after)
+                after = summands[key] = entity_digest(key, body(encode(key, change.after)))
                 total += after
         self._sum = total % MODULUS
-
-    def _summand(self, key: str, entity: Any) -> int:
-        encoder = self._build.encoder
-        return entity_digest(key, encoder.body(encoder.encode(key, entity)))
 
 
 def _pair(keys: Mapping[int, str], surplus: int) -> tuple[str, ...]:

@@ -150,12 +150,15 @@ def _other_outcomes(step: Step) -> Iterator[str]:
     """Yield a sentence for each event that another thing happened to than then."""
     if step.reduction is None:
         return
+    now = step.reduction.outcomes
+    outcomes = step.outcomes
+    if step.commit.dead_lettered:
+        outcomes = [outcome for outcome in outcomes if outcome != "dead_lettered"]
+    if list(now) == outcomes:
+        return
     then: Iterable[tuple[Record, Outcome]] = [
         one for one in zip(step.records, step.outcomes, strict=True) if one[1] != "dead_lettered"
     ]
-    now = step.reduction.outcomes
-    if [outcome for _, outcome in then] == list(now):
-        return
     whys: dict[int, Any] = {index: f" ({one.code}: {one.message})" for index, one in step.reduction.rejections}
     whys |= {index: f" ({one.code}: {one.message})" for index, one in step.reduction.dead}
     for index, ((record, outcome), found) in enumerate(zip(then, now, strict=True)):
