@@ -71,6 +71,25 @@ def test_a_store_that_lost_its_data_is_refused_because_the_output_knows_better(p
     assert findings(artefacts, play.reference) == {}
 
 
+def test_an_owner_under_whom_the_store_goes_back_in_time_stops_and_publishes_nothing_more(play: Play) -> None:
+    lines = play.script(EVENTS)
+    owner = play.stage.start()
+    play.send(lines[: EVENTS // 2])
+    play.wait_until_quiet()
+    older = play.store.keys()["head"]
+    play.send(lines[EVENTS // 2 :])
+    play.wait_until_quiet()
+    commits = play.stage.record_count("commits")
+    play.store.write({"head": older})
+    refusal = owner.wait_for_log("shard_refused")
+    assert f"its head is at seq {json.loads(older)['seq']}, seq {commits} was already committed" in refusal["reason"]
+    assert "processor doctor" in refusal["reason"]
+    assert owner.get("/readyz")[0] == 503
+    assert owner.terminate() == 0
+    assert play.stage.record_count("commits") == commits
+    assert play.store.keys()["head"] == older
+
+
 def _edited(play: Play) -> tuple[str, bytes]:
     """Return the key of a responder and a value that says it connected a moment later."""
     schemas = play.reference.schemas
