@@ -137,6 +137,7 @@ class Play:
             dead_letters=tuple(dead_letter(record) for record in read("dead-letters")),
             store=self.store.dump(),
             acknowledged=tuple(self.submitter.acknowledged),
+            acknowledged_ms=dict(self.submitter.acknowledged_ms),
             raw=tuple(record for role in OUTPUTS for record in read(role, isolation="read_uncommitted")),
         )
 

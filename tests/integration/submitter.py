@@ -1,6 +1,7 @@
 """A plain producer: what it sent, and where the broker put it."""
 
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,10 @@ class Line:
 
 
 class Submitter:
-    """Sends lines to one partition of the inputs. `acknowledged` is in order of the acknowledgements."""
+    """Sends lines to one partition of the inputs.
+
+    `acknowledged` is in order of the acknowledgements, `acknowledged_ms` has the time of each.
+    """
 
     def __init__(self, bootstrap: str, topics: dict[str, str], *, shard: int = 0) -> None:
         self._topics = topics
@@ -43,6 +47,7 @@ class Submitter:
             }
         )
         self.acknowledged: list[Place] = []
+        self.acknowledged_ms: dict[Place, int] = {}
         self.failures: list[str] = []
 
     def send(self, lines: Iterable[Line]) -> None:
@@ -66,7 +71,9 @@ class Submitter:
 
     def _delivered(self, error: Any, message: Any) -> None:
         if error is None:
-            self.acknowledged.append((message.topic(), message.partition(), message.offset()))
+            place = (message.topic(), message.partition(), message.offset())
+            self.acknowledged.append(place)
+            self.acknowledged_ms[place] = time.time_ns() // 1_000_000
         else:
             self.failures.append(str(KafkaException(error)))
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from processor.engine.values import Record
+from tests.checker.priority import priority
 from tests.integration.conftest import Note
 from tests.integration.play import Play, now_ms
 from tests.integration.submitter import Line
@@ -27,6 +28,7 @@ def test_high_events_overtake_a_flood_of_normal_ones_which_still_goes_on(play: P
         play.submitter.send([_declared(play, number)])
         play.wait_until_consumed_of(high, number + 1)
     artefacts = play.assert_whole()
+    assert list(priority(artefacts, high=high, normal=normal)) == []
     commits = [commit.value for commit in artefacts.commits]
     overtaking = [place for place, commit in enumerate(commits) if high in _topics(commit)]
     flooded = [place for place in overtaking if _position(commits[: place + 1], normal) < FLOOD]
