@@ -32,18 +32,16 @@ def simulate(
     sys.stdout.write(f"{json_text(document, indent=2)}\n")
 
 
-def lines_of(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[bytes]:
     """Return the lines, which end at a line feed and nowhere else: a JSON text may hold every other separator."""
-    return [line.removesuffix("\r") for line in _text(path).split("\n")]
+    return [line.removesuffix(b"\r") for line in _content(path).split(b"\n")]
 
 
-def _text(path: Path) -> str:
+def _content(path: Path) -> bytes:
     try:
-        return (sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()).decode()
+        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         raise usage(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise invalid(f"{path} is no UTF-8 text") from error
 
 
 def _state(path: Path | None) -> Any:
@@ -55,7 +53,9 @@ def _state(path: Path | None) -> Any:
     if path is None:
         return None
     try:
-        document = json.loads(_text(path))
+        document = json.loads(_content(path).decode())
         return from_document(document.get("state", document) if isinstance(document, dict) else document)
+    except UnicodeDecodeError as error:
+        raise invalid(f"{path} is no UTF-8 text") from error
     except (json.JSONDecodeError, InvalidState) as error:
         raise invalid(f"{path} is no state: {error}") from error

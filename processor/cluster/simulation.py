@@ -11,6 +11,9 @@ from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import State
 
+DIGITS_MAX = 25
+"""More than any number of 64 bits has; Python refuses to read one of some thousands."""
+
 
 class Simulation(TypedDict):
     """The state at the end, the changes of each batch, and the rejections by the index of their event."""
@@ -27,7 +30,7 @@ class Line(TypedDict):
     event: Event | Rejected
 
 
-def simulate(lines: Iterable[str], *, state: State | None = None, batch_events: int = 1) -> Simulation:
+def simulate(lines: Iterable[str | bytes], *, state: State | None = None, batch_events: int = 1) -> Simulation:
     """Reduce one event a line in batches of so many; blank lines do not count, lines that are no event are rejected."""
     machine = ClusterMachine()
     after = state if state is not None else machine.empty()
@@ -42,10 +45,11 @@ def simulate(lines: Iterable[str], *, state: State | None = None, batch_events: 
     return {"state": to_document(after), "changes": changes, "rejected": rejected}
 
 
-def parse_line(line: str) -> Line:
+def parse_line(line: str | bytes) -> Line:
     """Read one line. What is no event is a rejection with code `invalid_event`; its type is "" if it has none."""
     try:
-        envelope = json.loads(line, parse_constant=_refuse_constant)
+        text = line.decode() if isinstance(line, bytes) else line
+        envelope = json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         return {"type": "", "event": Rejected("invalid_event", f"no JSON: {error}")}
     name = envelope.get("type") if isinstance(envelope, dict) else None
@@ -77,6 +81,11 @@ def _reduced(
         else:
             state = outcome
     return state, refusals
+
+
+def _integer(digits: str) -> int:
+    """Return an integer; one with too many digits for any field is as good as any other with too many."""
+    return int(digits[:DIGITS_MAX])
 
 
 def _refuse_constant(name: str) -> Iterator[Any]:

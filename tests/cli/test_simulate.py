@@ -36,6 +36,16 @@ def test_events_become_a_state_changes_and_rejections(tmp_path: Path, capsys: py
     assert [(one["index"], one["type"], one["code"]) for one in document["rejected"]] == [(1, "", "invalid_event")]
 
 
+def test_a_line_that_is_no_utf_8_is_an_event_refused_in_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\n".join((json.dumps(CONNECTED).encode(), b'{"type": "\xff"}', json.dumps(LOAD).encode())))
+    document = _simulated(capsys, str(events))
+    assert [(one["index"], one["type"], one["code"]) for one in document["rejected"]] == [(1, "", "invalid_event")]
+    assert "iris" in document["state"]["models"]
+
+
 def test_a_batch_makes_one_diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events = _write(tmp_path / "events.jsonl", CONNECTED, LOAD, LOADED)
     changes = _simulated(capsys, events, "--batch", "3")["changes"]
@@ -86,7 +96,7 @@ def test_a_carriage_return_alone_is_a_space_between_json(tmp_path: Path, capsys:
         (["events.jsonl", "--batch", "0"], Exit.USAGE),
         (["events.jsonl", "--state", "events.jsonl"], Exit.INVALID_DATA),
         (["events.jsonl", "--state", "cats.json"], Exit.INVALID_DATA),
-        (["binary"], Exit.INVALID_DATA),
+        (["events.jsonl", "--state", "binary"], Exit.INVALID_DATA),
     ],
 )
 def test_what_cannot_be_used_is_told_in_a_sentence(

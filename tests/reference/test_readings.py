@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from processor.cluster.simulation import simulate as simulate_product
 from tests.reference.comparison import Way, differences
 from tests.reference.simulation import simulate
 
@@ -147,3 +148,18 @@ def test_a_retry_that_would_be_due_after_the_end_of_time_is_due_at_its_end() -> 
 def test_the_limits_of_a_server_are_not_compared_with_each_other() -> None:
     limits = {"expected_replicas": 9, "min_replicas": 5, "max_replicas": 2}
     assert codes(both(("ServerDeclared", 1000, {"server": "s1", **limits}))) == []
+
+
+def test_a_new_message_with_the_same_code_replaces_the_message() -> None:
+    second = ("ServerReplicaConnected", 3000, {"server": "s2", "replica": 0, "memory": 1})
+    document = both(REPLICA, load(2000, memory=10**9), second, ("ClockTicked", 90_000, {}))
+    failure = document["state"]["failures"]["model/iris"]
+    assert (failure["since_ms"], failure["attempts"]) == (2000, 1)
+    assert [detail.partition(":")[0] for detail in failure["message"].split("; ")] == ["s1", "s2"]
+
+
+def test_a_number_of_thousands_of_digits_is_too_large_and_no_more() -> None:
+    line = '{"type": "ClockTicked", "at_ms": 1' + "0" * 5000 + ', "data": {}}'
+    for run in (simulate, simulate_product):
+        rejected = run([line])["rejected"]
+        assert [(one["type"], one["code"]) for one in rejected] == [("ClockTicked", "invalid_event")]
