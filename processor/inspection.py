@@ -95,11 +95,12 @@ def lag(head: Head | None, facts: TopicFacts) -> dict[str, int]:
 
 
 def status_of(view: ShardView, waiting: int, now_ms: int) -> str:
-    """Judge a shard from outside: `down` without owner, `degraded` when records wait and nothing is committed."""
+    """Judge a shard from outside: `down` without owner, `degraded` when it has never started, or falls behind."""
     if view.owner is None:
         return "down"
-    committed_ms = view.head.committed_ms if view.head else 0
-    return "degraded" if waiting and now_ms - committed_ms > BEHIND_AFTER_MS else "healthy"
+    if view.head is None:
+        return "degraded"
+    return "degraded" if waiting and now_ms - view.head.committed_ms > BEHIND_AFTER_MS else "healthy"
 
 
 def _view(client: EtcdClient, settings: Settings, shard: int) -> ShardView:

@@ -46,6 +46,10 @@ def test_a_shard_is_judged_by_its_owner_and_its_progress(
     assert status_of(view, waiting, 1000 + silent_ms) == status
 
 
+def test_an_owner_that_has_not_started_the_shard_yet_is_not_healthy() -> None:
+    assert status_of(ShardView(0, "cluster", None, OWNER, 0), 0, 1000) == "degraded"
+
+
 def test_the_outbox_is_what_is_not_known_to_be_published() -> None:
     assert ShardView(0, "cluster", _head(), OWNER, 3).outbox == 2
     assert ShardView(0, "cluster", None, None, 0).outbox == 0
