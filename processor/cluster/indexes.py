@@ -101,11 +101,13 @@ def usage_deltas(old: Model | None, new: Model | None) -> Deltas:
             if version is not before[place]:
                 _weigh_both(deltas, before[place], version)
     else:
-        for version in before:
-            if version not in after:
+        shared = _shared(before, after) if before and after else 0
+        gone, come = before[shared:], after[shared:]
+        for version in gone:
+            if version not in come:
                 _weigh(deltas, version, version.replicas, -1)
-        for version in after:
-            if version not in before:
+        for version in come:
+            if version not in gone:
                 _weigh(deltas, version, version.replicas, 1)
     return deltas
 
@@ -214,6 +216,16 @@ _BURDEN: Final = {
     **dict.fromkeys(ON_THE_WAY, _HEAVIER),
 }
 """State of an entry → 1 if memory is reserved for it, 1 if it occupies its server replica."""
+
+
+def _shared(before: tuple[Version, ...], after: tuple[Version, ...]) -> int:
+    """Count the first versions that are the very same in both."""
+    count = 0
+    for old, new in zip(before, after, strict=False):
+        if old is not new:
+            break
+        count += 1
+    return count
 
 
 def _weigh_both(deltas: Deltas, old: Version, new: Version) -> None:

@@ -37,6 +37,9 @@ INSUFFICIENT_REPLICAS: Final = "insufficient_replicas"
 PASSED: Final = "insufficient"
 """What a server says that only lacks room."""
 
+REQUIREMENTS_FEW: Final = 8
+"""Up to so many requirements are looked for one by one; for more, a set costs less. One request can hold 100,000."""
+
 
 class Choice(Struct, frozen=True, gc=False):
     """A server and its replicas for a version; `whole` if there are as many as the version wants."""
@@ -198,6 +201,8 @@ def _learn(draft: Draft, server: Server, demand: Demand) -> None:
 
 
 def _can(capabilities: tuple[str, ...], requirements: tuple[str, ...]) -> bool:
+    if len(requirements) > REQUIREMENTS_FEW:
+        return set(requirements).issubset(capabilities)
     for requirement in requirements:  # noqa: SIM110 - a generator costs more than the loop
         if requirement not in capabilities:
             return False

@@ -197,8 +197,11 @@ def _server_replica(index: int, old: ServerReplica | None, new: ServerReplica | 
     if new.drained and not (old is not None and old.drained):
         yield ServerTransition("ServerReplicaDrained", replica=index)
     known = old.orphans if old is not None and old.connected_ms == new.connected_ms else ()
+    if new.orphans is known:
+        return
+    told = frozenset(known)
     for orphan in new.orphans:
-        if orphan not in known:
+        if orphan not in told:
             yield ServerTransition("OrphanUnloadRequested", replica=index, model=orphan.model, version=orphan.version)
 
 

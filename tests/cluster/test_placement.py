@@ -39,6 +39,18 @@ def test_available_replicas_come_before_loading_ones_and_those_before_free_memor
     assert world.states() == {"1": "Available", "2": "UnloadRequested"}
 
 
+@pytest.mark.parametrize("count", [1, 8, 9, 300])
+def test_all_requirements_must_be_met_however_many_there_are(count: int) -> None:
+    words = [f"word-{number}" for number in range(count)]
+    world = World()
+    world.connect("s1", capabilities=[*words[:-1], "another"])
+    world.connect("s2", capabilities=[*words, "another"])
+    world.load(requirements=words)
+    assert world.latest()["server"] == "s2"
+    world.disconnect("s2")
+    assert details(world) == {"s1": "insufficient", "s2": "no_replicas"}
+
+
 def test_reserved_memory_counts_all_that_is_still_to_load() -> None:
     world = World()
     world.connect(memory=250)

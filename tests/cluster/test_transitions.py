@@ -111,6 +111,21 @@ def test_an_orphan_is_told_again_when_its_replica_comes_back() -> None:
     assert told(world, before, "server/s1")[-1]["type"] == "OrphanUnloadRequested"
 
 
+def test_an_orphan_that_was_told_is_not_told_again_when_others_come_or_go() -> None:
+    world = World()
+    ants, bees, cats = ([{"model": name, "version": 1}] for name in ("ant", "bee", "cat"))
+    world.connect(at_ms=5, loaded_models=[*ants, *bees])
+    before = world.state
+    world.connect(at_ms=5, loaded_models=[*bees, *cats])
+    assert told(world, before, "server/s1") == [
+        {"type": "OrphanUnloadRequested", "replica": 0, "model": "cat", "version": 1}
+    ]
+    before = world.state
+    world.tell("ModelReplicaUnloaded", model="cat", version=1, server="s1", replica=0, available_memory=9)
+    assert told(world, before, "server/s1") == []
+    assert world.server()["replicas"]["0"]["orphans"] == bees
+
+
 def test_a_removed_server_lists_its_replicas() -> None:
     world = World()
     world.connect()

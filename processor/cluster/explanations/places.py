@@ -10,7 +10,7 @@ from msgspec import Struct
 from processor.cluster.entities import Replica, Server, ServerReplica, Version
 from processor.cluster.indexes import required
 from processor.cluster.lifecycle import HELD, UNROUTE_REQUESTED
-from processor.cluster.placement import objection
+from processor.cluster.placement import REQUIREMENTS_FEW, objection
 from processor.cluster.state import State
 
 FITS: Final = "fits"
@@ -98,7 +98,9 @@ def _server_verdict(state: State, version: Version, server: Server) -> ServerVer
 def _replica_verdict(state: State, version: Version, server: str, replica: ServerReplica) -> ReplicaVerdict:
     reserved = reserved_on(state, server, replica.index)
     free = max(0, replica.available_memory - reserved)
-    missing = tuple(word for word in version.spec.requirements if word not in replica.capabilities)
+    wanted, present = version.spec.requirements, replica.capabilities
+    known = present if len(wanted) <= REQUIREMENTS_FEW else frozenset(present)
+    missing = tuple(word for word in wanted if word not in known)
     suitable, why = _suits(_entry(version, server, replica.index), replica, required(version), free, missing)
     return ReplicaVerdict(
         server,
