@@ -41,8 +41,11 @@ def _replicas() -> Iterator[str]:
     yield "## When the server replica drains\n"
     yield diagram(_moves(lifecycle.DRAIN, "ServerReplicaDraining"))
     yield "## When the server replica connects again\n"
-    yield "And lists the version; what it does not list is lost: it is placed anew, or Unloaded where it was to go.\n"
+    yield "And lists the version; what it does not list is lost.\n"
     yield diagram(reconnection_edges())
+    yield "## When the server replica is lost\n"
+    yield "Or connects again without listing the version. A model whose entry goes is placed anew.\n"
+    yield diagram(loss_edges())
 
 
 def _versions() -> Iterator[str]:
@@ -107,6 +110,13 @@ def reconnection_edges() -> Iterator[Edge]:
             yield state, lifecycle.UNLOAD_REQUESTED, "not wanted"
         else:
             yield state, lifecycle.UNLOAD_REQUESTED, "wanted or not"
+
+
+def loss_edges() -> Iterator[Edge]:
+    """Yield what becomes of what a server replica does not hold any more."""
+    for state in lifecycle.REPLICA_STATES:
+        yield state, NOTHING, "wanted"
+    yield from _moves(lifecycle.LOST, "not wanted")
 
 
 def axis_edges() -> Iterator[Edge]:

@@ -101,6 +101,12 @@ DRAIN: Final[Mapping[str, str]] = MappingProxyType(
 )
 """State of an entry on a server replica that begins to drain → its next state; a state that is missing stays."""
 
+LOST: Final[Mapping[str, str]] = MappingProxyType(dict.fromkeys(frozenset(REPLICA_STATES) - {UNLOADED}, UNLOADED))
+"""State of an entry that is not wanted any more and that its server replica lost → its next state; Unloaded stays.
+
+An entry that is wanted goes, whatever its state, and its model is placed anew.
+"""
+
 SELECTED: Final[Mapping[str, str]] = MappingProxyType(
     {**dict.fromkeys(frozenset(REPLICA_STATES) - HELD, LOAD_REQUESTED), UNROUTE_REQUESTED: LOADED}
 )

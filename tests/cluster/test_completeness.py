@@ -90,3 +90,15 @@ def test_a_report_in_a_state_does_this(state: str, report: str, answer: str) -> 
     assert outcome == {"=": "unchanged", "-": "unexpected_report"}.get(answer, "applied")
     assert world.states() == {"0": state if answer in "=-" else answer}
     assert (world.state is before) == (answer in "=-")
+
+
+@pytest.mark.parametrize("state", REPLICA_STATES)
+def test_a_lost_entry_goes_where_it_is_wanted_and_is_unloaded_where_it_is_not(state: str) -> None:
+    world = World()
+    world.connect()
+    world.load()
+    for verb in READY[state]:
+        tell(world, verb)
+    assert world.states() == {"0": state}
+    world.disconnect()
+    assert world.states() == ({"0": "Unloaded"} if "unload" in READY[state] else {})

@@ -13,6 +13,7 @@ def test_each_table_speaks_only_of_states_that_there_are() -> None:
         assert table.keys() <= states
     assert {target for pair in lifecycle.RETIREMENT.values() for target in pair} <= states
     assert set(lifecycle.DRAIN.values()) <= states
+    assert dict.fromkeys(states - {"Unloaded"}, "Unloaded") == lifecycle.LOST
 
 
 def test_nothing_derived_tells_the_states_of_a_quiet_report_apart() -> None:

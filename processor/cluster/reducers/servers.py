@@ -12,7 +12,7 @@ from processor.cluster.events import (
     ServerReplicaDraining,
 )
 from processor.cluster.generations import repeats, stale
-from processor.cluster.lifecycle import DRAIN, DRAINING, HELD, LOADED, READOPTED, UNLOAD_REQUESTED, UNLOADED
+from processor.cluster.lifecycle import DRAIN, DRAINING, HELD, LOADED, LOST, READOPTED, UNLOAD_REQUESTED
 from processor.cluster.rejection import Rejected
 from processor.cluster.rollout import fallback, held
 from processor.cluster.rows import find_index
@@ -218,7 +218,7 @@ def _without_entry(draft: Draft, name: str, version: Version, entry: Replica, *,
     if not retiring:
         draft.to_place[name] = None
         return replace(version, replicas=tuple([replica for replica in version.replicas if replica is not entry]))
-    if entry.state == UNLOADED:
+    if entry.state not in LOST:
         return version
     draft.emptied |= {version.server}
-    return _with_entry(version, Replica(entry.index, UNLOADED, "", draft.at_ms))
+    return _with_entry(version, Replica(entry.index, LOST[entry.state], "", draft.at_ms))
