@@ -20,8 +20,8 @@ from tests.etcd.etcd_fake import LossyClient
 from tests.etcd.shard_steps import committed, many, started
 from tests.etcd.test_overflow_machine import OverflowMachine
 
-FOUND_WITHIN = settings(
-    max_examples=80,
+SOUND_EXAMPLES, FOUND_WITHIN_EXAMPLES = 80, 1000
+LOOKING = settings(
     stateful_step_count=40,
     derandomize=True,
     database=None,
@@ -97,7 +97,7 @@ class RemovalsDirect(DefectiveStore):
     backlog_type = Forgetful
 
 
-def outcome_of(store: type[EtcdStore]) -> str:
+def outcome_of(store: type[EtcdStore], examples: int) -> str:
     """Return what the random commits of `OverflowMachine` find in a store, empty when they find nothing."""
 
     class Machine(OverflowMachine):
@@ -108,7 +108,7 @@ def outcome_of(store: type[EtcdStore]) -> str:
             """Only what a reader sees counts here."""
 
     try:
-        run_state_machine_as_test(Machine, settings=FOUND_WITHIN)
+        run_state_machine_as_test(Machine, settings=settings(LOOKING, max_examples=examples))
     except AssertionError as found:
         return f"found: {found}"
     return ""
@@ -116,11 +116,11 @@ def outcome_of(store: type[EtcdStore]) -> str:
 
 @pytest.mark.parametrize("defective", [OldImageMaterialised, DeltasOutOfOrder, RemovalsDirect])
 def test_random_commits_find(defective: type[EtcdStore]) -> None:
-    assert outcome_of(defective)
+    assert outcome_of(defective, FOUND_WITHIN_EXAMPLES)
 
 
 def test_random_commits_find_nothing_in_what_the_defective_stores_are_made_of() -> None:
-    assert outcome_of(DefectiveStore) == ""
+    assert outcome_of(DefectiveStore, SOUND_EXAMPLES) == ""
 
 
 class BusyClient(LossyClient):

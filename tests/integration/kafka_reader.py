@@ -18,12 +18,11 @@ FETCH_RECORDS_MAX = 1000
 
 def dump(bootstrap: str, topic: str, partition: int = 0, *, isolation: str = "read_committed") -> list[Record]:
     """Return all committed records of a partition, to the last stable offset; read_uncommitted: all, to its end."""
-    consumer = _consumer(bootstrap, [topic], partition, isolation)
+    consumer = _consumer(bootstrap, isolation)
     try:
         place = TopicPartition(topic, partition)
         low, end = consumer.get_watermark_offsets(place, timeout=ANSWER_TIMEOUT_S)
-        if low > 0:
-            consumer.assign([TopicPartition(topic, partition, low)])
+        consumer.assign([TopicPartition(topic, partition, low)])
         records: list[Record] = []
         ended = end == low
         while not ended:
@@ -53,7 +52,8 @@ class Follower:
         self._topics = topics
         self._schemas = schemas
         self._positions: dict[str, int] = {}
-        self._consumer = _consumer(bootstrap, [topics["commits"], topics["changes"]], shard)
+        self._consumer = _consumer(bootstrap)
+        self._consumer.assign([TopicPartition(topics[role], shard, 0) for role in ("commits", "changes")])
         self._stopping = threading.Event()
         self._failure: KafkaException | None = None
         self._thread = threading.Thread(target=self._follow, name="follower")
@@ -105,8 +105,8 @@ class Follower:
             self.arrivals_ms.append(arrived_ms)
 
 
-def _consumer(bootstrap: str, topics: list[str], partition: int, isolation: str = "read_committed") -> Any:
-    consumer = Consumer(
+def _consumer(bootstrap: str, isolation: str = "read_committed") -> Any:
+    return Consumer(
         {
             "bootstrap.servers": bootstrap,
             "group.id": "reader",
@@ -117,8 +117,6 @@ def _consumer(bootstrap: str, topics: list[str], partition: int, isolation: str 
             "fetch.wait.max.ms": 10,
         }
     )
-    consumer.assign([TopicPartition(topic, partition, 0) for topic in topics])
-    return consumer
 
 
 def _record(message: Any) -> Record:
