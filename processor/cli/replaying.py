@@ -120,11 +120,9 @@ class ShardReplay:
             return what_if(self._sources, self.build, build, target, start=start, changed=changed, watch=watch)
 
     def _shelf(self) -> "Shelf":
-        from processor.replay.nearest import Shelf
+        from processor.replay.wiring import shelf_of
 
-        settings = self._reach.settings
-        cluster = settings.clusters[self._shard]
-        return Shelf(settings.snapshots.directory, app=settings.app, shard=self._shard, cluster=cluster, note=note)
+        return shelf_of(self._reach.settings, self._shard, note)
 
     def _nearest(self, seq: int) -> "Start":
         """Return the nearest start before a commit: the store's history has it exactly, or not at all."""

@@ -157,14 +157,12 @@ class Folder:
 
     def _start(self, seq: int, build: "Build") -> "Start":
         """Return the nearest place to begin at: where the last fold ended, a periodic snapshot, or the beginning."""
-        from processor.replay.nearest import Shelf
+        from processor.replay.wiring import shelf_of
 
-        settings, last = self._reach.settings, self._last
+        last = self._last
         if last is not None and last.seq == seq:
             return last
-        cluster = settings.clusters[self._shard]
-        shelf = Shelf(settings.snapshots.directory, app=settings.app, shard=self._shard, cluster=cluster, note=note)
-        kept = shelf.nearest(seq, build)
+        kept = shelf_of(self._reach.settings, self._shard, note).nearest(seq, build)
         return last if last is not None and kept.seq <= last.seq <= seq else kept
 
 

@@ -1,6 +1,6 @@
 """The cluster's past on real topics: what a replay of one shard is made of."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from processor.assembly import cluster_domain
@@ -11,6 +11,7 @@ from processor.kafka.connection import KafkaConnection
 from processor.kafka.reader import RecordReader
 from processor.locate import Log
 from processor.replay.fold import Build
+from processor.replay.nearest import Shelf
 from processor.replay.sources import Sources, Understanding
 from processor.settings import Settings
 
@@ -19,6 +20,13 @@ def cluster_build(settings: Settings, catalogue: Catalogue) -> Build:
     """Return this build's state machine with its codec."""
     domain = cluster_domain(settings, catalogue)
     return Build(domain.machine, domain.decoder, domain.encoder)
+
+
+def shelf_of(settings: Settings, shard: int, note: Callable[[str], None]) -> Shelf:
+    """Return one shard's periodic snapshots, where the settings have them."""
+    return Shelf(
+        settings.snapshots.directory, app=settings.app, shard=shard, cluster=settings.clusters[shard], note=note
+    )
 
 
 def cluster_sources(

@@ -9,6 +9,7 @@ import pytest
 from processor.engine.values import Record
 from tests.checker.artefacts import Artefacts, Published
 from tests.checker.memory_run import honest_run, mended_run
+from tests.checker.ranges import TICK
 from tests.checker.reference import cluster_reference
 from tests.checker.verdict import assert_whole, findings
 
@@ -97,6 +98,11 @@ def acknowledged_beyond(artefacts: Artefacts) -> Artefacts:
 
 def unread(artefacts: Artefacts) -> Artefacts:
     late = Record("normal", 0, 8, 1, None, b"", ())
+    return replace(artefacts, inputs=(*artefacts.inputs, late))
+
+
+def ticked(artefacts: Artefacts) -> Artefacts:
+    late = Record("normal", 0, 8, 1, None, b"", (TICK,))
     return replace(artefacts, inputs=(*artefacts.inputs, late))
 
 
@@ -193,6 +199,11 @@ VIOLATIONS: list[tuple[str, Spoil, str]] = [
     ("a record is never consumed", acknowledged_beyond, "exactly once"),
     ("another order was reduced than is recorded", reduced_in_another_order, "replay"),
     ("the inputs are not read to their end", unread, "settled"),
+    (
+        "a tick that somebody sent is not read",
+        lambda a: ticked(replace(a, acknowledged=(*a.acknowledged, ("normal", 0, 8)))),
+        "settled",
+    ),
     ("the head is behind the commit log", lambda a: head(a, seq=3), "sequence"),
     ("the head has other positions", lambda a: head(a, positions={}), "contiguous"),
     ("the head has another next number", lambda a: head(a, announcements=1), "replay"),
@@ -275,6 +286,10 @@ def test_an_honest_run_has_no_findings() -> None:
 @pytest.mark.parametrize(("spoil", "invariant"), [row[1:] for row in VIOLATIONS], ids=[row[0] for row in VIOLATIONS])
 def test_a_violation_is_found(spoil: Spoil, invariant: str) -> None:
     assert invariant in findings(spoil(honest()), cluster_reference())
+
+
+def test_a_tick_of_the_clock_may_be_the_last_word_of_a_processor() -> None:
+    assert "settled" not in findings(ticked(honest()), cluster_reference())
 
 
 def test_a_run_that_was_mended_honestly_has_no_findings() -> None:
