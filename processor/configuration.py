@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from processor.engine.errors import InvalidRequest
+from processor.injected import is_injected
 from processor.settings import Settings, ValueFile
 
 PREFIX = "PROCESSOR_"
@@ -188,8 +189,9 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     known = {CONFIG_FILE}
     for option in options():
         known |= {option.variable, option.file_variable or option.variable}
-    for variable in sorted(environment):
-        if variable.startswith(PREFIX) and not variable.startswith(TEST_PREFIX) and variable not in known:
+    ours = (name for name in environment if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX))
+    for variable in sorted(ours):
+        if variable not in known and not is_injected(variable, environment):
             nearest = difflib.get_close_matches(variable, sorted(known), n=1, cutoff=0.0)
             yield f"{variable} is no setting of the processor; the nearest one is {nearest[0]}"
 

@@ -25,9 +25,19 @@ A value comes from the first of these that has it:
    table `[batch]`,
 4. the default.
 
-Lists are comma-separated, objects are JSON. A variable that begins with `PROCESSOR_` and is none of these is an error
-(those that begin with `PROCESSOR_TEST` belong to the tests). `processor config show` prints the effective values and
-where each came from; secrets are masked.
+Lists are comma-separated, objects are JSON. `processor config show` prints the effective values and where each came
+from; secrets are masked.
+
+A variable that begins with `PROCESSOR_` and is none of these is an error that names the nearest one, except for
+
+* those that begin with `PROCESSOR_TEST`: they belong to the tests;
+* those that Kubernetes injects for a Service called `processor` or `processor-…`, when the value has the form, too:
+  `…_SERVICE_HOST` (an IP address), `…_SERVICE_PORT` and `…_SERVICE_PORT_<NAME>` (a number), `…_PORT` and
+  `…_PORT_<N>_TCP` (`tcp://HOST:PORT`; also UDP and SCTP), and `…_PORT_<N>_TCP_PROTO`, `_PORT`, `_ADDR`;
+* those of a Docker link: `…_NAME` (`/CONTAINER/ALIAS`) and, beside such a one, `…_ENV_<NAME>`.
+
+So `PROCESSOR_PORT=tcp://10.0.0.7:80` is ignored, `PROCESSOR_PORT=8080` and `PROCESSOR_ETCD_PREFIX` are errors. Without
+the injected ones altogether: `enableServiceLinks: false` in the pod's `spec`.
 """
 
 
