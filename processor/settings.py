@@ -26,9 +26,10 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from processor import shipped
 from processor.failpoints import parse
 
-PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
+PROJECT_DIRECTORY = shipped.PROJECT_DIRECTORY
 TIME_TO_LIVE_S_MAX = 600
 ETCD_OPERATIONS_CEILING = 10_000
 
@@ -237,9 +238,9 @@ class Settings(BaseSettings):
     start: Literal["earliest", "latest"] = "earliest"
     """Where the inputs are read from at the very first start."""
     topics_file: Path = Path("topics.yaml")
-    """The topics; a relative path that does not exist is looked up beside the package, too."""
+    """The topics; a relative path that does not exist is looked up among what comes with the program, too."""
     schemas_dir: Path = Path("schemas")
-    """The Avro schemas; a relative path that does not exist is looked up beside the package, too."""
+    """The Avro schemas; a relative path that does not exist is looked up among what comes with the program, too."""
     server: str | None = None
     """Address of a processor's HTTP API, for commands that would read the store otherwise."""
     failpoints: str = ""
@@ -275,9 +276,8 @@ class Settings(BaseSettings):
 
     @field_validator("topics_file", "schemas_dir")
     @classmethod
-    def _beside_the_package(cls, path: Path) -> Path:
-        shipped = PROJECT_DIRECTORY / path
-        return shipped if not path.is_absolute() and not path.exists() and shipped.exists() else path
+    def _or_as_shipped(cls, path: Path) -> Path:
+        return shipped.found(path)
 
     @field_validator("clusters")
     @classmethod

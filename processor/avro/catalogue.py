@@ -15,7 +15,10 @@ RELEASED: Final = "released"
 class Catalogue:
     """Schemas by name (current ones only) and by fingerprint (all)."""
 
-    def __init__(self, current: Iterable[Schema], released: Iterable[Schema] = ()) -> None:
+    def __init__(
+        self, current: Iterable[Schema], released: Iterable[Schema] = (), directories: Iterable[Path] = ()
+    ) -> None:
+        self._directories = tuple(directories)
         self._by_name: dict[str, Schema] = {}
         self._by_short_name: dict[str, list[Schema]] = {}
         self._by_fingerprint = {schema.fingerprint: schema for schema in released}
@@ -32,13 +35,10 @@ class Catalogue:
         current: list[Schema] = []
         released: list[Schema] = []
         for directory in directories:
-            paths = sorted(directory.rglob("*.avsc"))
-            if not paths:
-                raise SchemaInvalid(f"{directory}: no schemas here")
-            for path in paths:
+            for path in schema_files(directory):
                 old = RELEASED in path.relative_to(directory).parts
                 (released if old else current).append(read_schema(path))
-        return cls(current, released)
+        return cls(current, released, directories)
 
     @property
     def current(self) -> Mapping[str, Schema]:
@@ -64,12 +64,22 @@ class Catalogue:
         """Return the current schema with this full name. Raises SchemaInvalid."""
         schema = self._by_name.get(name)
         if schema is None:
-            raise SchemaInvalid(f"the schema {name} is missing")
+            where = f" in {', '.join(map(str, self._directories))}" if self._directories else ""
+            raise SchemaInvalid(f"the schema {name} is missing{where}; PROCESSOR_SCHEMAS_DIR names the folder")
         return schema
 
     def namespace(self, namespace: str) -> dict[str, Schema]:
         """Return the current schemas of a namespace by short name."""
         return {schema.short_name: schema for schema in self._by_name.values() if schema.namespace == namespace}
+
+
+def schema_files(directory: Path) -> list[Path]:
+    """Return every `.avsc` below a directory, sorted. Raises SchemaInvalid when there is none."""
+    paths = sorted(directory.rglob("*.avsc")) if directory.is_dir() else []
+    if not paths:
+        fault = "no schemas (*.avsc) in this folder" if directory.is_dir() else "no such folder"
+        raise SchemaInvalid(f"{directory}: {fault}; PROCESSOR_SCHEMAS_DIR names the folder of the schemas")
+    return paths
 
 
 def read_schema(path: Path) -> Schema:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from processor.avro.catalogue import RELEASED, read_schema
+from processor.avro.catalogue import RELEASED, read_schema, schema_files
 from processor.avro.compatibility import unreadable
 from processor.avro.schema import Schema, SchemaInvalid
 
@@ -44,11 +44,11 @@ class Conflict(msgspec.Struct, frozen=True):
 def load_histories(directory: Path) -> tuple[History, ...]:
     """Read `<part>/<Record>.avsc` and `released/<part>/<Record>/<n>.avsc` below a directory, by record.
 
-    Raises SchemaInvalid, which names the file.
+    Raises SchemaInvalid, which names the file, or the directory when there is no schema in it.
     """
     released: dict[str, dict[int, Schema]] = {}
     current: dict[str, Schema] = {}
-    for path in sorted(directory.rglob("*.avsc")):
+    for path in schema_files(directory):
         place = path.relative_to(directory)
         schema = read_schema(path)
         if place.parts[0] == RELEASED:

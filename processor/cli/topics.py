@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from processor.kafka.admin import Action, TopicsAdmin, TopicSpec
     from processor.settings import Settings
 
-Patch = Annotated[Path | None, Parameter(name="--patch", help="File that changes the `spec` of topics by name.")]
+Patch = Annotated[
+    Path | None,
+    Parameter(
+        name="--patch",
+        help="File that changes the `spec` of topics by name; topics.production.yaml comes with the program.",
+    ),
+]
 
 SHOWN_TIMEOUT_S = 10.0
 SHOWN_INTERVAL_S = 0.1
@@ -32,14 +38,13 @@ def register(app: App) -> None:
 
 def plan(*, patch: Patch = None, config: ConfigFile = None, output: Output = "table") -> None:
     """Print what `topics apply` would do."""
-    settings = settings_of(config).settings
-    _print(_admin(settings).plan(specs_of(settings, patch)), output)
+    admin, specs = _sides(config, patch)
+    _print(admin.plan(specs), output)
 
 
 def apply(*, patch: Patch = None, config: ConfigFile = None, output: Output = "table") -> int:
     """Create topics, add partitions and set what differs; run again, it finds nothing to do."""
-    settings = settings_of(config).settings
-    admin, specs = _admin(settings), specs_of(settings, patch)
+    admin, specs = _sides(config, patch)
     results = admin.apply(admin.plan(specs))
     if results and not any(result.failure for result in results):
         _await_all(admin, specs)
@@ -53,8 +58,8 @@ def apply(*, patch: Patch = None, config: ConfigFile = None, output: Output = "t
 
 def check(*, patch: Patch = None, config: ConfigFile = None, output: Output = "table") -> int:
     """Print how the brokers differ from the file; exit 1 when they do."""
-    settings = settings_of(config).settings
-    actions = _admin(settings).plan(specs_of(settings, patch))
+    admin, specs = _sides(config, patch)
+    actions = admin.plan(specs)
     _print(actions, output)
     return Exit.DIFFERS if actions else Exit.OK
 
@@ -62,13 +67,21 @@ def check(*, patch: Patch = None, config: ConfigFile = None, output: Output = "t
 def specs_of(settings: "Settings", patch: Path | None = None) -> "list[TopicSpec]":
     """Return the topics as they shall be. Raises InvalidRequest."""
     from processor.kafka.admin import TopicSpec
+    from processor.shipped import found
     from processor.topics import load_topics
 
-    topics = load_topics(settings.topics_file, *([patch] if patch else []))
+    topics = load_topics(settings.topics_file, *([found(patch)] if patch else []))
     if topics.partitions < len(settings.clusters):
         names = ", ".join(settings.clusters)
         raise usage(f"{settings.topics_file} has {topics.partitions} partitions a topic, too few for {names}")
     return [TopicSpec(topic.name, topic.partitions, topic.replicas, topic.config) for topic in topics.by_role.values()]
+
+
+def _sides(config: Path | None, patch: Path | None) -> "tuple[TopicsAdmin, list[TopicSpec]]":
+    """Return the brokers' side and the files': the files first, which need no broker."""
+    settings = settings_of(config).settings
+    specs = specs_of(settings, patch)
+    return _admin(settings), specs
 
 
 def _admin(settings: "Settings") -> "TopicsAdmin":

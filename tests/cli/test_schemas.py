@@ -70,3 +70,16 @@ def test_versions_that_do_not_go_together_are_named_with_the_field(
     table = cli("schemas", "check").out
     assert table.splitlines()[0].split() == ["RECORD", "WRITER", "READER", "PATH", "REASON"]
     assert "Opened.count" in table
+
+
+@pytest.mark.parametrize("command", ["list", "check"])
+@pytest.mark.parametrize(("folder", "fault"), [("empty", "no schemas"), ("nowhere", "no such folder")])
+def test_a_folder_without_schemas_is_an_error_that_names_it(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, folder: str, fault: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("PROCESSOR_SCHEMAS_DIR", str(tmp_path / folder))
+    told = cli("schemas", command)
+    assert (told.code, told.out) == (Exit.USAGE, "")
+    assert f"{tmp_path / folder}: {fault}" in told.err
+    assert "PROCESSOR_SCHEMAS_DIR" in told.err

@@ -1,0 +1,14 @@
+"""Where the schemas and the topics stand that come with this program: in the package, or at the top of a checkout."""
+
+from pathlib import Path
+from typing import Final
+
+PROJECT_DIRECTORY: Final = Path(__file__).resolve().parent.parent
+_IN_PACKAGE: Final = Path(__file__).resolve().parent / "data"
+SHIPPED_DIRECTORY: Final = _IN_PACKAGE if _IN_PACKAGE.is_dir() else PROJECT_DIRECTORY
+
+
+def found(path: Path) -> Path:
+    """Return the path as it is, or among what is shipped where it is relative and exists there alone."""
+    shipped = SHIPPED_DIRECTORY / path
+    return shipped if not path.is_absolute() and not path.exists() and shipped.exists() else path
