@@ -82,7 +82,7 @@ def engine_limits(settings: Settings) -> EngineLimits:
 class Service:
     """Runs this process's share of the settings' shards on one backend until `stop` is set.
 
-    `boards` may be read from any thread, as may the states that they show.
+    `boards` may be read from any thread: each shows one whole value, state included.
     """
 
     def __init__(  # noqa: PLR0913 - assembly is where everything comes together
@@ -107,6 +107,7 @@ class Service:
         self._once = once
         self._failpoint = failpoint
         self._failures: list[BaseException] = []
+        self._owner_of: Callable[[int], str] = lambda _shard: ""
         self._lags: dict[int, Callable[[], Mapping[tuple[str, int], int]]] = {}
         self.boards = tuple(Board(shard, log) for shard in range(len(settings.clusters)))
 
@@ -127,6 +128,10 @@ class Service:
         """Return (topic, partition) → records that wait, of the shards owned here. Safe from any thread."""
         return {place: count for lag in list(self._lags.values()) for place, count in lag().items()}
 
+    def owner_of(self, shard: int) -> str:
+        """Return the instance that owned the shard when this process looked last, empty: none did. From any thread."""
+        return self._owner_of(shard)
+
     def _start_backend(self) -> None:
         limits = engine_limits(self._settings)
         pause_ms = limits.retry_pause_ms
@@ -145,6 +150,7 @@ class Service:
 
     def _run_shards(self) -> None:
         sharing, ended = self._sharing(), threading.Event()
+        self._owner_of = sharing.owner_of
         shards = [
             self._thread(f"shard-{board.health.shard}", partial(self._run_shard, board, sharing))
             for board in self.boards

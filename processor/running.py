@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from types import FrameType
@@ -14,6 +14,7 @@ from processor.backends import Backend, EmbeddedBackend, ServerBackend, TopicNam
 from processor.clock import SystemClock
 from processor.cluster.document import to_document
 from processor.cluster.events import EVENT_TYPES
+from processor.engine.health import Health
 from processor.engine.reports import Middleware, StepReport, outcomes_of
 from processor.failpoints import armed
 from processor.kinds import SECTIONS
@@ -73,7 +74,8 @@ class Running:
         """Process until stopped; 1 when it was to end by itself and left a shard undone: refused, or not reached."""
         log = log_function()
         address = self.settings.http.address
-        server = HttpServer(address, lambda target: answer(self.views(), target)) if address else None
+        views, warn = self.views(), warning_function()
+        server = HttpServer(address, lambda target: answer(views, target), warn) if address else None
         if server is not None:
             log("http_listening", url=server.url)
         try:
@@ -92,7 +94,8 @@ class Running:
             instance=self.settings.instance,
             clusters=self.settings.clusters,
             health=self._health,
-            document=self._document,
+            document=to_document,
+            owner=self.service.owner_of,
             metrics=self.metrics.exposition,
             now_s=self.clock.monotonic_s,
             now_ms=self.clock.now_ms,
@@ -101,13 +104,8 @@ class Running:
     def _owned(self) -> dict[int, int]:
         return {health.shard: health.seq for health in self._health() if health.phase == "owner"}
 
-    def _health(self) -> tuple[Any, ...]:
+    def _health(self) -> tuple[Health, ...]:
         return tuple(board.health for board in self.service.boards)
-
-    def _document(self, shard: int) -> Mapping[str, Any] | None:
-        boards = self.service.boards
-        state = boards[shard].state if shard < len(boards) else None
-        return None if state is None else to_document(state)
 
     def _metrics(self) -> Metrics:
         sizes = self.backend.database_bytes if isinstance(self.backend, ServerBackend) else lambda: None
@@ -115,20 +113,20 @@ class Running:
             lanes={self.topics["high"]: "high", self.topics["normal"]: "normal"},
             known_types=frozenset(EVENT_TYPES),
             version=version("processor"),
-            readings=Readings(health=self._health, lag=self._lag, entities=self._entities, etcd_bytes=sizes),
+            readings=Readings(health=self._health, lag=self._lag, entities=entity_counts, etcd_bytes=sizes),
         )
 
     def _lag(self) -> Mapping[tuple[str, int], int]:
         return self.service.lag()
 
-    def _entities(self) -> dict[str, int]:
-        counts = dict.fromkeys(SECTIONS, 0)
-        for board in self.service.boards:
-            state = board.state
-            if state is not None:
-                for kind, section in SECTIONS.items():
-                    counts[kind] += 1 if kind == "policy" else len(getattr(state, section))
-        return counts
+
+def entity_counts(states: Iterable[Any]) -> dict[str, int]:
+    """Return kind → how many entities these states hold together."""
+    counts = dict.fromkeys(SECTIONS, 0)
+    for state in states:
+        for kind, section in SECTIONS.items():
+            counts[kind] += 1 if kind == "policy" else len(getattr(state, section))
+    return counts
 
 
 def log_step(report: StepReport) -> None:

@@ -1,6 +1,6 @@
 """What a shard is doing, for probes and status: written by its loop, read from any thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -9,9 +9,11 @@ Phase = Literal["starting", "standby", "owner", "refused", "stopped"]
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """One shard at one moment; times are monotonic.
+    """One shard at one moment, published whole: what is read from one value belongs together. Times are monotonic.
 
-    `reason` says why it is not processing, `troubles` what is away while it goes on: the inputs, the output.
+    `state` is the committed state that `seq`, `digest`, `committed_ms` and the head's `revision` belong to; None, with
+    the seq of no commit, while the shard is not owned here. `reason` says why it is not processing, `troubles` what is
+    away while it goes on: the inputs, the output.
     `seen_s`: when head and owner were last as they should be. `moved_s`: when a pausing loop last tried again.
     """
 
@@ -24,6 +26,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     committed_ms: int = 0
     outbox_commits: int = 0
     digest: str = ""
+    revision: int = 0
+    state: Any = None
     seen_s: float = 0.0
     moved_s: float = 0.0
 
@@ -38,8 +42,20 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         return self.phase in {"owner", "standby"} and not self.why
 
 
+NOT_OWNED: Mapping[str, Any] = {
+    "epoch": 0,
+    "seq": -1,
+    "committed_ms": 0,
+    "outbox_commits": 0,
+    "digest": "",
+    "revision": 0,
+    "state": None,
+}
+"""What is known of a shard's commits in a process that does not own it: nothing."""
+
+
 class Board:
-    """Holds the latest health of one shard; a reader sees a whole value, never a half-written one.
+    """Holds the latest health of one shard; a reader takes `health` once and sees a whole value, never a mixed one.
 
     `log` is told once when a pause begins and when it ends, however often its reason is put in other words.
     """
@@ -47,11 +63,9 @@ class Board:
     def __init__(self, shard: int, log: Callable[..., None] = lambda _event, **_fields: None) -> None:
         self.health = Health(shard=shard)
         self.log = log
-        self.state: Any = None
-        """The committed state of the shard, while it is owned here; immutable, so any thread may look at it."""
 
     def put(self, **changes: object) -> None:
-        """Replace fields."""
+        """Publish a new value with these fields replaced, in one assignment; for the shard's own thread."""
         before, self.health = self.health, msgspec.structs.replace(self.health, **changes)
         if "refused" not in {before.phase, self.health.phase}:
             self._tell("paused", "resumed", before.reason, self.health.reason)

@@ -123,9 +123,8 @@ class Orchestrator:
     # -- preparing -------------------------------------------------------------------------------------------
 
     def _prepare(self) -> Prepared | None:
-        if not self._breaker.may_try(self._parts.clock.monotonic_s()):
-            return None
-        if self._sent is not None and not self._may_speculate():
+        occupied = self._sent is not None and not self._may_speculate()
+        if occupied or not self._breaker.may_try(self._parts.clock.monotonic_s()):
             return None
         one = self._counter.careful or self._breaker.open
         batch, polled_s, decoded_s = self._preparer.take(limit=1 if one else None)
@@ -302,6 +301,7 @@ class Orchestrator:
         self._publisher.offer_all(snapshot.outbox)
         self._intake.rewind(head.positions)
         parts.loaded()
+        self._show()
         if mending.draft is not None:
             self._dispatch(mending.draft, None)
             self.settle()
@@ -320,7 +320,7 @@ class Orchestrator:
         if seen.owner_epoch != self._epoch or seen.head_revision != self._revision:
             self._refused(seen, None)
         self._house.looked()
-        self._board.put(seen_s=self._house.seen_s, outbox_commits=self._publisher.waiting[0])
+        self._board.put(seen_s=self._house.seen_s, outbox_commits=self._publisher.waiting[0], revision=self._revision)
 
     def _tidy(self) -> None:
         announced_seq = max(self._head.announced_seq, self._publisher.acknowledged_seq)
@@ -336,8 +336,9 @@ class Orchestrator:
             self._head, self._revision = head, answer.revision
 
     def _show(self) -> None:
-        self._board.state = self._state
         self._board.put(
+            state=self._state,
+            revision=self._revision,
             phase="owner",
             reason=f"breaker open: {self._breaker.reason()}" if self._breaker.open else "",
             epoch=self._epoch,

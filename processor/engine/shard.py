@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from processor.engine.announcing import Announcer, BackgroundAnnouncer, InlineAnnouncer
 from processor.engine.errors import InvalidRequest, OwnershipLost, Retry, ShardRefused
-from processor.engine.health import Board
+from processor.engine.health import NOT_OWNED, Board
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.parts import Parts
 from processor.engine.publisher import Publisher
@@ -99,7 +99,7 @@ class ShardRunner:
             self._refused_at = self._refused_at if orchestrator is None else orchestrator.revision
         finally:
             announcer.stop()
-            self.board.state = None
+            self.board.put(**NOT_OWNED)
             publisher.close()
             released = self._release(epoch, clean=clean)
             self._close_inputs()

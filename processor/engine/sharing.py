@@ -1,7 +1,7 @@
 """Acts upon the policy of shares: looks who owns what, and tells each shard of this process what it shall do."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 
 from processor.engine.errors import Retry, StoreUnavailable
@@ -51,6 +51,7 @@ class Sharing:
         self._instances: tuple[str, ...] = ()
         self._vacant_since_s: dict[int, float] = {}
         self._kept: frozenset[int] = frozenset()
+        self._owners: Mapping[int, str] = {}
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Look again and again; leave when stopping, so that others may take at once what we give up."""
@@ -97,6 +98,10 @@ class Sharing:
         """Tell whether the shard shall be handed over."""
         return self._cut_off or self._plan.hand_over == shard
 
+    def owner_of(self, shard: int) -> str:
+        """Return the instance that owned the shard at the last look, empty when none did."""
+        return self._owners.get(shard, "")
+
     def _has_peers(self) -> bool:
         return any(name != self._instance for name in self._instances)
 
@@ -122,6 +127,10 @@ class Sharing:
         vacant = set(range(self._shards)) - census.owners.keys()
         self._vacant_since_s = {shard: self._vacant_since_s.get(shard, now_s) for shard in vacant}
         self._kept -= {shard for shard, owner in census.owners.items() if owner != self._instance}
+        for shard, owner in census.owners.items():
+            if owner not in {self._instance, self._owners.get(shard)}:
+                self._log("standing_by", shard=shard, owner=owner)
+        self._owners = census.owners
         if census.instances != self._instances:
             self._instances = census.instances
             self._kept = frozenset()  # who came may want them

@@ -2,6 +2,7 @@
 
 from collections import Counter as Count
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -28,12 +29,12 @@ _Values = Mapping[tuple[str, ...], float]
 class Readings(msgspec.Struct, frozen=True, kw_only=True):
     """What is read at the moment of asking; every callable may be called from any thread.
 
-    `lag` is (topic, partition) → records, `entities` kind → count, `etcd_bytes` (in use, quota) or None.
+    `lag` is (topic, partition) → records, `entities` counts states by kind, `etcd_bytes` is (in use, quota) or None.
     """
 
     health: Callable[[], Sequence[Health]] = tuple
     lag: Callable[[], Mapping[tuple[str, int], int]] = dict
-    entities: Callable[[], Mapping[str, int]] = dict
+    entities: Callable[[Sequence[Any]], Mapping[str, int]] = lambda _states: {}
     etcd_bytes: Callable[[], tuple[int, int] | None] = lambda: None
 
 
@@ -117,7 +118,8 @@ class _ReadWhenAsked(Collector):
         self._readings = readings
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        yield from self._shards()
+        shards = self._readings.health()
+        yield from self._shards(shards)
         yield self._labelled(
             "processor_input_lag",
             "Records not consumed yet",
@@ -128,14 +130,13 @@ class _ReadWhenAsked(Collector):
             "processor_state_entities",
             "Entities in the state",
             ("kind",),
-            {(kind,): count for kind, count in self._readings.entities().items()},
+            {(kind,): count for kind, count in self._readings.entities(_states(shards)).items()},
         )
         if (sizes := self._readings.etcd_bytes()) is not None:
             yield GaugeMetricFamily("processor_etcd_database_bytes", "Bytes in use in etcd's database", sizes[0])
             yield GaugeMetricFamily("processor_etcd_quota_bytes", "etcd's quota", sizes[1])
 
-    def _shards(self) -> Iterator[GaugeMetricFamily]:
-        shards = self._readings.health()
+    def _shards(self, shards: Sequence[Health]) -> Iterator[GaugeMetricFamily]:
         owned: _Values = {(str(health.shard),): int(health.phase == "owner") for health in shards}
         yield self._labelled("processor_shard_owned", "Whether this process owns the shard", ("shard",), owned)
         seqs: _Values = {(str(health.shard),): health.seq for health in shards if health.phase == "owner"}
@@ -149,3 +150,7 @@ class _ReadWhenAsked(Collector):
         for key, value in values.items():
             family.add_metric(key, value)
         return family
+
+
+def _states(shards: Sequence[Health]) -> list[Any]:
+    return [health.state for health in shards if health.state is not None]

@@ -1,26 +1,43 @@
 """The HTTP server: a thread that hands every request to the API and writes the answer."""
 
+import socket
+import sys
+import time
 from collections.abc import Callable
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from processor.engine.errors import InvalidRequest
-from processor.service.api import Answer
+from processor.service.answers import Answer, problem
 
 LOOPBACK = "127.0.0.1"
 REQUEST_TIMEOUT_S = 10
 POLL_INTERVAL_S = 0.1
+LINGER_S = 2.0
+LINGER_BYTES_MAX = 1 << 20
+"""So much is still read of a request that was answered before its end: a reset would take the answer away."""
+ALLOWED = {"Allow": "GET, HEAD"}
+WORD_MAX = 20
+SENTENCE_MAX = 200
+
+Log = Callable[..., None]
 
 
 class HttpServer:
-    """Serves from construction until `close`. Raises InvalidRequest when the address cannot be listened on."""
+    """Serves from construction until `close`. Raises InvalidRequest when the address cannot be listened on.
 
-    def __init__(self, address: str, answer: Callable[[str], Answer]) -> None:
+    `log` hears of requests that a bug left without an answer.
+    """
+
+    def __init__(
+        self, address: str, answer: Callable[[str], Answer], log: Log = lambda _event, **_fields: None
+    ) -> None:
         host, _, port = address.rpartition(":")
         try:
-            self._server = _Server((host or LOOPBACK, int(port)), _handler(answer))
+            self._server = _Server((host or LOOPBACK, int(port)), answer, log)
         except (OSError, OverflowError) as error:
             raise InvalidRequest(f"cannot listen on {address}: {error}") from error
         self._thread = Thread(target=self._server.serve_forever, args=(POLL_INTERVAL_S,), name="http", daemon=True)
@@ -50,28 +67,78 @@ class HttpServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
+    def __init__(self, address: tuple[str, int], answer: Callable[[str], Answer], log: Log) -> None:
+        self.answer = answer
+        self.log = log
+        super().__init__(address, _Handler)
 
-def _handler(answer: Callable[[str], Answer]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = REQUEST_TIMEOUT_S
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log what ended a request, on one line: the library's way is a traceback on stderr."""
+        del request, client_address
+        error = sys.exception()
+        if not isinstance(error, OSError):  # a client that went away is no error of ours
+            self.log("http_request_failed", error=f"{type(error).__name__}: {error}")
 
-        def do_GET(self) -> None:
-            self._write(answer(self.path), with_body=True)
 
-        def do_HEAD(self) -> None:
-            self._write(answer(self.path), with_body=False)
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.0"
+    """What is taken for the version of a request without one: an answer of 0.9 would have no status."""
+    timeout = REQUEST_TIMEOUT_S
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server gives
-            """Say nothing: probes come every second."""
+    def do_GET(self) -> None:
+        self._write(self._answered())
 
-        def _write(self, response: Answer, *, with_body: bool) -> None:
-            self.send_response(response.status)
-            self.send_header("Content-Type", response.content_type)
-            self.send_header("Content-Length", str(len(response.body)))
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            if with_body:
-                self.wfile.write(response.body)
+    def do_HEAD(self) -> None:
+        self._write(self._answered())
 
-    return Handler
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer what the library refuses: a method without a `do_…`, a request line or headers beyond its limits."""
+        del explain
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            sentence = f"{self.command[:WORD_MAX]} is not allowed here: this API is read with GET and HEAD"
+            self._refuse(problem(HTTPStatus.METHOD_NOT_ALLOWED, sentence, headers=ALLOWED))
+        else:
+            status = HTTPStatus(code)
+            self._refuse(problem(status, (message or status.description or status.phrase)[:SENTENCE_MAX]))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server gives
+        """Say nothing: probes come every second."""
+
+    def _answered(self) -> Answer:
+        if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # its body is not read, and must not be taken for the next request
+        try:
+            return self.server.answer(self.path)
+        except Exception as error:  # noqa: BLE001 - whatever the bug, this client gets an answer and others go on
+            path = self.path[:SENTENCE_MAX]
+            self.server.log("http_request_failed", path=path, error=f"{type(error).__name__}: {error}")
+            return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this request met a bug: the log tells which")
+
+    def _refuse(self, response: Answer) -> None:
+        """Answer a request that was not read to its end, and end the connection."""
+        self.close_connection = True
+        self._write(response)
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(LINGER_S)
+        deadline_s, left = time.monotonic() + LINGER_S, LINGER_BYTES_MAX
+        while left > 0 and time.monotonic() < deadline_s:
+            read = len(self.connection.recv(1 << 16))
+            if not read:
+                return
+            left -= read
+
+    def _write(self, response: Answer) -> None:
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
+        self.send_header("Content-Length", str(len(response.body)))
+        self.send_header("Cache-Control", "no-store")
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(response.body)

@@ -5,7 +5,8 @@ import pytest
 
 from processor.cli.exits import Exit
 from processor.engine.health import Health
-from processor.service.api import Answer, Views, answer
+from processor.service.answers import Answer
+from processor.service.api import Views, answer
 from processor.service.server import HttpServer
 from tests.cli.conftest import Cli
 
@@ -28,8 +29,8 @@ VIEWS = Views(
     app="cluster",
     instance="here-1",
     clusters=("cluster",),
-    health=lambda: (Health(shard=0, phase="owner", seq=4, seen_s=1.0, committed_ms=1),),
-    document=lambda shard: DOCUMENT if shard == 0 else None,
+    health=lambda: (Health(shard=0, phase="owner", seq=4, seen_s=1.0, committed_ms=1, state=DOCUMENT),),
+    document=lambda state: state,
     metrics=lambda: b"",
     now_s=lambda: 1.0,
     now_ms=lambda: 1,

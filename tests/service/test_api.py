@@ -16,19 +16,31 @@ DOCUMENT: Mapping[str, Any] = {
     "experiments": {},
     "failures": {"model/iris": {"code": "load_failed"}},
 }
-HEALTH = Health(shard=0, phase="owner", epoch=7, seq=41, committed_ms=5, outbox_commits=2, digest="ab", seen_s=100.0)
+HEALTH = Health(
+    shard=0,
+    phase="owner",
+    epoch=7,
+    seq=41,
+    committed_ms=5,
+    outbox_commits=2,
+    digest="ab",
+    seen_s=100.0,
+    state=DOCUMENT,
+)
+STANDBY = Health(shard=0, phase="standby", seen_s=100.0)
 
 
-def _views(health: Health = HEALTH) -> Views:
+def _views(health: Health = HEALTH, owner: str = "") -> Views:
     return Views(
         app="cluster",
         instance="here-1",
         clusters=("cluster",),
         health=lambda: (health,),
-        document=lambda shard: DOCUMENT if shard == 0 else None,
+        document=lambda state: state,
         metrics=lambda: b"processor_x 1\n",
         now_s=lambda: 100.0,
         now_ms=lambda: 123,
+        owner=lambda _shard: owner,
     )
 
 
@@ -62,6 +74,7 @@ def test_status_judges_every_shard() -> None:
             "status": "healthy",
             "phase": "owner",
             "reason": "",
+            "owner": "here-1",
             "epoch": 7,
             "seq": 41,
             "digest": "ab",
@@ -94,12 +107,52 @@ def test_an_entity_is_found_by_its_name_slashes_included() -> None:
         ("/api/v1/state/cats", 404, "there is no kind 'cats'"),
         ("/api/v1/state/models/none", 404, "there is no model 'none'"),
         ("/api/v1/state?shard=1", 404, "shard 1 is not owned by this process"),
-        ("/api/v1/state?shard=one", 400, "shard is a number"),
+        ("/api/v1/state?shard=one", 400, "shard is a number from 0 to 0, not 'one'"),
+        ("/api/v1/state?shard=%C2%B2", 400, "not '²'"),
+        ("/api/v1/state?shard=²", 400, "not '²'"),
+        (f"/api/v1/state?shard={'9' * 5000}", 400, "not '999"),
+        ("/api/v1/state?shard=-1", 400, "not '-1'"),
+        ("/api/v1/state?shard=", 400, "not ''"),
+        ("/api/v1/state?shard", 400, "not ''"),
+        ("/api/v1/state?shard=0&shard=0", 400, "shard is given 2 times"),
+        ("/api/v1/state?shard=999999", 404, "PROCESSOR_CLUSTERS makes shards 0 to 0"),
+        ("/api/v1/state?at_seq=3", 400, "unknown query parameter 'at_seq': /api/v1/state takes shard"),
+        ("/api/v1/state/models?q=x", 400, "unknown query parameter 'q': /api/v1/state/models takes shard"),
+        ("/api/v1/status?shard=0", 400, "/api/v1/status takes none"),
+        ("/livez?verbose", 400, "/livez takes none"),
+        ("/readyz?exclude=kafka", 400, "/readyz takes none"),
+        ("/metrics?name[]=x", 400, "/metrics takes none"),
+        ("/livez?" + "&".join("abcdefghijklmnopqrstuvwxyz"), 400, "cannot be read"),
+        ("http://[::/livez", 400, "cannot be read"),
         ("/", 404, "there is nothing at /"),
         ("/api/v2/state", 404, "there is nothing at /api/v2/state"),
     ],
 )
 def test_what_is_not_there_is_told_in_a_sentence(target: str, code: int, sentence: str) -> None:
-    given, body = _get(target)
-    assert given == code
-    assert sentence in body["error"]
+    given = answer(_views(), target)
+    body = json.loads(given.body)
+    assert (given.status, given.content_type) == (code, "application/problem+json")
+    assert (body["status"], body["title"], body["type"]) == (code, given.status.phrase, "about:blank")
+    assert sentence in body["detail"]
+    assert body["error"] == body["detail"], "as it was called before"
+    assert len(body["detail"]) < 200
+
+
+def test_a_standby_says_who_owns_the_shard() -> None:
+    views = _views(STANDBY, owner="there-2")
+    assert answer(views, "/readyz").status == 200
+    given = answer(views, "/api/v1/state")
+    body = json.loads(given.body)
+    assert (given.status, body["owner"], body["shard"]) == (409, "there-2", 0)
+    assert "there-2 owns it" in body["detail"]
+    (shard,) = json.loads(answer(views, "/api/v1/status").body)["shards"]
+    assert (shard["owner"], shard["phase"], shard["status"]) == ("there-2", "standby", "healthy")
+    assert {shard[name] for name in ("epoch", "seq", "digest", "last_commit_ms", "outbox")} == {None}
+
+
+@pytest.mark.parametrize("owner", ["", "here-1"])
+def test_a_shard_between_two_owners_is_to_be_asked_for_again(owner: str) -> None:
+    starting = Health(shard=0, phase="starting", epoch=8, reason="etcd: away", seen_s=100.0)
+    given = answer(_views(starting, owner), "/api/v1/state")
+    assert (given.status, dict(given.headers)) == (503, {"Retry-After": "1"})
+    assert json.loads(given.body)["detail"].endswith("here it is starting: etcd: away")

@@ -66,12 +66,15 @@ def test_trouble_and_announcements_are_counted() -> None:
 
 
 def test_shards_are_read_when_asked() -> None:
-    shards = [Health(shard=0, phase="owner", seq=9, outbox_commits=4), Health(shard=1, phase="standby")]
+    shards = [
+        Health(shard=0, phase="owner", seq=9, outbox_commits=4, state="a state"),
+        Health(shard=1, phase="standby"),
+    ]
     metrics = _metrics(
         Readings(
             health=lambda: shards,
             lag=lambda: {("control", 0): 12},
-            entities=lambda: {"model": 3},
+            entities=lambda states: {"model": 3 * len(states)},
             etcd_bytes=lambda: (10, 20),
         )
     )

@@ -1,0 +1,48 @@
+"""What goes back over HTTP: JSON, text, and problems in the form of RFC 9457."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+JSON_TYPE = "application/json"
+PROBLEM_TYPE = "application/problem+json"
+TEXT_TYPE = "text/plain; charset=utf-8"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A status, a content type, a body, and headers beyond those that every answer has."""
+
+    status: HTTPStatus
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str] = {}
+
+
+def document(content: Any) -> Answer:
+    """Return a JSON document."""
+    return Answer(HTTPStatus.OK, JSON_TYPE, _json(content))
+
+
+def text(code: HTTPStatus, content: str) -> Answer:
+    """Return plain text."""
+    return Answer(code, TEXT_TYPE, content.encode())
+
+
+def problem(code: HTTPStatus, sentence: str, *, headers: Mapping[str, str] | None = None, **members: object) -> Answer:
+    """Return an error: `detail` and, for older clients, `error` are the sentence; `members` stand beside them."""
+    content = {
+        "type": "about:blank",
+        "title": code.phrase,
+        "status": code.value,
+        "detail": sentence,
+        "error": sentence,
+        **members,
+    }
+    return Answer(code, PROBLEM_TYPE, _json(content), headers or {})
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
