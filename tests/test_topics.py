@@ -33,7 +33,6 @@ def test_the_project_has_one_topic_a_role_and_all_are_co_partitioned() -> None:
     }
     assert topics.partitions == 1
     assert {topic.partitions for topic in topics.by_role.values()} == {1}
-    assert [document.metadata.name for document in topics.documents] == [t.name for t in topics.by_role.values()]
 
 
 def test_the_settings_of_a_topic_are_in_the_words_of_the_brokers() -> None:
@@ -134,16 +133,113 @@ def test_a_patch_of_an_unknown_topic_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_patch_holds_nothing_but_the_spec(tmp_path: Path) -> None:
-    with pytest.raises(TopicsInvalid, match=r"metadata\.annotations: Extra inputs"):
+    with pytest.raises(TopicsInvalid, match=r"metadata\.annotations\.processor/key: Extra inputs"):
         load_topics(TOPICS, written(tmp_path, [documents()[0]]))
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"a: b: c", b"\xff\xfe"])
-def test_what_is_no_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"a: [", "document 1, line 1, column 5: no YAML"),
+        (b"a: b: c", "document 1, line 1, column 5: no YAML: mapping values are not allowed here"),
+        (b"kind: Pod\n---\na:\n\tb: 1\n", "document 2, line 4, column 1: no YAML: found character '\\t'"),
+        (b"a:\n  b: 1\n  b: 2\n", "document 1, line 3, column 3: no YAML: the key b stands there twice"),
+        (b"a: 2026-13-45", "document 1: no YAML: month must be in 1..12"),
+        (b"[" * 5000, "document 1: no YAML: maximum recursion depth exceeded"),
+        ("a: ä".encode("latin-1"), "no UTF-8 text: byte 0xE4 at line 1, byte 4 (offset 3)"),
+        ("a: b".encode("utf-16"), "it is UTF-16, it begins with FF FE"),
+        ("a: b".encode("utf-16-be"), "no text: byte 0x00 at line 1, byte 1 (offset 0); is it UTF-16"),
+    ],
+)
+def test_what_is_no_yaml_is_refused_with_the_place(tmp_path: Path, content: bytes, fault: str) -> None:
     path = tmp_path / "broken.yaml"
     path.write_bytes(content)
-    with pytest.raises(TopicsInvalid, match="no YAML"):
+    with pytest.raises(TopicsInvalid) as raised:
         load_topics(path)
+    assert str(raised.value).startswith(f"{path}: {fault}")
+    assert "\n" not in str(raised.value)
+
+
+def as_kubernetes_has_it(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what `kubectl get -o yaml` prints of a topic that was applied."""
+    metadata, spec = document["metadata"], document["spec"]
+    return {
+        **document,
+        "apiVersion": "kafka.strimzi.io/v1beta2",
+        "metadata": {
+            **metadata,
+            "namespace": "kafka",
+            "labels": {"strimzi.io/cluster": "kafka", "version": 3, "empty": None},
+            "annotations": {
+                **metadata["annotations"],
+                "kubectl.kubernetes.io/last-applied-configuration": json.dumps(document),
+                "team": 7,
+            },
+            "finalizers": ["strimzi.io/topic-operator"],
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "generation": 2,
+            "resourceVersion": "4711",
+            "uid": "6d2e0e6a-8c0f-4c8e-9d8e-0f0f0f0f0f0f",
+            "ownerReferences": [],
+            "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}],
+        },
+        "spec": {**spec, "topicName": f"Real_{metadata['name']}"},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}], "topicName": metadata["name"]},
+    }
+
+
+USER = {"apiVersion": "kafka.strimzi.io/v1", "kind": "KafkaUser", "metadata": {"name": "me"}, "spec": {"quotas": {}}}
+
+
+def test_topics_are_read_as_kubernetes_has_them(tmp_path: Path) -> None:
+    named = [as_kubernetes_has_it(document) for document in documents()]
+    foreign = {**documents()[0], "metadata": {"name": "orders", "annotations": {"team": "shop"}}}
+    listed = {"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": [*named[:2], USER]}
+    raw = {"apiVersion": "kafka.strimzi.io/v1beta2", "kind": "KafkaTopicList", "items": [named[2]]}
+    path = written(tmp_path, [None, USER, listed, foreign, raw, None, *named[3:]])
+    plain, topics = load_topics(TOPICS), load_topics(path)
+    assert {role: topic.name for role, topic in topics.by_role.items()} == {
+        role: f"Real_{topic.name}" for role, topic in plain.by_role.items()
+    }
+    assert {role: topic.config for role, topic in topics.by_role.items()} == {
+        role: topic.config for role, topic in plain.by_role.items()
+    }
+    exported = as_kubernetes_has_it(
+        documents(PRODUCTION)[0] | {"metadata": {"name": "cluster.commits", "annotations": {}}}
+    )
+    assert load_topics(path, written(tmp_path / "..", [exported])).by_role["commits"].replicas == 3
+
+
+def test_a_fault_in_a_list_is_told_by_document_and_item(tmp_path: Path) -> None:
+    stated = documents()
+    stated[1]["spec"]["partitons"] = 1
+    path = written(tmp_path, [USER, {"apiVersion": "v1", "kind": "List", "items": stated}])
+    with pytest.raises(TopicsInvalid) as raised:
+        load_topics(path)
+    assert str(raised.value).startswith(f"{path}: document 2, item 2 (cluster.control-events): spec.partitons: ")
+    assert str(raised.value).endswith("the nearest one is partitions")
+
+
+def test_topics_that_were_passed_over_are_told_when_a_role_is_missing(tmp_path: Path) -> None:
+    stated = documents()
+    del stated[2]["metadata"]["annotations"]
+    with pytest.raises(TopicsInvalid, match=r"no topic is changes; passed over, .* cluster\.changes"):
+        load_topics(written(tmp_path, stated))
+
+
+def test_two_roles_cannot_share_a_topic(tmp_path: Path) -> None:
+    stated = documents()
+    stated[1]["spec"]["topicName"] = stated[0]["metadata"]["name"]
+    with pytest.raises(TopicsInvalid, match=r"spec\.topicName: one topic has several roles"):
+        load_topics(written(tmp_path, stated))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a b", "é", "x" * 250])
+def test_a_name_that_kafka_refuses_is_refused(tmp_path: Path, name: str) -> None:
+    stated = documents()
+    stated[0]["spec"]["topicName"] = name
+    with pytest.raises(TopicsInvalid, match=r"document 1 .*: spec\.topicName: "):
+        load_topics(written(tmp_path, stated))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

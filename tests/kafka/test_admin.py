@@ -13,6 +13,7 @@ from processor.kafka.admin import (
     plan,
 )
 from processor.kafka.connection import KafkaConnection
+from processor.topic_settings import KINDS, broker_word
 from tests.contracts.broker_world import eventually
 from tests.services import Kafka
 
@@ -83,6 +84,30 @@ def test_a_setting_the_broker_does_not_take_is_a_failure_of_that_action_alone(ka
 
     assert "retention.ms" in results[0].failure
     assert results[1] == Result(good)
+
+
+def test_every_setting_that_a_broker_knows_is_known_offline(kafka: Kafka, namespace: str) -> None:
+    admin = TopicsAdmin(KafkaConnection(kafka.bootstrap))
+    admin.apply([CreateTopic(TopicSpec(namespace, partitions=1, replicas=1))])
+    known = eventually(lambda: admin.describe([namespace]))[namespace].config
+    assert {name for name in known if not name.startswith("internal.")} - KINDS.keys() == set()
+
+
+def test_values_as_people_write_them_are_what_the_broker_shows(kafka: Kafka, namespace: str) -> None:
+    admin = TopicsAdmin(KafkaConnection(kafka.bootstrap))
+    stated = {
+        "cleanup.policy": ["compact", "delete"],
+        "min.cleanable.dirty.ratio": 0.3,
+        "min.compaction.lag.ms": "+05",
+        "preallocate": "False",
+        "compression.type": "zstd",
+        "follower.replication.throttled.replicas": "0:1, 1:1",
+    }
+    config = {name: broker_word(name, value) for name, value in stated.items()}
+    spec = TopicSpec(namespace, partitions=1, replicas=1, config=config)
+    assert admin.apply([CreateTopic(spec)]) == [Result(CreateTopic(spec))]
+    eventually(lambda: admin.describe([namespace]))
+    assert admin.plan([spec]) == []
 
 
 def test_the_embedded_broker_has_nothing_to_administer() -> None:
