@@ -14,7 +14,7 @@ from hypothesis import settings
 from tests.local_servers import LocalServer, ServiceName
 from tests.services import Etcd, Kafka, ServicesMissingError, serve
 
-SERVICE_FIXTURES = {"kafka", "etcd", "own_kafka", "own_etcd"}
+SERVICE_FIXTURES = {"kafka", "etcd", "own_kafka", "own_etcd", "lab"}
 CHOSEN = pytest.StashKey[list[str]]()
 LEFT_OUT = pytest.StashKey[int]()
 

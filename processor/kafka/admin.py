@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 )
 
 from processor.engine.errors import InvalidRequest, SourceUnavailable
-from processor.kafka.connection import KafkaConnection, cause_of, client, code_of
+from processor.kafka.connection import UNHEARD, KafkaConnection, client, code_of
 
 TIMEOUT_S = 30.0
 # librdkafka ends a request at its timeout; its answer needs a moment to arrive.
@@ -111,17 +111,14 @@ class TopicsAdmin:
     def __init__(self, connection: KafkaConnection, *, timeout_s: float = TIMEOUT_S) -> None:
         if connection.embedded:
             raise InvalidRequest("embedded: topics appear at first use, there is nothing to administer")
-        self._client = client(AdminClient, connection.properties({}, {}))
+        self._client = client(AdminClient, connection.properties(UNHEARD, {}))
+        self._connection = connection
         self._timeout_s = timeout_s
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicDescription]:
         """Return the topics that exist."""
         answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout_s)
-        found = {
-            name: topic
-            for name, future in answers.items()
-            if (topic := _unless_missing(future, self._timeout_s)) is not None
-        }
+        found = {name: topic for name, future in answers.items() if (topic := self._unless_missing(future)) is not None}
         configs = self._configs(list(found))
         return {name: _description(name, topic, configs[name]) for name, topic in found.items()}
 
@@ -137,19 +134,15 @@ class TopicsAdmin:
         match action:
             case CreateTopic(spec=spec):
                 new = NewTopic(spec.name, spec.partitions, spec.replicas, config=dict(spec.config))
-                return _result(
-                    action, self._client.create_topics([new], request_timeout=self._timeout_s), self._timeout_s
-                )
+                return self._result(action, self._client.create_topics([new], request_timeout=self._timeout_s))
             case AddPartitions(name=name, after=after):
                 grown = NewPartitions(name, after)
-                return _result(
-                    action, self._client.create_partitions([grown], request_timeout=self._timeout_s), self._timeout_s
-                )
+                return self._result(action, self._client.create_partitions([grown], request_timeout=self._timeout_s))
             case SetConfig(name=name, key=key, after=after):
                 entry = ConfigEntry(key, after, incremental_operation=AlterConfigOpType.SET)
                 resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[entry])
                 answers = self._client.incremental_alter_configs([resource], request_timeout=self._timeout_s)
-                return _result(action, answers, self._timeout_s)
+                return self._result(action, answers)
             case Impossible(reason=reason):
                 return Result(action, reason)
 
@@ -158,7 +151,33 @@ class TopicsAdmin:
             return {}
         resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
         answers = self._client.describe_configs(resources, request_timeout=self._timeout_s)
-        return {resource.name: _answer(future, self._timeout_s) for resource, future in answers.items()}
+        return {resource.name: self._answer(future) for resource, future in answers.items()}
+
+    def _result(self, action: Action, answers: Mapping[Any, "Future[Any]"]) -> Result:
+        for future in answers.values():
+            try:
+                future.result(self._timeout_s + ANSWER_MARGIN_S)
+            except KafkaException as failure:
+                return Result(action, self._connection.cause_of(failure, self._client))
+            except TimeoutError:
+                return Result(action, f"no answer within {self._timeout_s} s")
+        return Result(action)
+
+    def _unless_missing(self, future: "Future[Any]") -> Any:
+        try:
+            return self._answer(future)
+        except SourceUnavailable as failure:
+            cause = failure.__cause__
+            if isinstance(cause, KafkaException) and code_of(cause) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            raise
+
+    def _answer(self, future: "Future[Any]") -> Any:
+        try:
+            return future.result(self._timeout_s + ANSWER_MARGIN_S)
+        except (KafkaException, TimeoutError) as failure:
+            cause = self._connection.cause_of(failure, self._client)
+            raise SourceUnavailable(f"the brokers do not answer: {cause}") from failure
 
 
 def _differences(spec: TopicSpec, topic: TopicDescription) -> list[Action]:
@@ -188,31 +207,3 @@ def _description(name: str, topic: Any, entries: Mapping[str, Any]) -> TopicDesc
             key for key, entry in entries.items() if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
         ),
     )
-
-
-def _result(action: Action, answers: Mapping[Any, "Future[Any]"], timeout_s: float) -> Result:
-    for future in answers.values():
-        try:
-            future.result(timeout_s + ANSWER_MARGIN_S)
-        except KafkaException as failure:
-            return Result(action, cause_of(failure))
-        except TimeoutError:
-            return Result(action, f"no answer within {timeout_s} s")
-    return Result(action)
-
-
-def _unless_missing(future: "Future[Any]", timeout_s: float) -> Any:
-    try:
-        return _answer(future, timeout_s)
-    except SourceUnavailable as failure:
-        cause = failure.__cause__
-        if isinstance(cause, KafkaException) and code_of(cause) == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return None
-        raise
-
-
-def _answer(future: "Future[Any]", timeout_s: float) -> Any:
-    try:
-        return future.result(timeout_s + ANSWER_MARGIN_S)
-    except (KafkaException, TimeoutError) as failure:
-        raise SourceUnavailable(f"the brokers do not answer: {cause_of(failure)}") from failure

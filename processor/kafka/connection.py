@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from processor.engine.errors import InvalidRequest
 from processor.engine.values import LaneName, Role
+from processor.kafka.causes import Causes, principal_of, without_secrets
 
 Property = str | int | float | bool
 
@@ -19,9 +20,36 @@ LOGGER = logging.getLogger("processor.kafka")
 # While no broker answers, librdkafka knocks at every address again after the first of these, for ever: its default of
 # 100 ms keeps a core busy. After a real outage nobody should wait longer than the second, by default ten times as long.
 RECONNECTING: Mapping[str, Property] = {"reconnect.backoff.ms": 250, "reconnect.backoff.max.ms": 1_000}
-# What a client has to say waits in its memory until somebody polls it. Who polls it only at times lets it say nothing
-# but what is fatal; its calls report the rest.
+# What a client logs waits in its memory until somebody polls it. Who polls it only at times lets it log nothing but
+# what is fatal; its calls and its `error_cb` report the rest.
 UNHEARD: Mapping[str, Property] = {"log_level": 2}
+
+UNREACHED = frozenset(
+    {
+        KafkaError._TRANSPORT,  # noqa: SLF001 - the library's own name for it
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - as above
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 - as above
+        KafkaError._SSL,  # noqa: SLF001 - as above
+        KafkaError._RESOLVE,  # noqa: SLF001 - as above
+        KafkaError.REQUEST_TIMED_OUT,
+    }
+)
+"""Codes of a call that failed because no broker was reached: why is told to `error_cb`."""
+DENIED: Mapping[int, str] = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "a topic",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "a consumer group",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "a transactional id",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the cluster",
+}
+"""Codes of a call that an authorizer refused, and what the right is missing on."""
+
+FILES: Mapping[str, str] = {
+    "ssl.ca.location": "PROCESSOR_KAFKA__CA_FILE",
+    "ssl.certificate.location": "PROCESSOR_KAFKA__CERT_FILE",
+    "ssl.key.location": "PROCESSOR_KAFKA__KEY_FILE and PROCESSOR_KAFKA__KEY_PASSWORD",
+}
+"""Property → where its value is set."""
 
 ClientType = TypeVar("ClientType", Consumer, Producer, AdminClient)
 
@@ -35,10 +63,39 @@ class KafkaConnection(msgspec.Struct, frozen=True):
     bootstrap_servers: str
     extra: Mapping[str, Property] = {}
     embedded: bool = False
+    causes: Causes = msgspec.field(default_factory=Causes)
+    """What its clients were told, shared by all of them."""
 
-    def properties(self, tuned: Mapping[str, Property], required: Mapping[str, Property]) -> dict[str, Property]:
+    def properties(self, tuned: Mapping[str, Property], required: Mapping[str, Property]) -> dict[str, Any]:
         """Return client properties: `extra` may change what is tuned, never what correctness rests on."""
-        return {**RECONNECTING, **tuned, **self.extra, "bootstrap.servers": self.bootstrap_servers, **required}
+        fixed = {"bootstrap.servers": self.bootstrap_servers, "error_cb": self.causes.note}
+        return {**RECONNECTING, **tuned, **self.extra, **fixed, **required}
+
+    def cause_of(self, failure: BaseException, asked: Consumer | Producer | AdminClient | None = None) -> str:
+        """Return what is known about a failure: librdkafka's words, and what its clients were told where it has none.
+
+        `asked` is the client that failed; it is polled, which hands out what it was told. A consumer that has an
+        assignment is not, because that would take a message from it.
+        """
+        if asked is not None and not (isinstance(asked, Consumer) and asked.assignment()):
+            asked.poll(0)
+        return self.explained(cause_of(failure), failure)
+
+    def explained(self, words: str, failure: BaseException | KafkaError) -> str:
+        """Return words about a failure with what is known besides: why no broker was reached, or whose right misses."""
+        error = failure.args[0] if isinstance(failure, KafkaException) and failure.args else failure
+        code = error.code() if isinstance(error, KafkaError) else KafkaError.NO_ERROR
+        if code in DENIED:
+            return f"{words}: {self.principal} has no right that it needs on {DENIED[code]}: see processor acls"
+        if code in UNREACHED or isinstance(failure, TimeoutError):
+            why = self.causes.sentence({**self.extra, "bootstrap.servers": self.bootstrap_servers})
+            return f"{why} [{words}]" if why else words
+        return words
+
+    @property
+    def principal(self) -> str:
+        """Whom the brokers see."""
+        return principal_of(self.extra)
 
 
 def client(kind: type[ClientType], properties: Mapping[str, Any]) -> ClientType:
@@ -46,7 +103,15 @@ def client(kind: type[ClientType], properties: Mapping[str, Any]) -> ClientType:
     try:
         return kind(dict(properties), logger=LOGGER)
     except KafkaException as failure:
-        raise InvalidRequest(f"a Kafka property is not accepted: {cause_of(failure)}") from failure
+        words = without_secrets(cause_of(failure), properties)
+        raise InvalidRequest(f"a Kafka property is not accepted: {words}{_hint(words)}") from failure
+
+
+def _hint(words: str) -> str:
+    for name, setting in FILES.items():
+        if name in words:
+            return f": see {setting}"
+    return ""
 
 
 class ShardTopics(msgspec.Struct, frozen=True):

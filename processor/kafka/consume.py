@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.engine.values import Record
-from processor.kafka.connection import KafkaConnection, Property, cause_of, client, words_of
+from processor.kafka.connection import KafkaConnection, Property, client, words_of
 from processor.kafka.records import record_of
 from processor.kafka.source import HOLES
 
@@ -81,6 +81,7 @@ class AnnouncementReader:
         gaps: Literal["tell", "raise"] = "tell",
         group_id: str = "processor-consume",
     ) -> None:
+        self._connection = connection
         self._topic = topic
         self._gaps = gaps
         self._decode = decode
@@ -100,7 +101,7 @@ class AnnouncementReader:
         deadline_s = monotonic() + timeout_s
         while (message := self._consumer.poll(max(0.0, deadline_s - monotonic()))) is not None:
             if message.error() is not None:
-                raise _failure_of(message)
+                raise self._failure_of(message)
             record = record_of(message)
             received = self._received(record)
             self.positions[record.partition] = record.offset + 1
@@ -144,8 +145,16 @@ class AnnouncementReader:
         try:
             low, high = self._consumer.get_watermark_offsets(place, timeout=WATERMARKS_TIMEOUT_S)
         except KafkaException as failure:
-            raise SourceUnavailable(f"{self._topic}[{partition}]: no watermarks: {cause_of(failure)}") from failure
+            cause = self._connection.cause_of(failure, self._consumer)
+            raise SourceUnavailable(f"{self._topic}[{partition}]: no watermarks: {cause}") from failure
         return int(high if from_ == "end" else low)
+
+    def _failure_of(self, message: Message) -> Exception:
+        error = message.error()
+        place = f"{message.topic()}[{message.partition()}]"
+        if error.code() in HOLES:
+            return ShardRefused(f"{place}: offset {message.offset()} cannot be read any more: {words_of(error)}")
+        return SourceUnavailable(f"{place}: {self._connection.explained(words_of(error), error)}")
 
 
 def _number(record: Record) -> int:
@@ -156,11 +165,3 @@ def _number(record: Record) -> int:
             f"header processor-number is {value!r}"
         )
     return int(value)
-
-
-def _failure_of(message: Message) -> Exception:
-    error = message.error()
-    place = f"{message.topic()}[{message.partition()}]"
-    if error.code() in HOLES:
-        return ShardRefused(f"{place}: offset {message.offset()} cannot be read any more: {words_of(error)}")
-    return SourceUnavailable(f"{place}: {words_of(error)}")

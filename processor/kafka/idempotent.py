@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from processor.engine.errors import SinkUnclear
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.values import OutputRecord, Role, Tail
-from processor.kafka.connection import KafkaConnection, ShardTopics, cause_of, client, words_of
+from processor.kafka.connection import KafkaConnection, ShardTopics, client, words_of
 from processor.kafka.output import Output, SinkTimeouts
 
 
@@ -60,7 +60,9 @@ class IdempotentSink:
             waiting = producer.flush(self._timeouts.request_s)
         except (KafkaException, SystemError, BufferError) as failure:
             self._discard()
-            raise SinkUnclear(f"Kafka: not everything was acknowledged: {cause_of(failure)}") from failure
+            raise SinkUnclear(
+                f"Kafka: not everything was acknowledged: {self._output.connection.cause_of(failure)}"
+            ) from failure
         if waiting or self._failures:
             self._discard()
             raise SinkUnclear(f"Kafka: {waiting} records without an answer, failures: {self._failures[:1]}")
@@ -83,7 +85,7 @@ class IdempotentSink:
 
     def _note(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
-            self._failures.append(words_of(error))
+            self._failures.append(self._output.connection.explained(words_of(error), error))
 
     def _discard(self) -> None:
         # What is still queued must not be sent by a producer that nobody waits for.

@@ -8,7 +8,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from processor.engine.errors import SourceUnavailable
-from processor.kafka.connection import KafkaConnection, Property, cause_of, client
+from processor.kafka.connection import KafkaConnection, Property, client
 from processor.kafka.reader import REQUIRED, TIMEOUT_S
 
 Place = tuple[str, int]
@@ -27,6 +27,7 @@ class OffsetReader:
     """Asks as a member of the group `group_id` would. Everything raises SourceUnavailable."""
 
     def __init__(self, connection: KafkaConnection, group_id: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._connection = connection
         required: dict[str, Property] = {**REQUIRED, "group.id": group_id}
         self._consumer = client(Consumer, connection.properties({}, required))
         self._timeout_s = timeout_s
@@ -38,7 +39,8 @@ class OffsetReader:
             found = {(item.topic, item.partition): item.offset for item in committed}
             return {place: self._marks(place, found[place]) for place in places}
         except KafkaException as failure:
-            raise SourceUnavailable(f"Kafka: the offsets cannot be read: {cause_of(failure)}") from failure
+            cause = self._connection.cause_of(failure, self._consumer)
+            raise SourceUnavailable(f"Kafka: the offsets cannot be read: {cause}") from failure
 
     def at(self, places: Sequence[Place], at_ms: int) -> dict[Place, int | None]:
         """Return the offset of the first record that is not older than a time, None where there is none."""
@@ -46,7 +48,8 @@ class OffsetReader:
         try:
             answers = self._consumer.offsets_for_times(asked, self._timeout_s)
         except KafkaException as failure:
-            raise SourceUnavailable(f"Kafka: no offsets for a time: {cause_of(failure)}") from failure
+            cause = self._connection.cause_of(failure, self._consumer)
+            raise SourceUnavailable(f"Kafka: no offsets for a time: {cause}") from failure
         return {(item.topic, item.partition): item.offset if item.offset >= 0 else None for item in answers}
 
     def close(self) -> None:

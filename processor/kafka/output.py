@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 
 from processor.engine.errors import SinkUnavailable
 from processor.engine.values import OutputRecord, Role, Tail
-from processor.kafka.connection import UNHEARD, KafkaConnection, Property, ShardTopics, cause_of, client
+from processor.kafka.connection import UNHEARD, KafkaConnection, Property, ShardTopics, client
 from processor.kafka.records import produce_arguments
 from processor.kafka.tail import TailReader
 
@@ -83,7 +83,7 @@ class Output:
             reader.close()
 
     def _limits(self) -> Iterable[int]:
-        admin = client(AdminClient, self.connection.properties({}, {}))
+        admin = client(AdminClient, self.connection.properties(UNHEARD, {}))
         resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in self._topics.values()]
         try:
             answers = admin.describe_configs(resources, request_timeout=self._timeouts.request_s).values()
@@ -92,4 +92,5 @@ class Output:
                 for answer in answers
             ]
         except (KafkaException, TimeoutError) as failure:
-            raise SinkUnavailable(f"Kafka: the output topics' limits cannot be read: {cause_of(failure)}") from failure
+            cause = self.connection.cause_of(failure, admin)
+            raise SinkUnavailable(f"Kafka: the output topics' limits cannot be read: {cause}") from failure

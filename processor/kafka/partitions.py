@@ -6,7 +6,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from processor.engine.errors import InvalidRequest, SourceUnavailable
-from processor.kafka.connection import KafkaConnection, client
+from processor.kafka.connection import UNHEARD, KafkaConnection, client
 from processor.kafka.topic_ids import ANSWER_MARGIN_S, sentence_of
 
 TIMEOUT_S = 5.0
@@ -24,7 +24,7 @@ class PartitionCounts:
     def read(self) -> dict[str, int]:
         """Return topic → partitions. Raises SourceUnavailable, also while one of them does not exist."""
         if self._client is None:
-            self._client = client(AdminClient, self._connection.properties({}, {}))
+            self._client = client(AdminClient, self._connection.properties(UNHEARD, {}))
         topics = TopicCollection(list(self._names))
         answers = self._client.describe_topics(topics, request_timeout=self._timeout_s)
         counts = {}
@@ -32,9 +32,10 @@ class PartitionCounts:
             try:
                 counts[name] = len(answer.result(self._timeout_s + ANSWER_MARGIN_S).partitions)
             except KafkaException as failure:
-                raise SourceUnavailable(sentence_of(name, failure)) from failure
+                raise SourceUnavailable(sentence_of(name, failure, self._connection, self._client)) from failure
             except TimeoutError as failure:
-                raise SourceUnavailable(f"{name}: no answer within {self._timeout_s} s") from failure
+                words = self._connection.cause_of(failure, self._client)
+                raise SourceUnavailable(f"{name}: no answer within {self._timeout_s} s: {words}") from failure
         return counts
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processor.engine.errors import InvalidRequest, SinkUnavailable
 from processor.engine.values import Headers
-from processor.kafka.connection import KafkaConnection, Property, cause_of, client, code_of, words_of
+from processor.kafka.connection import KafkaConnection, Property, client, code_of, words_of
 
 FLUSH_TIMEOUT_S = 30.0
 TOO_LARGE = "an event is larger than its topic takes (max.message.bytes)"
@@ -47,6 +47,7 @@ class RecordProducer:
     """Sends records as they are. Close it, or use it in a `with` statement, which flushes. Safe from any thread."""
 
     def __init__(self, connection: KafkaConnection) -> None:
+        self._connection = connection
         self._producer = client(Producer, connection.properties(TUNED, REQUIRED))
         self._sent: list[Future[Delivery]] = []
 
@@ -66,7 +67,7 @@ class RecordProducer:
             value=record.value,
             headers=list(record.headers),
             timestamp=record.at_ms or 0,
-            on_delivery=partial(_settle, delivery),
+            on_delivery=partial(self._settle, delivery),
         )
         self._sent.append(delivery)
         self._producer.poll(0)
@@ -82,7 +83,8 @@ class RecordProducer:
         waiting = self._producer.flush(timeout_s)
         if waiting:
             self._sent = sent + self._sent
-            raise SinkUnavailable(f"{waiting} events were not acknowledged within {timeout_s} s")
+            words = f"{waiting} events were not acknowledged within {timeout_s} s"
+            raise SinkUnavailable(self._connection.explained(words, TimeoutError()))
         return [delivery.result(0) for delivery in sent]
 
     def close(self) -> None:
@@ -111,7 +113,16 @@ class RecordProducer:
         except KafkaException as failure:
             if code_of(failure) == KafkaError.MSG_SIZE_TOO_LARGE:
                 raise InvalidRequest(TOO_LARGE) from failure
-            raise SinkUnavailable(f"an event was not taken: {cause_of(failure)}") from failure
+            raise SinkUnavailable(f"an event was not taken: {self._connection.cause_of(failure)}") from failure
+
+    def _settle(self, delivery: "Future[Delivery]", error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            delivery.set_result(Delivery(message.topic(), message.partition(), message.offset()))
+        elif error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            delivery.set_exception(InvalidRequest(TOO_LARGE))
+        else:
+            cause = self._connection.explained(words_of(error), error)
+            delivery.set_exception(SinkUnavailable(f"an event was not written: {cause}"))
 
 
 class EventProducer(RecordProducer):
@@ -156,12 +167,3 @@ class EventProducer(RecordProducer):
     ) -> Future[Delivery]:
         """Send what is encoded already under the cluster's key. Raises as `send_record` does."""
         return self.send_record(NewRecord(topic, self._partition, self._key, value, headers, at_ms))
-
-
-def _settle(delivery: "Future[Delivery]", error: KafkaError | None, message: Message) -> None:
-    if error is None:
-        delivery.set_result(Delivery(message.topic(), message.partition(), message.offset()))
-    elif error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-        delivery.set_exception(InvalidRequest(TOO_LARGE))
-    else:
-        delivery.set_exception(SinkUnavailable(f"an event was not written: {words_of(error)}"))

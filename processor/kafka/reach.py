@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from processor.kafka.connection import KafkaConnection, client
+from processor.kafka.connection import UNHEARD, KafkaConnection, client
 
 ASK_INTERVAL_S = 2.0
 TIMEOUT_S = 5.0
@@ -33,6 +33,8 @@ class Reach:
         The time until the first failure does not count: a process that was stopped for a while was not cut off.
         """
         now_s = monotonic()
+        if self._client is not None:
+            self._client.poll(0)  # what it was told would pile up while brokers are away
         if self._asked is not None and self._asked.done():
             self._take(self._asked, now_s)
         if self._asked is None and now_s >= self._asked_s + self._ask_interval_s:
@@ -55,6 +57,6 @@ class Reach:
 
     def _ask(self, now_s: float) -> None:
         if self._client is None:
-            self._client = client(AdminClient, self._connection.properties({}, {}))
+            self._client = client(AdminClient, self._connection.properties(UNHEARD, {}))
         self._asked = self._client.describe_cluster(request_timeout=self._timeout_s)
         self._asked_s = now_s

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.engine.values import Record
-from processor.kafka.connection import KafkaConnection, Property, cause_of, client, words_of
+from processor.kafka.connection import KafkaConnection, Property, client, words_of
 from processor.kafka.records import record_of
 
 TIMEOUT_S = 15.0
@@ -57,6 +57,7 @@ class RecordReader:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.topic = topic
+        self._connection = connection
         self._timeout_s = timeout_s
         # checksums are not looked at: the embedded broker's records that end a transaction have none
         self._consumer = client(Consumer, connection.properties(TUNED, REQUIRED))
@@ -137,7 +138,8 @@ class RecordReader:
             if messages:
                 quiet_since_s = time.monotonic()
             elif not for_ever and time.monotonic() - quiet_since_s > self._timeout_s:
-                raise SourceUnavailable(f"{self.topic}: no answer from the brokers within {self._timeout_s:.0f} s")
+                words = f"{self.topic}: no answer from the brokers within {self._timeout_s:.0f} s"
+                raise SourceUnavailable(self._connection.explained(words, TimeoutError()))
             for message in messages:
                 error = message.error()
                 if error is None:
@@ -145,7 +147,8 @@ class RecordReader:
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own name for it
                     yield int(message.partition())
                 elif not error.retriable():
-                    raise SourceUnavailable(f"{self.topic}[{message.partition()}]: {words_of(error)}")
+                    cause = self._connection.explained(words_of(error), error)
+                    raise SourceUnavailable(f"{self.topic}[{message.partition()}]: {cause}")
 
     def _messages(self) -> list[Message]:
         """Return what is here already, else wait for one; to ask for many with a timeout would wait for all of them."""
@@ -160,13 +163,15 @@ class RecordReader:
         try:
             return Extent(*self._consumer.get_watermark_offsets(place, timeout=self._timeout_s))
         except KafkaException as failure:
-            raise SourceUnavailable(f"{self.topic}[{partition}]: {cause_of(failure)}") from failure
+            cause = self._connection.cause_of(failure, self._consumer)
+            raise SourceUnavailable(f"{self.topic}[{partition}]: {cause}") from failure
 
     def _all_partitions(self) -> tuple[int, ...]:
         try:
             topic = self._consumer.list_topics(self.topic, timeout=self._timeout_s).topics[self.topic]
         except KafkaException as failure:
-            raise SourceUnavailable(f"the brokers do not answer: {cause_of(failure)}") from failure
+            cause = self._connection.cause_of(failure, self._consumer)
+            raise SourceUnavailable(f"the brokers do not answer: {cause}") from failure
         if topic.error is not None:
             raise InvalidRequest(f"topic {self.topic}: {words_of(topic.error)}; processor topics apply creates it")
         return tuple(sorted(topic.partitions))

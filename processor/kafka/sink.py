@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from processor.engine.errors import SinkUnavailable, SinkUnclear
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.values import OutputRecord, Role, Tail
-from processor.kafka.connection import KafkaConnection, Property, ShardTopics, cause_of, client
+from processor.kafka.connection import KafkaConnection, Property, ShardTopics, client
 from processor.kafka.output import Output, SinkTimeouts
 
 QUEUE_FULL_POLL_S = 0.01
@@ -56,7 +56,9 @@ class KafkaSink:
             commit_s = self._transact(producer, records)
         except (KafkaException, SystemError, BufferError) as failure:
             self._discard()
-            raise SinkUnclear(f"Kafka: the transaction ended unclear: {cause_of(failure)}") from failure
+            raise SinkUnclear(
+                f"Kafka: the transaction ended unclear: {self._output.connection.cause_of(failure)}"
+            ) from failure
         if commit_s > self._timeouts.request_s:
             self._discard()
             raise SinkUnclear(f"Kafka: committing took {commit_s:.1f} s: a second request may be under way")
@@ -85,9 +87,8 @@ class KafkaSink:
                 producer.init_transactions(max(0.1, deadline_s - time.monotonic()))
             except (KafkaException, SystemError) as failure:
                 if not _is_retriable(failure) or time.monotonic() > deadline_s:
-                    raise SinkUnavailable(
-                        f"Kafka: the producer cannot be initialised: {cause_of(failure)}"
-                    ) from failure
+                    cause = self._output.connection.cause_of(failure, producer)
+                    raise SinkUnavailable(f"Kafka: the producer cannot be initialised: {cause}") from failure
             else:
                 return
 

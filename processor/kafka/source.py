@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from processor.engine.errors import ProcessorError, ShardRefused, SourceUnavailable
 from processor.engine.values import HIGH, LaneName, PartitionFacts, Positions, Record, TopicFacts
-from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, cause_of, client, words_of
+from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, client, words_of
 from processor.kafka.records import record_of
 from processor.kafka.topic_ids import TopicIds
 
@@ -72,7 +72,7 @@ class KafkaSource:
         self._topic_ids = TopicIds(connection, timeout_s=facts_timeout_s, interval_s=ids_interval_s)
         self._properties = connection.properties(TUNED, {**REQUIRED, "group.id": group_id})
         self._facts_timeout_s = facts_timeout_s
-        self._trouble = _Trouble(self._topic_ids.doubt)
+        self._trouble = _Trouble(connection, self._topic_ids.doubt)
         self._opened: dict[LaneName, _Lane] = {}
         self._told: Positions = {}
         self._closing = threading.Lock()
@@ -158,13 +158,15 @@ class KafkaSource:
 class _Trouble:
     """What the lanes share: they talk to the same brokers."""
 
-    def __init__(self, ask: Callable[[], None]) -> None:
+    def __init__(self, connection: KafkaConnection, ask: Callable[[], None]) -> None:
+        self.connection = connection
         self._ask = ask
         self.text = ""
 
     def note(self, error: KafkaError) -> None:
+        self.connection.causes.note(error)
         if error.code() in NOBODY_ANSWERS:
-            self.text = words_of(error)
+            self.text = self.connection.explained(words_of(error), error)
         self._ask()
 
 
@@ -203,7 +205,8 @@ class _Lane:
             place = TopicPartition(topic, partition)
             low, high = self._consumer.get_watermark_offsets(place, timeout=self._facts_timeout_s)
         except KafkaException as failure:
-            raise SourceUnavailable(f"{topic}[{partition}]: no watermarks: {cause_of(failure)}") from failure
+            cause = self._trouble.connection.cause_of(failure, self._consumer)
+            raise SourceUnavailable(f"{topic}[{partition}]: no watermarks: {cause}") from failure
         return low, high
 
     def known_end(self, topic: str, partition: int) -> int | None:
@@ -216,7 +219,7 @@ class _Lane:
         try:
             self._consumer.commit(offsets=positions, asynchronous=True)
         except KafkaException as failure:
-            LOGGER.warning("group offsets were not committed: %s", cause_of(failure))
+            LOGGER.warning("group offsets were not committed: %s", self._trouble.connection.cause_of(failure))
 
     def close(self) -> None:
         self._waited = None
@@ -247,7 +250,7 @@ class _Lane:
         error = message.error()
         place = f"{message.topic()}[{message.partition()}]"
         if error.code() not in HOLES:
-            return SourceUnavailable(f"{place}: {words_of(error)}")
+            return SourceUnavailable(f"{place}: {self._trouble.connection.explained(words_of(error), error)}")
         return ShardRefused(
             f"{place}: nothing can be read at offset {message.offset()}: {words_of(error)}; "
             f"{self._extent(message.topic(), message.partition())}. "

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from processor.engine.errors import ShardRefused, SinkUnavailable
 from processor.engine.published import tail_of
 from processor.engine.values import Record, Role, Tail
-from processor.kafka.connection import KafkaConnection, Property, cause_of, client, words_of
+from processor.kafka.connection import KafkaConnection, Property, client, words_of
 from processor.kafka.records import record_of
 
 RECORDS_FIRST = 4
@@ -48,6 +48,7 @@ class TailReader:
         uncommitted: dict[str, Property] = {**required, "isolation.level": "read_uncommitted"}
         self._uncommitted = client(Consumer, connection.properties(TUNED, uncommitted))
         self._places = dict(places)
+        self._connection = connection
 
     def read(self, timeout_s: float) -> dict[Role, Tail]:
         """Return the tails. Raises SinkUnavailable, ShardRefused (foreign open transaction, foreign record)."""
@@ -56,7 +57,8 @@ class TailReader:
             extents = {place: self._extent(place, deadline_s) for place in self._places.values()}
             last = self._last_records(extents, deadline_s)
         except KafkaException as failure:
-            raise SinkUnavailable(f"Kafka: the output's tails cannot be read: {cause_of(failure)}") from failure
+            cause = self._connection.cause_of(failure, self._uncommitted)
+            raise SinkUnavailable(f"Kafka: the output's tails cannot be read: {cause}") from failure
         finally:
             self._committed.unassign()
         return {role: tail_of(role, last[place], low=extents[place].low) for role, place in self._places.items()}
@@ -111,7 +113,8 @@ class TailReader:
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own name for it
                 open_places.discard(place)
             else:
-                raise SinkUnavailable(f"Kafka: {message.topic()}[{message.partition()}]: {words_of(error)}")
+                cause = self._connection.explained(words_of(error), error)
+                raise SinkUnavailable(f"Kafka: {message.topic()}[{message.partition()}]: {cause}")
         return {place: record_of(message) for place, message in found.items()}
 
 

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
-from processor.kafka.connection import KafkaConnection, cause_of, client, code_of
+from processor.kafka.connection import UNHEARD, KafkaConnection, client, code_of
 
 EMBEDDED_ID = "embedded"
 """The id of every topic of the embedded broker, which knows none."""
@@ -50,9 +50,10 @@ class TopicIds:
             try:
                 ids[name] = str(answer.result(self._timeout_s + ANSWER_MARGIN_S).topic_id)
             except KafkaException as failure:
-                raise SourceUnavailable(sentence_of(name, failure)) from failure
+                raise SourceUnavailable(self._sentence_of(name, failure)) from failure
             except TimeoutError as failure:
-                raise SourceUnavailable(f"{name}: no answer within {self._timeout_s} s") from failure
+                words = self._connection.cause_of(failure, self._client)
+                raise SourceUnavailable(f"{name}: no answer within {self._timeout_s} s: {words}") from failure
         self._known = dict(ids)
         return ids
 
@@ -95,9 +96,9 @@ class TopicIds:
                 self._compare_id(name, str(answer.result().topic_id))
             elif isinstance(failure, KafkaException) and code_of(failure) == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 self._ask_at_s = 0.0  # what is read next may be another topic's
-                raise SourceUnavailable(sentence_of(name, failure))
+                raise SourceUnavailable(self._sentence_of(name, failure))
             else:
-                silence = f"topic {name} cannot be described: {cause_of(failure)}"
+                silence = f"topic {name} cannot be described: {self._connection.cause_of(failure, self._client)}"
         if silence:
             self._ask_at_s = monotonic() + min(RETRY_INTERVAL_S, self._interval_s)
         return silence
@@ -111,15 +112,18 @@ class TopicIds:
                 f"Accept it with: processor shards accept-gap SHARD --topic {name} (for an input: --to OFFSET)"
             )
 
+    def _sentence_of(self, name: str, failure: KafkaException) -> str:
+        return sentence_of(name, failure, self._connection, self._client)
+
     def _ask(self, names: Sequence[str], timeout_s: float) -> Answers:
         if self._client is None:
-            self._client = client(AdminClient, self._connection.properties({}, {}))
+            self._client = client(AdminClient, self._connection.properties(UNHEARD, {}))
         answers: Answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=timeout_s)
         return answers
 
 
-def sentence_of(name: str, failure: KafkaException) -> str:
+def sentence_of(name: str, failure: KafkaException, connection: KafkaConnection, asked: AdminClient | None) -> str:
     """Return why a topic cannot be described, and what to do where it does not exist."""
     if code_of(failure) == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return f"topic {name} does not exist; create it with: processor topics apply"
-    return f"topic {name} cannot be described: {cause_of(failure)}"
+    return f"topic {name} cannot be described: {connection.cause_of(failure, asked)}"

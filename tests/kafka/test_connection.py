@@ -19,6 +19,7 @@ def test_extra_properties_win_over_tuning_and_lose_against_what_is_required() ->
     assert dict(RECONNECTING) | properties == properties
     assert {name: value for name, value in properties.items() if name not in RECONNECTING} == {
         "bootstrap.servers": "127.0.0.1:1",
+        "error_cb": CONNECTION.causes.note,
         "linger.ms": 7,
         "batch.size": 5,
         "acks": "all",
