@@ -15,8 +15,9 @@ from processor.clock import SystemClock
 from processor.engine.ports import Sink
 from processor.engine.values import HIGH, NORMAL, OutputRecord, Role, Tail
 from processor.logs import set_up
-from processor.running import log_step, stopped_by_signals
+from processor.running import log_step
 from processor.service.metrics import Metrics
+from processor.signals import stopped_by_signals
 
 
 class Spec(msgspec.Struct, frozen=True):

@@ -1,8 +1,17 @@
-"""`python -m processor`."""
+"""`python -m processor`, and the program `processor`: signals first, then everything that takes time to import."""
 
-from processor.cli.app import main
+import sys
 
-__all__ = ["main"]
+from processor.signals import listen
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    listen(sys.argv[1:])
+    from processor.cli.app import main as run
+
+    run()
+
 
 if __name__ == "__main__":
     main()

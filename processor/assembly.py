@@ -15,7 +15,7 @@ from processor.avro.codec import AvroEncoder
 from processor.avro.decoder import AvroEventDecoder
 from processor.avro.framing import single_object_prefix
 from processor.backends import Backend, Ports
-from processor.clock import SystemClock, join
+from processor.clock import SystemClock
 from processor.cluster.events import InvalidEvent, parse_json_event
 from processor.cluster.machine import ClusterMachine
 from processor.collector import spare_the_state
@@ -156,9 +156,10 @@ class Service:
             for board in self.boards
         ]
         looking = self._thread("sharing", partial(sharing.run, lambda: self._stop.is_set() or ended.is_set()))
-        join(shards)
+        for thread in shards:
+            thread.join()
         ended.set()
-        join((looking,))
+        looking.join()
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def run() -> None:

@@ -2,20 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterable
-
-SIGNALS_HEEDED_WITHIN_S = 0.1
-
-
-def join(threads: Iterable[threading.Thread]) -> None:
-    """Wait until all have ended, and heed signals meanwhile.
-
-    Python runs signal handlers in the main thread only, and the system may hand a signal to another one, which does
-    not wake the main thread from a wait without end.
-    """
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(SIGNALS_HEEDED_WITHIN_S)
 
 
 class SystemClock:

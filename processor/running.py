@@ -1,11 +1,8 @@
 """The service as a process runs it: shards, metrics and the HTTP server, until a signal asks it to stop."""
 
-import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from types import FrameType
 from typing import Any
 
 from processor.assembly import Domain, Service, cluster_domain
@@ -154,19 +151,3 @@ def _warn_of_dead_letters(report: StepReport, logger: Any) -> None:
             cause = event.cause
             place = f"{cause.topic}[{cause.partition}]@{cause.offset}"
             logger.warning("dead_letter", shard=report.shard, record=place, code=event.code, reason=event.message)
-
-
-@contextmanager
-def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` on SIGTERM and SIGINT while the body runs."""
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

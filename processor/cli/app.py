@@ -27,6 +27,7 @@ from processor.cli import (
     topics,
 )
 from processor.cli.exits import Exit, guarded
+from processor.signals import interruptible, is_service
 
 MODULES: tuple[Any, ...] = (
     service,
@@ -77,10 +78,17 @@ def run(tokens: Sequence[str]) -> int:
 def main() -> None:
     """Run the command line of this process."""
     try:
-        code = run(sys.argv[1:])
+        with interruptible():
+            code = run(sys.argv[1:])
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED  # it came before or behind the command itself
     except BrokenPipeError:
         # who read us is gone; the interpreter must not try to flush into the closed pipe once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = Exit.OK
+    if is_service():
+        # everything is handed over; what the interpreter still tidies up may wait for a server that is away
+        sys.stderr.flush()
+        os._exit(int(code))
     sys.exit(int(code))

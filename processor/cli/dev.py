@@ -55,7 +55,8 @@ def _run(settings: "Settings", *, embedded: bool, as_json: bool, demo: bool, for
     from processor.backends import EmbeddedBackend, kafka_connection
     from processor.demo.show import Show
     from processor.engine.reports import StepReport
-    from processor.running import Running, stopped_by_signals
+    from processor.running import Running
+    from processor.signals import stopped_by_signals
 
     reports: SimpleQueue[StepReport] = SimpleQueue()
     if not embedded:

@@ -25,7 +25,8 @@ def run(
 ) -> int:
     """Own shards, process events and announce the changes until asked to stop."""
     from processor.logs import set_up
-    from processor.running import Running, stopped_by_signals
+    from processor.running import Running
+    from processor.signals import stopped_by_signals
 
     settings = settings_of(config, http__address=http).settings
     set_up(settings.log.format, settings.log.level)

@@ -23,7 +23,8 @@ from processor.cluster.machine import ClusterMachine
 from processor.engine.ports import EventDecoder
 from processor.engine.values import Decoded, Record, Undecodable
 from processor.logs import log_function, set_up
-from processor.running import log_step, stopped_by_signals, topic_names
+from processor.running import log_step, topic_names
+from processor.signals import stopped_by_signals
 
 DEADLY_BYTES = b"deadly to decode"
 DEADLY_MODEL = "deadly-to-reduce"
