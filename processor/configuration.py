@@ -24,6 +24,8 @@ CONFIG_FILE = "PROCESSOR_CONFIG_FILE"
 TEST_PREFIX = "PROCESSOR_TEST"
 MASK = "********"
 SECRET_PROPERTY_PARTS = ("password", "secret", "pem", "oauthbearer", "sasl.username")
+MAY_HOLD_SECRETS = frozenset({"kafka.extra", "server", "schema_registry.url"})
+"""Options whose values are not repeated when they are wrong."""
 
 OptionPath = tuple[str, ...]
 Origin = Literal["flag", "environment", "file", "default"]
@@ -149,7 +151,8 @@ def _sentence(problem: Mapping[str, Any], origins: Mapping[str, Origin]) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     if option is None:
         return message
-    shown = "" if option.file_variable else f" (it is {problem['input']!r}, from {origins[option.name]})"
+    hidden = option.file_variable or option.name in MAY_HOLD_SECRETS
+    shown = "" if hidden else f" (it is {problem['input']!r}, from {origins[option.name]})"
     return f"{option.variable}: {message[:1].lower()}{message[1:]}{shown}"
 
 

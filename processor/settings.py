@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from processor import shipped
+from processor import kafka_security, shipped
 from processor.failpoints import parse
 
 PROJECT_DIRECTORY = shipped.PROJECT_DIRECTORY
@@ -62,13 +62,21 @@ class KafkaSettings(_Group):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """Protocol spoken with the brokers."""
     sasl_mechanism: str | None = None
-    """SASL mechanism, for example SCRAM-SHA-512."""
+    """SASL mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, or OAUTHBEARER (its properties go into `extra`)."""
     sasl_username: Secret = None
     """SASL user."""
     sasl_password: Secret = None
     """SASL password."""
     ca_file: Path | None = None
     """PEM file with the authorities that the brokers' certificates are checked against."""
+    cert_file: Path | None = None
+    """PEM file with the client's certificate, for brokers that want one (mTLS)."""
+    key_file: Path | None = None
+    """PEM file with the client's private key."""
+    key_password: Secret = None
+    """Password of the client's private key, where it is encrypted."""
+    allow_plaintext: bool = False
+    """Whether user and password may be sent over an unencrypted connection (SASL_PLAINTEXT)."""
     extra: dict[str, Any] = Field(default_factory=dict)
     """Further librdkafka properties as a JSON object; they win over all others."""
 
@@ -81,8 +89,25 @@ class KafkaSettings(_Group):
             "sasl.username": self.sasl_username and self.sasl_username.get_secret_value(),
             "sasl.password": self.sasl_password and self.sasl_password.get_secret_value(),
             "ssl.ca.location": self.ca_file and str(self.ca_file),
+            "ssl.certificate.location": self.cert_file and str(self.cert_file),
+            "ssl.key.location": self.key_file and str(self.key_file),
+            "ssl.key.password": self.key_password and self.key_password.get_secret_value(),
         }
         return {name: value for name, value in named.items() if value} | self.extra
+
+    @field_validator("ca_file", "cert_file", "key_file")
+    @classmethod
+    def _is_pem(cls, path: Path | None) -> Path | None:
+        if path is not None and (problem := kafka_security.unreadable(path)):
+            raise ValueError(problem)
+        return path
+
+    @model_validator(mode="after")
+    def _fit_each_other(self) -> Self:
+        found = kafka_security.problems(self.properties(), self.extra, allow_plaintext=self.allow_plaintext)
+        if told := "\n".join(found):
+            raise ValueError(told)
+        return self
 
 
 class EtcdSettings(_Group):
@@ -291,6 +316,8 @@ class Settings(BaseSettings):
     def _is_address(cls, server: str | None) -> str | None:
         if server is not None and urlsplit(server).scheme not in {"http", "https"}:
             raise ValueError("an address like http://127.0.0.1:8080 is wanted")
+        if server is not None and "@" in urlsplit(server).netloc:
+            raise ValueError("user and password in the address have no effect: the HTTP API knows no users")
         return server
 
     @model_validator(mode="after")

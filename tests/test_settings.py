@@ -76,7 +76,7 @@ def test_secrets_may_stand_in_files_and_are_masked_when_shown(tmp_path: Path) ->
     loaded = load(
         environment={
             "PROCESSOR_ETCD__PASSWORD_FILE": str(secret),
-            "PROCESSOR_KAFKA__EXTRA": '{"ssl.key.password": "hush"}',
+            "PROCESSOR_KAFKA__EXTRA": '{"security.protocol": "SSL", "ssl.keystore.password": "hush"}',
         }
     )
     password = loaded.settings.etcd.password
@@ -84,17 +84,24 @@ def test_secrets_may_stand_in_files_and_are_masked_when_shown(tmp_path: Path) ->
     assert password.get_secret_value() == "hush hush"
     shown = {row.name: row for row in show(loaded)}
     assert (shown["etcd.password"].value, shown["etcd.password"].origin) == (MASK, "environment")
-    assert shown["kafka.extra"].value == {"ssl.key.password": MASK}
+    assert shown["kafka.extra"].value == {"security.protocol": "SSL", "ssl.keystore.password": MASK}
     assert "hush" not in repr(loaded.settings.etcd)
 
 
 def test_kafka_properties_hold_secrets_in_clear_and_extra_wins() -> None:
     kafka = KafkaSettings.model_validate(
-        {"sasl_password": "hush", "extra": {"security.protocol": "SASL_SSL"}},
+        {
+            "sasl_mechanism": "PLAIN",
+            "sasl_username": "me",
+            "sasl_password": "hush",
+            "extra": {"security.protocol": "SASL_SSL"},
+        },
     )
     assert kafka.properties() == {
         "bootstrap.servers": "127.0.0.1:9092",
         "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "me",
         "sasl.password": "hush",
     }
 

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from processor.backends import kafka_connection
+from processor.configuration import load
 from processor.engine.errors import InvalidRequest, ProcessorError, SinkUnavailable, SourceUnavailable
 from processor.kafka.connection import KafkaConnection, Property
 from processor.kafka.offsets import OffsetReader
@@ -84,10 +86,32 @@ def test_a_cause_is_forgotten_once_brokers_answer(lab: Lab) -> None:
     recognise(connection)
 
 
-def test_right_settings_are_let_in_by_every_listener(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    ("listener", "changes"),
+    [
+        ("TLS", {}),
+        ("MTLS", {}),
+        ("SASL", {}),
+        ("SASL", {"SASL_MECHANISM": "PLAIN", "SASL_USERNAME": "plain"}),
+        ("CLEAR", {}),
+    ],
+)
+def test_settings_that_are_right_are_let_in(lab: Lab, listener: str, changes: dict[str, str]) -> None:
     lab.add_user("welcome")
-    for listener in ("TLS", "SASL"):
-        recognise(KafkaConnection(lab.address(listener), _properties(lab, listener, "welcome")))
+    recognise(kafka_connection(load(environment=lab.settings(listener, "welcome", **changes)).settings))
+
+
+def test_an_encrypted_key_is_opened_with_its_password(lab: Lab) -> None:
+    key = {"KEY_FILE": str(lab.client.encrypted_key("hush-4711"))}
+    for password, refused in (("hush-4711", False), ("guess-0815", True)):
+        environment = lab.settings("MTLS", **key, KEY_PASSWORD=password)
+        connection = kafka_connection(load(environment=environment).settings)
+        if not refused:
+            recognise(connection)
+            continue
+        said = refusal(recognise, connection)
+        assert "see PROCESSOR_KAFKA__KEY_FILE and PROCESSOR_KAFKA__KEY_PASSWORD" in said
+        assert password not in said
 
 
 def test_values_of_properties_are_not_repeated(lab: Lab) -> None:
