@@ -22,10 +22,11 @@ from processor.etcd.ownership import EtcdOwnership
 from processor.etcd.store import EtcdStore
 from processor.etcd.transaction import Limits as StoreLimits
 from processor.kafka.connection import KafkaConnection, ShardTopics
+from processor.kafka.describer import TopicDescriber
 from processor.kafka.embedded import PARTITIONS, EmbeddedKafka
 from processor.kafka.idempotent import IdempotentSink
 from processor.kafka.output import SinkTimeouts
-from processor.kafka.partitions import PartitionCounts, check_partitions
+from processor.kafka.partitions import check_partitions, partition_counts
 from processor.kafka.reach import Reach
 from processor.kafka.sink import KafkaSink
 from processor.kafka.source import KafkaSource
@@ -153,8 +154,8 @@ class ServerBackend:
         owner = Owner(settings.instance, socket.gethostname(), os.getpid(), clock.now_ms())
         root = f"{settings.etcd.prefix}/{settings.app}"
         self._lease = InstanceLease(self._client, root, owner, ttl_s=settings.shards.lease_ttl_s)
-        self._partition_counts = PartitionCounts(self._connection, tuple(topics.values()))
-        self._reach = Reach(self._connection)
+        self._describer = TopicDescriber(self._connection)
+        self._reach = Reach(self._describer, tuple(topics.values()))
         self._compactor = Compactor(
             self._client, interval_s=settings.etcd.compact_interval_s, keep_s=settings.etcd.history_keep_s
         )
@@ -165,8 +166,7 @@ class ServerBackend:
         Raises Retry (while Kafka is away, too: who cannot run a shard must not take one), InvalidRequest.
         """
         check_limits(self._client, self._limits)
-        check_partitions(self._partition_counts.read(), self._settings.clusters)
-        self._partition_counts.close()
+        check_partitions(partition_counts(self._describer, tuple(self._topics.values())), self._settings.clusters)
         if self._settings.etcd.compact:
             self._compactor.start()
 
@@ -180,7 +180,7 @@ class ServerBackend:
         settings = self._settings
         keys = ShardKeys(settings.etcd.prefix, settings.app, shard)
         topics = shard_topics(self._topics, inputs=(shard,), output=shard)
-        source = KafkaSource(self._connection, topics, group_of(settings))
+        source = KafkaSource(self._connection, topics, group_of(settings), describer=self._describer)
         return Ports(
             store=EtcdStore(
                 self._client,
@@ -218,6 +218,7 @@ class ServerBackend:
         """Stop compacting, end the lease, close the channel."""
         self._compactor.stop()
         self._reach.close()
+        self._describer.close()
         self._lease.close()
         self._client.close()
 

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -18,6 +18,7 @@ from confluent_kafka.admin import (
 
 from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.kafka.connection import UNHEARD, KafkaConnection, client, code_of
+from processor.kafka.describer import DescribedTopic, TopicDescriber
 
 TIMEOUT_S = 30.0
 # librdkafka ends a request at its timeout; its answer needs a moment to arrive.
@@ -117,8 +118,11 @@ class TopicsAdmin:
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicDescription]:
         """Return the topics that exist."""
-        answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout_s)
-        found = {name: topic for name, future in answers.items() if (topic := self._unless_missing(future)) is not None}
+        with TopicDescriber(self._connection) as describer:
+            answers = describer.ask(names, self._timeout_s)
+            found = {
+                name: topic for name, future in answers.items() if (topic := self._unless_missing(future)) is not None
+            }
         configs = self._configs(list(found))
         return {name: _description(name, topic, configs[name]) for name, topic in found.items()}
 
@@ -196,12 +200,12 @@ def _differences(spec: TopicSpec, topic: TopicDescription) -> list[Action]:
     return actions
 
 
-def _description(name: str, topic: Any, entries: Mapping[str, Any]) -> TopicDescription:
+def _description(name: str, topic: DescribedTopic, entries: Mapping[str, Any]) -> TopicDescription:
     return TopicDescription(
         name=name,
-        id=str(topic.topic_id),
-        partitions=len(topic.partitions),
-        replicas=min((len(partition.replicas) for partition in topic.partitions), default=0),
+        id=topic.id,
+        partitions=topic.partitions,
+        replicas=topic.replicas,
         config={key: entry.value or "" for key, entry in entries.items()},
         overridden=frozenset(
             key for key, entry in entries.items() if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value

@@ -103,8 +103,13 @@ def client(kind: type[ClientType], properties: Mapping[str, Any]) -> ClientType:
     try:
         return kind(dict(properties), logger=LOGGER)
     except KafkaException as failure:
-        words = without_secrets(cause_of(failure), properties)
-        raise InvalidRequest(f"a Kafka property is not accepted: {words}{_hint(words)}") from failure
+        raise not_accepted(cause_of(failure), properties) from failure
+
+
+def not_accepted(words: str, properties: Mapping[str, Any]) -> InvalidRequest:
+    """Return the error for a property that librdkafka does not take; `words` are its own."""
+    words = without_secrets(words, properties)
+    return InvalidRequest(f"a Kafka property is not accepted: {words}{_hint(words)}")
 
 
 def _hint(words: str) -> str:

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from processor.engine.errors import ProcessorError, ShardRefused, SourceUnavailable
 from processor.engine.values import HIGH, LaneName, PartitionFacts, Positions, Record, TopicFacts
 from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, client, words_of
+from processor.kafka.describer import TopicDescriber
 from processor.kafka.records import record_of
 from processor.kafka.topic_ids import TopicIds
 
@@ -54,7 +55,7 @@ NOBODY_ANSWERS = frozenset(
 
 
 class KafkaSource:
-    """The port `Source` on Kafka. `group_id` only labels positions for lag tools.
+    """The port `Source` on Kafka. `group_id` only labels positions for lag tools. A `describer` is shared with others.
 
     Its clients are made when first needed, and anew after `close`: a shard that is not owned costs none.
     """
@@ -67,9 +68,12 @@ class KafkaSource:
         *,
         facts_timeout_s: float = FACTS_TIMEOUT_S,
         ids_interval_s: float = IDS_INTERVAL_S,
+        describer: TopicDescriber | None = None,
     ) -> None:
         self._topics = topics
-        self._topic_ids = TopicIds(connection, timeout_s=facts_timeout_s, interval_s=ids_interval_s)
+        self._describer = describer or TopicDescriber(connection)
+        self._shares_describer = describer is not None
+        self._topic_ids = TopicIds(self._describer, timeout_s=facts_timeout_s, interval_s=ids_interval_s)
         self._properties = connection.properties(TUNED, {**REQUIRED, "group.id": group_id})
         self._facts_timeout_s = facts_timeout_s
         self._trouble = _Trouble(connection, self._topic_ids.doubt)
@@ -139,6 +143,8 @@ class KafkaSource:
         for lane in opened.values():
             lane.close()
         self._topic_ids.close()
+        if not self._shares_describer:
+            self._describer.close()
         self._trouble.text = ""
 
     def _lane(self, lane: LaneName) -> "_Lane":

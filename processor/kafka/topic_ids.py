@@ -3,37 +3,31 @@
 A consumer goes on at its old offset in a topic that was deleted and made again, without a word; only the id tells.
 """
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from time import monotonic
-from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
-from processor.kafka.connection import UNHEARD, KafkaConnection, client, code_of
+from processor.kafka.connection import KafkaConnection, code_of
+from processor.kafka.describer import Answers, TopicDescriber
 
 EMBEDDED_ID = "embedded"
 """The id of every topic of the embedded broker, which knows none."""
 
-# librdkafka ends a request at its timeout; its answer needs a moment to arrive.
-ANSWER_MARGIN_S = 1.0
 # Whoever has not answered for so long is away, and asked again soon.
 VERIFY_TIMEOUT_S = 3.0
 RETRY_INTERVAL_S = 1.0
 
-Answers = Mapping[str, "Future[Any]"]
-
 
 class TopicIds:
-    """Reads topic ids, and asks again every `interval_s` whether they are still the same; connects when first asked."""
+    """Reads topic ids, and asks again every `interval_s` whether they are still the same."""
 
-    def __init__(self, connection: KafkaConnection, *, timeout_s: float, interval_s: float) -> None:
-        self._connection = connection
+    def __init__(self, describer: TopicDescriber, *, timeout_s: float, interval_s: float) -> None:
+        self._connection = describer.connection
+        self._describer = describer
         self._timeout_s = timeout_s
         self._interval_s = interval_s
-        self._client: AdminClient | None = None
         self._known: dict[str, str] = {}
         self._asked: Answers = {}
         self._ask_at_s = 0.0
@@ -46,14 +40,11 @@ class TopicIds:
             return dict.fromkeys(names, EMBEDDED_ID)
         self._asked = {}
         ids = {}
-        for name, answer in self._ask(names, self._timeout_s).items():
+        for name, answer in self._describer.ask(names, self._timeout_s).items():
             try:
-                ids[name] = str(answer.result(self._timeout_s + ANSWER_MARGIN_S).topic_id)
+                ids[name] = answer.result().id
             except KafkaException as failure:
-                raise SourceUnavailable(self._sentence_of(name, failure)) from failure
-            except TimeoutError as failure:
-                words = self._connection.cause_of(failure, self._client)
-                raise SourceUnavailable(f"{name}: no answer within {self._timeout_s} s: {words}") from failure
+                raise SourceUnavailable(sentence_of(name, failure, self._connection)) from failure
         self._known = dict(ids)
         return ids
 
@@ -67,7 +58,7 @@ class TopicIds:
             return None
         if not self._asked:
             self._asked_s = monotonic()
-            self._asked = self._ask(list(self._known), min(VERIFY_TIMEOUT_S, self._timeout_s))
+            self._asked = self._describer.ask(list(self._known), min(VERIFY_TIMEOUT_S, self._timeout_s))
         if not all(answer.done() for answer in self._asked.values()):
             return None
         answers, self._asked, self._doubted = self._asked, {}, False
@@ -85,20 +76,20 @@ class TopicIds:
             self._ask_at_s = min(self._ask_at_s, self._asked_s + RETRY_INTERVAL_S)
 
     def close(self) -> None:
-        """Let the connection go and forget what was read; safe to call twice."""
-        self._client, self._known, self._asked = None, {}, {}
+        """Forget what was read; safe to call twice."""
+        self._known, self._asked = {}, {}
 
     def _compare(self, answers: Answers) -> str:
         silence = ""
         for name, answer in answers.items():
             failure = answer.exception()
             if failure is None:
-                self._compare_id(name, str(answer.result().topic_id))
+                self._compare_id(name, answer.result().id)
             elif isinstance(failure, KafkaException) and code_of(failure) == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 self._ask_at_s = 0.0  # what is read next may be another topic's
-                raise SourceUnavailable(self._sentence_of(name, failure))
+                raise SourceUnavailable(sentence_of(name, failure, self._connection))
             else:
-                silence = f"topic {name} cannot be described: {self._connection.cause_of(failure, self._client)}"
+                silence = f"topic {name} cannot be described: {self._connection.cause_of(failure)}"
         if silence:
             self._ask_at_s = monotonic() + min(RETRY_INTERVAL_S, self._interval_s)
         return silence
@@ -112,18 +103,9 @@ class TopicIds:
                 f"Accept it with: processor shards accept-gap SHARD --topic {name} (for an input: --to OFFSET)"
             )
 
-    def _sentence_of(self, name: str, failure: KafkaException) -> str:
-        return sentence_of(name, failure, self._connection, self._client)
 
-    def _ask(self, names: Sequence[str], timeout_s: float) -> Answers:
-        if self._client is None:
-            self._client = client(AdminClient, self._connection.properties(UNHEARD, {}))
-        answers: Answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=timeout_s)
-        return answers
-
-
-def sentence_of(name: str, failure: KafkaException, connection: KafkaConnection, asked: AdminClient | None) -> str:
+def sentence_of(name: str, failure: KafkaException, connection: KafkaConnection) -> str:
     """Return why a topic cannot be described, and what to do where it does not exist."""
     if code_of(failure) == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return f"topic {name} does not exist; create it with: processor topics apply"
-    return f"topic {name} cannot be described: {connection.cause_of(failure, asked)}"
+    return f"topic {name} cannot be described: {connection.cause_of(failure)}"

@@ -3,7 +3,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.kafka.connection import KafkaConnection
-from processor.kafka.partitions import PartitionCounts, check_partitions
+from processor.kafka.describer import TopicDescriber
+from processor.kafka.partitions import check_partitions, partition_counts
 from tests.contracts.broker_world import eventually
 from tests.services import Kafka
 
@@ -29,19 +30,20 @@ def test_the_brokers_say_how_many_partitions_each_topic_has(kafka: Kafka, namesp
     topics = {f"{namespace}-1": 1, f"{namespace}-3": 3}
     for made in admin.create_topics([NewTopic(name, count, 1) for name, count in topics.items()]).values():
         made.result(30)
-    counts = PartitionCounts(KafkaConnection(kafka.bootstrap), list(topics))
-    assert eventually(counts.read) == topics
-    counts.close()
-    assert counts.read() == topics
+    with TopicDescriber(KafkaConnection(kafka.bootstrap)) as describer:
+        assert eventually(lambda: partition_counts(describer, list(topics))) == topics
+        describer.close()
+        assert partition_counts(describer, list(topics)) == topics, "asked anew"
 
 
 def test_a_topic_that_does_not_exist_may_still_be_made(kafka: Kafka, namespace: str) -> None:
-    counts = PartitionCounts(KafkaConnection(kafka.bootstrap), [namespace])
-    with pytest.raises(SourceUnavailable, match="topics apply"):
-        counts.read()
+    with (
+        TopicDescriber(KafkaConnection(kafka.bootstrap)) as describer,
+        pytest.raises(SourceUnavailable, match="topics apply"),
+    ):
+        partition_counts(describer, [namespace])
 
 
 def test_brokers_that_do_not_answer_may_answer_later() -> None:
-    counts = PartitionCounts(KafkaConnection("127.0.0.1:1"), ["any"], timeout_s=0.5)
-    with pytest.raises(SourceUnavailable):
-        counts.read()
+    with TopicDescriber(KafkaConnection("127.0.0.1:1")) as describer, pytest.raises(SourceUnavailable):
+        partition_counts(describer, ["any"], timeout_s=0.5)

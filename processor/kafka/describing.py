@@ -1,0 +1,85 @@
+"""The program of a process of its own that asks the brokers about topics; `TopicDescriber` starts it and talks to it.
+
+librdkafka ends the process when a broker answers such a question without naming any broker or topic (a single broker
+that was fenced while it was frozen does), or with an error instead: `DescribeTopics` and `DescribeCluster` then assert
+a result that they have not made. Here that costs one answer. It is run by its path and imports nothing of ours.
+
+One JSON object a line. In: first the client's properties, then questions `{"id", "names", "timeout_s"}`. Out, once a
+question: `{"id", "topics": {name: [topic id, partitions, replicas] or [code, text]}}`.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+LISTEN_S = 10.0
+WRITING = threading.Lock()
+
+
+def main() -> None:
+    """Answer until the input ends, which it does with the process that asks."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; whoever asks is to finish first
+        signal.signal(number, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    client, refused = None, ""
+    try:
+        client = AdminClient({**json.loads(sys.stdin.readline()), "error_cb": _tell})
+        threading.Thread(target=_listen, args=(client,), daemon=True).start()
+    except KafkaException as failure:
+        refused = f"{failure.args[0].str()} ({failure.args[0].name()})"
+    for line in sys.stdin:
+        question = json.loads(line)
+        if client is None:
+            _write({"id": question["id"], "refused": refused})
+        else:
+            threading.Thread(target=_answer, args=(client, question), daemon=True).start()
+    os._exit(0)  # nothing is to be closed in order, and closing may wait
+
+
+def _listen(client: AdminClient) -> None:
+    while True:
+        client.poll(LISTEN_S)
+
+
+def _tell(error: KafkaError) -> None:
+    _write({"error": [error.code(), error.str()]})
+
+
+def _answer(client: AdminClient, question: dict[str, Any]) -> None:
+    timeout_s = question["timeout_s"]
+    try:
+        asked = client.describe_topics(TopicCollection(question["names"]), request_timeout=timeout_s)
+        topics = {name: _outcome(future) for name, future in asked.items()}
+    except KafkaException as failure:
+        topics = dict.fromkeys(question["names"], _failed(failure))
+    _write({"id": question["id"], "topics": topics})
+
+
+def _outcome(future: Any) -> list[Any]:
+    try:
+        topic = future.result()
+    except KafkaException as failure:
+        return _failed(failure)
+    replicas = min((len(partition.replicas) for partition in topic.partitions), default=0)
+    return [str(topic.topic_id), len(topic.partitions), replicas]
+
+
+def _failed(failure: KafkaException) -> list[Any]:
+    return [failure.args[0].code(), failure.args[0].str()]
+
+
+def _write(answer: dict[str, Any]) -> None:
+    with WRITING:
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
