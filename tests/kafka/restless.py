@@ -14,7 +14,8 @@ import tempfile
 from collections import Counter
 from concurrent.futures import wait
 from pathlib import Path
-from time import monotonic, sleep
+from threading import Event
+from time import monotonic
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -71,7 +72,7 @@ def ask(address: str, *, in_process: bool) -> None:
         while True:
             failure = client.describe_cluster(request_timeout=3).exception()
             tell("failed" if failure else "answered")
-            sleep(ASK_INTERVAL_S)
+            pause(ASK_INTERVAL_S)
     describer = TopicDescriber(KafkaConnection(address))
     ids = TopicIds(describer, timeout_s=3.0, interval_s=ASK_INTERVAL_S)
     reach = Reach(describer, TOPICS, ask_interval_s=ASK_INTERVAL_S, timeout_s=3.0)
@@ -84,7 +85,7 @@ def ask(address: str, *, in_process: bool) -> None:
             news = str(failure)
         if news is not None:
             tell("the describer ended" if "SIG" in news else "failed" if news or reach.silent_s() else "answered")
-        sleep(ASK_INTERVAL_S / 2)
+        pause(ASK_INTERVAL_S / 2)
 
 
 def strike(server: LocalServer, chance: random.Random) -> str:
@@ -98,9 +99,9 @@ def strike(server: LocalServer, chance: random.Random) -> str:
         server.start()
     elif what == "freeze":
         server.pause()
-        sleep(chance.choice(FROZEN_S))
+        pause(chance.choice(FROZEN_S))
         server.resume()
-    sleep(chance.uniform(1.0, 5.0))
+    pause(chance.uniform(1.0, 5.0))
     return what
 
 
@@ -137,6 +138,11 @@ def make_topics(address: str) -> None:
     while len(admin.list_topics(timeout=10).topics.keys() & set(TOPICS)) < len(TOPICS):
         made = admin.create_topics([NewTopic(name, 1, 1) for name in TOPICS])
         wait(made.values(), 30)
+
+
+def pause(seconds: float) -> None:
+    """Let the world go on."""
+    Event().wait(seconds)
 
 
 def tell(line: str) -> None:
