@@ -98,7 +98,8 @@ def etcd_client(settings: Settings) -> EtcdClient:
     etcd = settings.etcd
     return EtcdClient(
         Access(
-            endpoints=etcd.endpoints,
+            endpoints=etcd.members,
+            tls=etcd.tls,
             ca=etcd.ca_file.read_bytes() if etcd.ca_file else None,
             certificate=etcd.cert_file.read_bytes() if etcd.cert_file else None,
             private_key=etcd.key_file.read_bytes() if etcd.key_file else None,

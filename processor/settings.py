@@ -9,9 +9,9 @@ import os
 import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from processor import kafka_security, shipped
+from processor import addresses, kafka_security, shipped
 from processor.failpoints import parse
 
 PROJECT_DIRECTORY = shipped.PROJECT_DIRECTORY
@@ -38,15 +38,13 @@ class ValueFile:
     """Marks an option whose value may also stand in a file, named by the variable with `_FILE` at its end."""
 
 
-def _split(value: Any) -> Any:
-    """Split a comma-separated text; lists and tuples pass."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_split), Field(min_length=1)]
 ClusterName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=253)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
-HostAndPort = Annotated[str, StringConstraints(pattern=r"^[^:\s]*:\d{1,5}$")]
+Split = BeforeValidator(addresses.split_list)
+Endpoint = Annotated[str, AfterValidator(addresses.endpoint)]
+Brokers = Annotated[str, AfterValidator(addresses.brokers)]
+ListenAddress = Annotated[str, AfterValidator(addresses.listen_address)]
+ServerUrl = Annotated[str, AfterValidator(addresses.server_url)]
 Secret = Annotated[SecretStr | None, ValueFile()]
 
 
@@ -57,7 +55,7 @@ class _Group(BaseModel):
 class KafkaSettings(_Group):
     """How Kafka is reached."""
 
-    bootstrap_servers: str = "127.0.0.1:9092"
+    bootstrap_servers: Brokers = "127.0.0.1:9092"
     """Brokers to ask first, comma-separated host:port."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """Protocol spoken with the brokers."""
@@ -113,12 +111,12 @@ class KafkaSettings(_Group):
 class EtcdSettings(_Group):
     """How etcd is reached and what one request may hold."""
 
-    endpoints: Names = ("127.0.0.1:2379",)
-    """Members of the etcd cluster, comma-separated host:port."""
+    endpoints: Annotated[tuple[Endpoint, ...], Split, Field(min_length=1)] = ("127.0.0.1:2379",)
+    """Members of the etcd cluster, comma-separated host:port; https://host:port asks for TLS."""
     prefix: Annotated[str, StringConstraints(pattern=r"^/.*[^/]$")] = "/processor"
     """Every key stands below this prefix."""
     ca_file: Path | None = None
-    """PEM file with the authority of the members' certificates; TLS is used when it is set."""
+    """PEM file with the authority of the members' certificates; it (or https:// in the endpoints) turns TLS on."""
     cert_file: Path | None = None
     """PEM file with the client's certificate."""
     key_file: Path | None = None
@@ -143,6 +141,23 @@ class EtcdSettings(_Group):
     """Seconds of history that a compaction leaves."""
     quota_pause_ratio: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Commits pause when the database is larger than this part of its quota."""
+
+    @property
+    def tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.ca_file is not None or self.endpoints[0].startswith(addresses.TLS_SCHEME)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The endpoints as host:port."""
+        return tuple(endpoint.removeprefix(addresses.TLS_SCHEME) for endpoint in self.endpoints)
+
+    @field_validator("endpoints")
+    @classmethod
+    def _of_one_kind(cls, endpoints: tuple[str, ...]) -> tuple[str, ...]:
+        if len({endpoint.startswith(addresses.TLS_SCHEME) for endpoint in endpoints}) > 1:
+            raise ValueError("some endpoints are https:// and some are not: write all of them alike")
+        return endpoints
 
 
 class SchemaRegistrySettings(_Group):
@@ -234,8 +249,8 @@ class SnapshotsSettings(_Group):
 class HttpSettings(_Group):
     """The HTTP server for probes, metrics and the JSON API."""
 
-    address: HostAndPort | None = None
-    """host:port to listen on; without one there is no server. Without a host: 127.0.0.1."""
+    address: ListenAddress | None = None
+    """host:port to listen on; without one there is no server. Without a host: 127.0.0.1; [::]:port is every address."""
 
 
 class LogSettings(_Group):
@@ -258,7 +273,7 @@ class Settings(BaseSettings):
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}"
     )
     """Name of this process among its peers; host-pid unless given."""
-    clusters: Annotated[tuple[ClusterName, ...], BeforeValidator(_split), Field(min_length=1)] = ("cluster",)
+    clusters: Annotated[tuple[ClusterName, ...], Split, Field(min_length=1)] = ("cluster",)
     """Cluster names, comma-separated, one a partition: shard i is the i-th of them."""
     start: Literal["earliest", "latest"] = "earliest"
     """Where the inputs are read from at the very first start."""
@@ -266,7 +281,7 @@ class Settings(BaseSettings):
     """The topics; a relative path that does not exist is looked up among what comes with the program, too."""
     schemas_dir: Path = Path("schemas")
     """The Avro schemas; a relative path that does not exist is looked up among what comes with the program, too."""
-    server: str | None = None
+    server: ServerUrl | None = None
     """Address of a processor's HTTP API, for commands that would read the store otherwise."""
     failpoints: str = ""
     """Faults to fire, for tests only: refused unless PROCESSOR_TESTING is 1. Example: after_commit=3*off->kill."""
@@ -310,15 +325,6 @@ class Settings(BaseSettings):
         if len(set(clusters)) != len(clusters):
             raise ValueError("a cluster name stands there twice")
         return clusters
-
-    @field_validator("server")
-    @classmethod
-    def _is_address(cls, server: str | None) -> str | None:
-        if server is not None and urlsplit(server).scheme not in {"http", "https"}:
-            raise ValueError("an address like http://127.0.0.1:8080 is wanted")
-        if server is not None and "@" in urlsplit(server).netloc:
-            raise ValueError("user and password in the address have no effect: the HTTP API knows no users")
-        return server
 
     @model_validator(mode="after")
     def _no_registry_yet(self) -> Self:

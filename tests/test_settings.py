@@ -115,7 +115,7 @@ def test_kafka_properties_hold_secrets_in_clear_and_extra_wins() -> None:
         ({"PROCESSOR_CLUSTERS": "a,a"}, "a cluster name stands there twice"),
         ({"PROCESSOR_CLUSTERS": ""}, "PROCESSOR_CLUSTERS: "),
         ({"PROCESSOR_KAFKA__EXTRA": "{"}, "this is no JSON object"),
-        ({"PROCESSOR_SERVER": "localhost"}, "http://127.0.0.1:8080"),
+        ({"PROCESSOR_SERVER": "ftp://localhost"}, "http://127.0.0.1:8080"),
         ({"PROCESSOR_FAILPOINTS": "after_commit=kill"}, "it needs PROCESSOR_TESTING=1"),
         ({"PROCESSOR_TESTING": "1", "PROCESSOR_FAILPOINTS": "after_comit=kill"}, "did you mean after_commit?"),
         ({"PROCESSOR_SCHEMA_REGISTRY__URL": "http://127.0.0.1:8081"}, "does not use a registry yet"),

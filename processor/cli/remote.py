@@ -1,13 +1,15 @@
 """Asking a running processor over its HTTP API, for commands that read the store otherwise."""
 
 import json
+from http.client import HTTPException
 from typing import Annotated, Any
 from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from cyclopts import Parameter
 
 from processor.cli.exits import CommandError, Exit, unreachable
+from processor.cli.proxies import proxy_for, without_secrets
 
 TIMEOUT_S = 10.0
 
@@ -20,16 +22,19 @@ Server = Annotated[
 def ask(server: str, path: str) -> Any:
     """Return the JSON at a path of the API. Raises CommandError: unreachable, or what the API says."""
     address = f"{server.rstrip('/')}/api/v1/{path}"
+    proxy = proxy_for(address)
+    through = f" (through the proxy {without_secrets(proxy)}; NO_PROXY names hosts without one)" if proxy else ""
+    opener = build_opener(ProxyHandler({"http": proxy, "https": proxy} if proxy else {}))
     try:
-        with urlopen(address, timeout=TIMEOUT_S) as response:  # noqa: S310 - settings allow http and https only
+        with opener.open(address, timeout=TIMEOUT_S) as response:
             return json.load(response)
     except HTTPError as error:
-        raise CommandError(f"{server}: {_sentence(error)}", Exit.DIFFERS) from error
+        raise CommandError(f"{server}: {_sentence(error)}{through}", Exit.DIFFERS) from error
     except (URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
-        raise unreachable(f"the processor at {server} does not answer: {reason}") from error
-    except json.JSONDecodeError as error:
-        raise unreachable(f"what answers at {server} is no processor: {error}") from error
+        raise unreachable(f"the processor at {server} does not answer{through}: {reason}") from error
+    except (HTTPException, ValueError) as error:  # no HTTP, or no JSON
+        raise unreachable(f"what answers at {server} is no processor{through}: {error}") from error
 
 
 def _sentence(error: HTTPError) -> str:

@@ -1,23 +1,25 @@
 """How etcd is reached: addresses, TLS, and the one channel of a client."""
 
-import ipaddress
 import socket
 from collections.abc import Sequence
 
 import grpc
 import msgspec
 
+from processor.addresses import Address, parse
 from processor.engine.errors import StoreUnavailable
 
 
 class Access(msgspec.Struct, frozen=True):
     """Where etcd is and who we are. `endpoints` are host:port; certificates and key are PEM.
 
-    TLS is used when `ca` is given; `certificate` and `private_key` come together or not at all. With several endpoints
-    every member's certificate has to be valid for the host of the first one.
+    TLS is used when `tls` is set or `ca` is given, without `ca` with the authorities that grpc comes with;
+    `certificate` and `private_key` come together or not at all. With several endpoints every member's certificate has
+    to be valid for the host of the first one.
     """
 
     endpoints: tuple[str, ...]
+    tls: bool = False
     ca: bytes | None = None
     certificate: bytes | None = None
     private_key: bytes | None = None
@@ -35,49 +37,49 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.keepalive_time_ms", 6_000),  # etcd drops who pings more often than every 5 s
     ("grpc.keepalive_timeout_ms", 2_000),
     ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),  # http_proxy is meant for the web; etcd is next door
 )
 
 
 def open_channel(access: Access) -> grpc.Channel:
     """Open a channel to all endpoints. Raises StoreUnavailable when no name can be resolved."""
     target = target_of(access.endpoints)
-    if access.ca is None:
+    if not access.tls and access.ca is None:
         return grpc.insecure_channel(target, options=OPTIONS)
     credentials = grpc.ssl_channel_credentials(access.ca, access.private_key, access.certificate)
     # Members are addressed by number once their names are resolved; the certificate is for the name.
-    name = ("grpc.ssl_target_name_override", _host(access.endpoints[0]))
+    name = ("grpc.ssl_target_name_override", parse(access.endpoints[0]).host)
     return grpc.secure_channel(target, credentials, options=(*OPTIONS, name))
 
 
 def target_of(endpoints: Sequence[str]) -> str:
-    """Return grpc's name for the endpoints: one name is resolved by grpc again and again, several once, here."""
-    if len(endpoints) == 1 and not _is_number(_host(endpoints[0])):
-        return f"dns:///{endpoints[0]}"
-    addresses = [address for endpoint in endpoints for address in _addresses(endpoint)]
-    if not addresses:
+    """Return grpc's name for the endpoints: one name is resolved by grpc again and again, several once, here.
+
+    A list of grpc has one family: with an IPv6 address in it, IPv4 ones are written as IPv6 (`::ffff:…`).
+    """
+    named = [parse(endpoint) for endpoint in endpoints]
+    if len(named) == 1 and not named[0].is_numeric:
+        return f"dns:///{named[0]}"
+    found = list(dict.fromkeys(address for endpoint in named for address in _resolved(endpoint)))
+    if not found:
         raise StoreUnavailable(f"none of etcd's names can be resolved: {', '.join(endpoints)}")
-    family = "ipv6" if addresses[0].startswith("[") else "ipv4"
-    return f"{family}:{','.join(dict.fromkeys(addresses))}"
+    if not any(address.is_ipv6 for address in found):
+        return f"ipv4:{','.join(map(str, found))}"
+    return f"ipv6:{','.join(str(_as_ipv6(address)) for address in found)}"
 
 
-def _addresses(endpoint: str) -> list[str]:
-    host, port = _host(endpoint), endpoint.rpartition(":")[2]
-    if _is_number(host):
+def _as_ipv6(address: Address) -> Address:
+    return address if address.is_ipv6 else Address(f"::ffff:{address.host}", address.port)
+
+
+def _resolved(endpoint: Address) -> list[Address]:
+    """Return the addresses of a member, of the families that this machine has a network of."""
+    if endpoint.is_numeric:
         return [endpoint]
-    try:
-        found = socket.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
-    except OSError:
-        return []  # a member that has no address now is as good as a dead one
-    return [f"{address[4][0]}:{port}" for address in found]
-
-
-def _host(endpoint: str) -> str:
-    return endpoint.rpartition(":")[0].strip("[]") or "127.0.0.1"
-
-
-def _is_number(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    for flags in (socket.AI_ADDRCONFIG, 0):  # a machine with nothing but loopback has no network
+        try:
+            found = socket.getaddrinfo(*endpoint, type=socket.SOCK_STREAM, flags=flags)
+        except OSError:
+            continue  # a member that has no address now is as good as a dead one
+        return [Address(str(address[4][0]), endpoint.port) for address in found]
+    return []

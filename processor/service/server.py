@@ -10,10 +10,10 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
+from processor.addresses import Address, listen_address, parse
 from processor.engine.errors import InvalidRequest
 from processor.service.answers import Answer, problem
 
-LOOPBACK = "127.0.0.1"
 REQUEST_TIMEOUT_S = 10
 POLL_INTERVAL_S = 0.1
 LINGER_S = 2.0
@@ -35,10 +35,9 @@ class HttpServer:
     def __init__(
         self, address: str, answer: Callable[[str], Answer], log: Log = lambda _event, **_fields: None
     ) -> None:
-        host, _, port = address.rpartition(":")
         try:
-            self._server = _Server((host or LOOPBACK, int(port)), answer, log)
-        except (OSError, OverflowError) as error:
+            self._server = _Server(parse(listen_address(address), port_min=0), answer, log)
+        except (OSError, ValueError) as error:
             raise InvalidRequest(f"cannot listen on {address}: {error}") from error
         self._thread = Thread(target=self._server.serve_forever, args=(POLL_INTERVAL_S,), name="http", daemon=True)
         self._thread.start()
@@ -47,7 +46,7 @@ class HttpServer:
     def url(self) -> str:
         """Return where it listens; port 0 has become a real one."""
         host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        return f"http://{Address(str(host), port)}"
 
     def close(self) -> None:
         """Stop listening; requests under way are finished."""
@@ -67,10 +66,18 @@ class HttpServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], answer: Callable[[str], Answer], log: Log) -> None:
+    def __init__(self, address: Address, answer: Callable[[str], Answer], log: Log) -> None:
         self.answer = answer
         self.log = log
-        super().__init__(address, _Handler)
+        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        self.address_family, host = found[0], str(found[4][0])
+        super().__init__((host, address.port), _Handler)
+
+    def server_bind(self) -> None:
+        """Bind; the IPv6 address of everything, `::`, takes IPv4, too."""
+        if self.address_family == socket.AF_INET6 and socket.has_dualstack_ipv6():
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what ended a request, on one line: the library's way is a traceback on stderr."""

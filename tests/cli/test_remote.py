@@ -1,9 +1,12 @@
+import socket
+import threading
 from collections.abc import Iterator
 from http import HTTPStatus
 
 import pytest
 
 from processor.cli.exits import Exit
+from processor.cli.proxies import proxy_for
 from processor.engine.health import Health
 from processor.service.answers import Answer
 from processor.service.api import Views, answer
@@ -82,7 +85,81 @@ def test_something_else_there_is_told(cli: Cli) -> None:
 
 
 def test_an_address_that_is_none_is_a_usage_error(cli: Cli) -> None:
-    assert cli("status", "--server", "localhost:80").code == Exit.USAGE
+    told = cli("status", "--server", "localhost")
+    assert (told.code, "'localhost' has no port" in told.err) == (Exit.USAGE, True)
+
+
+def test_an_address_needs_no_scheme(url: str, cli: Cli) -> None:
+    assert cli("status", "--server", url.removeprefix("http://"), "-o", "name").code == Exit.OK
+
+
+def test_a_server_on_ipv6_is_asked_by_the_url_that_it_prints(cli: Cli) -> None:
+    with HttpServer("[::1]:0", lambda target: answer(VIEWS, target)) as server:
+        assert server.url.startswith("http://[::1]:")
+        assert cli("status", "--server", server.url, "-o", "name").code == Exit.OK
+
+
+def test_what_speaks_no_http_is_told(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_answer_once, args=(listener, b"220 mail.example ESMTP\r\n"))
+        thread.start()
+        told = cli("status", "--server", f"127.0.0.1:{listener.getsockname()[1]}")
+        thread.join()
+    assert (told.code, "is no processor" in told.err) == (Exit.UNREACHABLE, True)
+
+
+def _answer_once(listener: socket.socket, words: bytes) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(1 << 16)
+        connection.sendall(words)
+
+
+def test_no_proxy_stands_between_us_and_this_machine(url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert cli("status", "--server", url, "-o", "name").code == Exit.OK
+
+
+def test_a_proxy_is_named_when_it_does_not_answer(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://me:hush@127.0.0.1:1")
+    told = cli("status", "--server", "http://processor.invalid:8080")
+    assert told.code == Exit.UNREACHABLE
+    assert "(through the proxy http://127.0.0.1:1; NO_PROXY names hosts without one)" in told.err
+    assert "hush" not in told.err
+
+
+def test_a_proxy_that_refuses_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    with HttpServer(":0", lambda _: Answer(HTTPStatus.FORBIDDEN, "text/html", b"no")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        told = cli("status", "--server", "http://processor.invalid:8080")
+    assert (told.code, f"through the proxy {proxy.url}" in told.err) == (Exit.DIFFERS, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "proxied"),
+    [
+        ("http://processor.example:8080/", "", True),
+        ("http://processor.example:8080/", "example", False),
+        ("http://processor.example:8080/", ".example, other", False),
+        ("http://processor.example:8080/", "processor.example:8080", False),
+        ("http://processor.example:8080/", "*", False),
+        ("http://10.1.2.3:8080/", "10.0.0.0/8", False),
+        ("http://10.1.2.3:8080/", "11.0.0.0/8, 10.1.2.4", True),
+        ("http://[fd00::1]:8080/", "fd00::/8", False),
+        ("http://localhost:8080/", "", False),
+        ("http://127.1.2.3:8080/", "", False),
+        ("http://[::1]:8080/", "", False),
+        ("https://processor.example/", "", False),
+    ],
+)
+def test_the_environment_says_for_which_hosts_there_is_a_proxy(
+    url: str, no_proxy: str, *, proxied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("https_proxy", "HTTP_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "proxy.example:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert proxy_for(url) == ("http://proxy.example:3128" if proxied else None)
 
 
 def test_without_etcd_a_command_says_whom_to_ask(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

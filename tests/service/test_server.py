@@ -48,6 +48,20 @@ def test_it_listens_on_loopback_and_answers() -> None:
     assert headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("address", ["[::1]:0", "localhost:0", "0", ":0"])
+def test_an_address_may_be_of_ipv6_a_name_or_a_port_alone(address: str) -> None:
+    with HttpServer(address, _echo) as server:
+        assert _request(server, "GET", "/livez")[:2] == (200, b"/livez")
+
+
+def test_an_ipv6_socket_takes_ipv4_too() -> None:
+    with HttpServer("[::ffff:127.0.0.1]:0", _echo) as server:
+        where = ("127.0.0.1", urlsplit(server.url).port or 0)
+        with socket.create_connection(where, timeout=10) as connection:
+            connection.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            assert _all_of(connection).endswith(b"/livez")
+
+
 def test_a_head_has_the_headers_of_a_get_and_no_body() -> None:
     with HttpServer("127.0.0.1:0", _echo) as server:
         status, body, headers = _request(server, "HEAD", "/livez")
