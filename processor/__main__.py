@@ -1,12 +1,14 @@
-"""`python -m processor`, and the program `processor`: signals first, then everything that takes time to import."""
+"""`python -m processor`, and the program `processor`: descriptors and signals first, then what takes time to import."""
 
 import sys
 
+from processor.descriptors import keep_standard_numbers
 from processor.signals import listen
 
 
 def main() -> None:
     """Run the command line of this process."""
+    keep_standard_numbers()
     listen(sys.argv[1:])
     from processor.cli.app import main as run
 

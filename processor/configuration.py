@@ -9,13 +9,14 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from processor.engine.errors import InvalidRequest
+from processor.files import Unreadable, text_of
 from processor.injected import is_injected
 from processor.settings import Settings, ValueFile
 
@@ -170,22 +171,35 @@ def _from_environment(environment: Mapping[str, str], problems: list[str]) -> di
 
 
 def _parsed(option: Option, text: str, problems: list[str]) -> Any:
-    """Return the text, or what it says as JSON where the option is an object."""
+    """Return the text, or what it says as JSON where the option is an object; a secret without the line's end."""
+    if Path in (option.field.annotation, *get_args(option.field.annotation)):
+        return text  # the name of a file may be any bytes
+    try:
+        text = os.fsencode(text).decode()
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        problems.append(f"{option.variable}: no UTF-8 text: byte 0x{byte:02X} at offset {error.start}")
+        return ""
+    if option.file_variable is not None:
+        return text.rstrip("\r\n")
     if option.path != ("kafka", "extra"):
         return text
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         problems.append(f"{option.variable}: this is no JSON object: {error}")
         return {}
 
 
 def _file_value(variable: str, path: str, problems: list[str]) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").removesuffix("\n")
-    except OSError as error:
-        problems.append(f"{variable}: cannot read {path}: {error.strerror}")
+        value = text_of(Path(path)).rstrip("\r\n")
+    except Unreadable as error:
+        problems.append(f"{variable}: {error}")
         return ""
+    if not value:
+        problems.append(f"{variable}: {path} is empty")
+    return value
 
 
 def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
@@ -203,12 +217,12 @@ def _from_file(file: Path | None, problems: list[str]) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        problems.append(f"cannot read the configuration file {file}: {error.strerror}")
+        document = tomllib.loads(text_of(file))
+    except Unreadable as error:
+        problems.append(f"configuration file: {error}")
         return {}
-    except tomllib.TOMLDecodeError as error:
-        problems.append(f"the configuration file {file} is no TOML: {error}")
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is one; others are of endless numbers and nesting
+        problems.append(f"configuration file: {file} is no TOML: {error}")
         return {}
     return _flattened(document, file, problems)
 

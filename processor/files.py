@@ -56,9 +56,9 @@ def input_of(path: Path) -> bytes:
 
 def decoded(content: bytes, name: str) -> str:
     """Return the content as text. Raises NotText."""
-    content = unmarked(content, name)
+    unmarked(content, name)
     try:
-        text = content.decode()
+        text = content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         hint = "is it Latin-1? Save it as UTF-8"
         raise NotText(f"{name}: no UTF-8 text: {_where(content, error.start)}; {hint}") from error

@@ -20,7 +20,7 @@ A value comes from the first of these that has it:
 
 1. a flag of the command,
 2. the environment variable below; those marked *or file* may be replaced by the same name with `_FILE` at its end,
-   which names a file that holds the value,
+   which names a file that holds the value (as UTF-8; the end of the line is no part of it),
 3. the TOML file that `--config` or `PROCESSOR_CONFIG_FILE` names: `PROCESSOR_BATCH__EVENTS_MAX` is `events_max` in the
    table `[batch]`,
 4. the default.

@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ import msgspec
 
 from processor.engine.errors import InvalidRequest
 from processor.engine.values import Head, PartitionFacts, TopicFacts
+from processor.files import text_of
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -106,11 +108,10 @@ def offsets_in(path: Path) -> dict[Place, int]:
     """Return the offsets of a CSV file whose lines are topic,partition,offset. Raises InvalidRequest."""
     offsets: dict[Place, int] = {}
     try:
-        with path.open(newline="") as file:
-            for number, row in enumerate(csv.reader(file), start=1):
-                if row:
-                    offsets |= _offset_in(row, f"{path}:{number}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        for number, row in enumerate(csv.reader(StringIO(text_of(path), newline="")), start=1):
+            if row:
+                offsets |= _offset_in(row, f"{path}:{number}")
+    except csv.Error as error:
         raise InvalidRequest(f"{path}: {error}") from error
     return offsets
 

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,7 @@ def test_kafka_properties_hold_secrets_in_clear_and_extra_wins() -> None:
         ({"PROCESSOR_SCHEMA_REGISTRY__URL": "http://127.0.0.1:8081"}, "does not use a registry yet"),
         ({"PROCESSOR_ETCD__PASSWORD_FILE": "/nowhere"}, "cannot read /nowhere"),
         ({"PROCESSOR_ETCD__PASSWORD": "a", "PROCESSOR_ETCD__PASSWORD_FILE": "/nowhere"}, "both set"),
-        ({"PROCESSOR_CONFIG_FILE": "/nowhere"}, "cannot read the configuration file /nowhere"),
+        ({"PROCESSOR_CONFIG_FILE": "/nowhere"}, "configuration file: cannot read /nowhere: No such file"),
     ],
 )
 def test_a_problem_is_a_sentence_that_names_the_option(environment: dict[str, str], sentence: str) -> None:
@@ -157,6 +158,70 @@ def test_a_wrong_file_is_told_by_its_name(tmp_path: Path, text: str, sentence: s
     with pytest.raises(SettingsError, match=sentence) as caught:
         load(file=file, environment={})
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\n\n"])
+def test_the_end_of_the_line_is_no_part_of_a_secret(tmp_path: Path, end: bytes) -> None:
+    secret = tmp_path / "password"
+    secret.write_bytes(b"\xef\xbb\xbfgr\xc3\xbcn " + end)
+    from_file = load(environment={"PROCESSOR_ETCD__PASSWORD_FILE": str(secret)}).settings.etcd.password
+    from_variable = load(environment={"PROCESSOR_ETCD__PASSWORD": "grün " + end.decode()}).settings.etcd.password
+    assert from_file is not None
+    assert from_file == from_variable
+    assert from_file.get_secret_value() == "grün "
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("pä".encode("latin-1"), "no UTF-8 text: byte 0xE4 at line 1, byte 2 (offset 1)"),
+        ("p".encode("utf-16"), "it is UTF-16"),
+        (b"p\0", "no text: byte 0x00"),
+        (b"\n", "is empty"),
+    ],
+)
+def test_a_secret_that_is_no_text_is_told_by_variable_file_and_byte(tmp_path: Path, content: bytes, fault: str) -> None:
+    secret = tmp_path / "password"
+    secret.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        load(environment={"PROCESSOR_ETCD__PASSWORD_FILE": str(secret)})
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"PROCESSOR_ETCD__PASSWORD_FILE: {secret}")
+    assert fault in problem
+
+
+def test_a_variable_that_is_no_utf8_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"PROCESSOR_APP: no UTF-8 text: byte 0xE9 at offset 3"):
+        load(environment={"PROCESSOR_APP": os.fsdecode(b"caf\xe9")})
+    directory = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    assert load(environment={"PROCESSOR_SNAPSHOTS__DIRECTORY": directory}).settings.snapshots.directory is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("# für\n".encode("latin-1"), "no UTF-8 text: byte 0xFC at line 1, byte 4 (offset 3)"),
+        ("app = 'a'".encode("utf-16"), "it is UTF-16"),
+        (b"a = " + b"[" * 5000, "is no TOML: maximum recursion"),
+        (b"app = 1" + b"0" * 5000, "is no TOML: Exceeds the limit"),
+    ],
+)
+def test_a_configuration_file_that_is_no_text_is_told_by_file_and_byte(
+    tmp_path: Path, content: bytes, fault: str
+) -> None:
+    file = tmp_path / "processor.toml"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        load(file=file, environment={})
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"configuration file: {file}")
+    assert fault in problem
+
+
+def test_a_mark_of_utf8_before_the_configuration_is_dropped(tmp_path: Path) -> None:
+    file = tmp_path / "processor.toml"
+    file.write_bytes(b'\xef\xbb\xbfapp = "mine"\r\n')
+    assert load(file=file, environment={}).settings.app == "mine"
 
 
 def test_variables_of_the_tests_are_no_settings() -> None:

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from processor.avro.schema import Schema, SchemaInvalid, parse_schema
+from processor.files import text_of
 
 RELEASED: Final = "released"
 """The folder of frozen versions: `released/<part>/<Record>/<n>.avsc`."""
@@ -85,6 +86,6 @@ def schema_files(directory: Path) -> list[Path]:
 def read_schema(path: Path) -> Schema:
     """Read one file. Raises SchemaInvalid, which names it."""
     try:
-        return parse_schema(msgspec.json.decode(path.read_bytes()))
+        return parse_schema(msgspec.json.decode(text_of(path)))
     except (msgspec.DecodeError, SchemaInvalid) as error:
         raise SchemaInvalid(f"{path}: {error}") from error

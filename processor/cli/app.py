@@ -27,6 +27,7 @@ from processor.cli import (
     topics,
 )
 from processor.cli.exits import Exit, guarded
+from processor.cli.streams import OutputLost, give_up, take_streams, texts_of
 from processor.signals import interruptible, is_service
 
 MODULES: tuple[Any, ...] = (
@@ -77,16 +78,16 @@ def run(tokens: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
+    take_streams()
+    code = int(Exit.OK)
     try:
         with interruptible():
-            code = run(sys.argv[1:])
+            code = guarded(lambda: run(texts_of(sys.argv[1:])))
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED  # it came before or behind the command itself
-    except BrokenPipeError:
-        # who read us is gone; the interpreter must not try to flush into the closed pipe once more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = Exit.OK
+    except OutputLost as lost:
+        code = code or give_up(lost)
     if is_service():
         # everything is handed over; what the interpreter still tidies up may wait for a server that is away
         sys.stderr.flush()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from processor.cli.options import OutputFormat
+from processor.cli.streams import writes_unicode
 
 Row = Mapping[str, Any]
 COLUMN_GAP = "  "
@@ -83,14 +84,16 @@ def cell(value: Any) -> str:
 
 def json_text(document: Any, *, indent: int | None = None) -> str:
     """Return JSON with sorted keys; bytes are hex."""
-    return json.dumps(document, ensure_ascii=False, indent=indent, sort_keys=True, default=_plain)
+    ascii_only = not writes_unicode(sys.stdout)
+    return json.dumps(document, ensure_ascii=ascii_only, indent=indent, sort_keys=True, default=_plain)
 
 
 def yaml_text(document: Any) -> str:
     """Return YAML in block style with sorted keys."""
     import yaml
 
-    return str(yaml.safe_dump(json.loads(json_text(document)), sort_keys=True, allow_unicode=True))
+    plain = json.loads(json_text(document))
+    return str(yaml.safe_dump(plain, sort_keys=True, allow_unicode=writes_unicode(sys.stdout)))
 
 
 def note(message: str) -> None:

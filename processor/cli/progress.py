@@ -11,7 +11,8 @@ WIDTH_CELLS = 30
 class Progress:
     """Counts up to `total`; silent where stderr is no terminal. A context, which ends the line."""
 
-    def __init__(self, total: int, unit: str, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, total: int, unit: str, stream: TextIO | None = None) -> None:
+        stream = sys.stderr if stream is None else stream
         self._total = total
         self._unit = unit
         self._stream = stream if stream.isatty() else None

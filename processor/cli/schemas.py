@@ -1,6 +1,5 @@
 """`schemas list|check|decode`: the catalogue, whether its versions go together, and bytes to JSON."""
 
-import sys
 from typing import Annotated
 
 import msgspec
@@ -10,6 +9,7 @@ from processor.cli.exits import Exit, invalid
 from processor.cli.options import ConfigFile, Output
 from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.reach import Reach
+from processor.files import STDIN, input_of
 
 
 def register(app: App) -> None:
@@ -67,7 +67,7 @@ def decode(
     from processor.avro.wire import Malformed
 
     try:
-        content = sys.stdin.buffer.read() if value == "-" else bytes.fromhex(value)
+        content = input_of(STDIN) if value == "-" else bytes.fromhex(value)
         name, record = RecordCodec(Reach(config).catalogue).decode_record(content)
     except (Unframed, Malformed, ValueError) as error:
         raise invalid(f"this cannot be decoded: {error}") from error

@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from processor.cli.exits import invalid, usage
 from processor.cli.output import json_text
+from processor.files import NotText, input_of, text_of, unmarked
 
 
 def register(app: App) -> None:
@@ -34,14 +35,11 @@ def simulate(
 
 def lines_of(path: Path) -> list[bytes]:
     """Return the lines, which end at a line feed and nowhere else: a JSON text may hold every other separator."""
-    return [line.removesuffix(b"\r") for line in _content(path).split(b"\n")]
-
-
-def _content(path: Path) -> bytes:
     try:
-        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    except OSError as error:
-        raise usage(f"cannot read {path}: {error.strerror}") from error
+        content = unmarked(input_of(path), str(path))
+    except NotText as error:
+        raise invalid(str(error)) from error
+    return [line.removesuffix(b"\r") for line in content.split(b"\n")]
 
 
 def _state(path: Path | None) -> Any:
@@ -53,9 +51,9 @@ def _state(path: Path | None) -> Any:
     if path is None:
         return None
     try:
-        document = json.loads(_content(path).decode())
+        document = json.loads(text_of(path))
         return from_document(document.get("state", document) if isinstance(document, dict) else document)
-    except UnicodeDecodeError as error:
-        raise invalid(f"{path} is no UTF-8 text") from error
-    except (json.JSONDecodeError, InvalidState) as error:
+    except NotText as error:
+        raise invalid(str(error)) from error
+    except (ValueError, RecursionError, InvalidState) as error:
         raise invalid(f"{path} is no state: {error}") from error

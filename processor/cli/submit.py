@@ -1,7 +1,6 @@
 """`submit`: events to the right topic and partition, and what became of them."""
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ from processor.cli.exits import Exit, invalid, unreachable, usage
 from processor.cli.options import ClusterName, ConfigFile, Output
 from processor.cli.output import emit_rows, note
 from processor.cli.reach import Reach
+from processor.files import NotText, decoded, input_of
 
 WAIT_S = 30.0
 EMBEDDED_LOT = 1000
@@ -162,8 +162,6 @@ def _json(text: str, where: str) -> Any:
 
 def _text(path: Path) -> str:
     try:
-        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise usage(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise invalid(f"{path} is no UTF-8 text") from error
+        return decoded(input_of(path), str(path))
+    except NotText as error:
+        raise invalid(str(error)) from error
