@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from processor.engine.values import CommitRecord, Head
-from processor.replay.fold import Build, Fold, outcomes_of, reducible
+from processor.replay.fold import Build, Fold, limits_of, outcomes_of, reducible
 from processor.replay.recorded import Recording
 from processor.replay.sources import Sources
 
@@ -32,7 +32,7 @@ def refold(sources: Sources, build: Build, watch: Watch, *, state: Any, head: He
 def _take(fold: Fold, build: Build, recording: Recording, commit: CommitRecord) -> int:
     if commit.kind == "batch":
         records = reducible(recording.records(commit), outcomes_of(commit.outcomes))
-        reduction = fold.reduce([build.decoder.decode(record) for record in records])
+        reduction = fold.reduce([build.decoder.decode(record) for record in records], limits_of(commit))
         return len(reduction.dead)
     recording.skip(commit)
     if commit.kind == "repair":

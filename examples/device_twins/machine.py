@@ -79,12 +79,16 @@ class Rejected(msgspec.Struct, frozen=True):
     message: str
 
 
+Touched = tuple[str, Device | None, Device | None, Any] | tuple[()]
+"""Name, the device before and the one put there, and what was touched before that; () is the end."""
+
+
 class Twins(msgspec.Struct, frozen=True, eq=False):
-    """All devices by name; `base` is the table at the last `begin`, `touched` the names touched since."""
+    """All devices by name; `base` is the table at the last `begin`, `touched` a chain of what was put since."""
 
     devices: immutables.Map[str, Device]
     base: immutables.Map[str, Device]
-    touched: immutables.Map[str, None] = immutables.Map()
+    touched: Touched = ()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Twins) and self.devices == other.devices
@@ -143,9 +147,25 @@ class DeviceTwins:
     def diff(self, before: Twins, after: Twins) -> tuple[Change, ...]:
         """Return a change for every device that differs, by name."""
         descends = after.base is before.devices
-        names = after.touched if descends else {*before.devices, *after.devices}
+        touched = {name for _, name, _, _ in self.puts(before, after)}
+        names = touched if descends else {*before.devices, *after.devices}
         pairs = ((name, before.devices.get(name), after.devices.get(name)) for name in sorted(names))
         return tuple(_change(name, old, new) for name, old, new in pairs if old != new)
+
+    def puts(self, before: Twins, after: Twins) -> Iterator[tuple[str, str, Device | None, Device | None]]:
+        """Yield (kind, name, device before, device after) of everything put since `before`, the newest first."""
+        end, link = before.touched, after.touched
+        while link and link is not end:
+            name, old, new, link = link
+            yield "device", name, old, new
+
+    def subject(self, event: Event) -> str | None:
+        """Return the key of the device that a reading is of; whoever retires one brings nothing."""
+        return f"device/{event.device}" if isinstance(event, DeviceReported) else None
+
+    def frees(self, event: Event) -> bool:
+        """Tell whether a device goes."""
+        return isinstance(event, DeviceRetired)
 
     def due_ms(self, state: Twins) -> int | None:
         """Never: nothing here waits for time."""
@@ -159,7 +179,7 @@ def _untouched(devices: immutables.Map[str, Device]) -> Twins:
 
 def _with(state: Twins, name: str, device: Device | None) -> Twins:
     devices = state.devices.delete(name) if device is None else state.devices.set(name, device)
-    return Twins(devices, state.base, state.touched.set(name, None))
+    return Twins(devices, state.base, (name, state.devices.get(name), device, state.touched))
 
 
 def _change(name: str, old: Device | None, new: Device | None) -> Change:

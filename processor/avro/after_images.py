@@ -26,8 +26,11 @@ class AfterImages:
         writer = read_single_object(value, self._catalogue)
         self._check(writer, value)
         current = self._catalogue.require(writer.name)
-        after = resolve(value[SINGLE_OBJECT_BYTES:], writer, current).get("after")
+        change = resolve(value[SINGLE_OBJECT_BYTES:], writer, current)
+        after = change.get("after")
         if after is None:
+            if change.get("op") != "d":
+                raise Malformed(f"{writer.name}: it leaves out what the entity became, which was too large to announce")
             return None
         if kind not in self._types:
             raise Malformed(f"{writer.name}: this build knows no kind of entity called {kind!r}")

@@ -7,6 +7,8 @@ schema inside `<Kind>Changed` equals its own, which is asserted when the encoder
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from processor.avro.announcements import ChangeWriter, RejectionWriter
 from processor.avro.binding import Attributes
 from processor.avro.catalogue import Catalogue
@@ -19,6 +21,8 @@ from processor.engine.errors import ShardRefused
 from processor.engine.machine import Change
 from processor.engine.values import Announcement, ChangeSource, CommitRecord, EventRejection
 
+AVRO_PER_MSGPACK_MAX: Final = 3
+"""Of the same entity. Worst is a small optional number in an array: three bytes of Avro, one of MessagePack."""
 COMMIT_ATTRIBUTES: Final[Attributes] = {"from": "start", "to": "end"}
 
 
@@ -51,12 +55,18 @@ class AvroEncoder:
         if len(self._writers) < len(self._entities):
             raise SchemaInvalid("two kinds share one struct")
         self._rejections = RejectionWriter(catalogue.require(rejected))
+        self._pack = msgspec.msgpack.Encoder().encode
         self._write_commit = _commit_writer(catalogue, committed)
 
     def encode(self, key: str, entity: Any) -> bytes:
         """Return the stored value of the entity `<kind>/<name>`: framing prefix and canonical body."""
         del key  # the struct tells the kind
         return self._writers[type(entity)](entity)
+
+    def size_bound(self, key: str, entity: Any) -> int:
+        """Return what the stored value has at most: MessagePack with field names is at least a third of Avro."""
+        del key
+        return SINGLE_OBJECT_BYTES + AVRO_PER_MSGPACK_MAX * len(self._pack(entity))
 
     def decode(self, key: str, value: bytes) -> Any:
         """Return the entity; a value of an older schema is resolved. Raises ShardRefused when it cannot be read."""

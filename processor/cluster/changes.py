@@ -47,7 +47,7 @@ def _touched(before: State, after: State) -> dict[str, set[str]]:
     for touched in (before.touched, after.touched):
         link = touched
         while link:
-            table, name, link = link
+            table, name, _, _, link = link
             names[table].add(name)
     return names
 

@@ -318,6 +318,6 @@ def _folded(name: str, table: Any, touched: Touched, overlay: Mapping[str, Any])
     for key, entity in overlay.items():
         old = table.get(key)
         if entity is not old and entity != old:
-            touched = (name, key, touched)
+            touched = (name, key, old, entity, touched)
             table = table.set(key, entity) if entity is not None else table.delete(key)
     return table, touched

@@ -8,10 +8,12 @@ from processor.cluster import generator
 from processor.cluster.changes import Change, diff
 from processor.cluster.entities import Policy
 from processor.cluster.events import Event
+from processor.cluster.growth import frees, subject
 from processor.cluster.loading import load_state
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import KINDS, UNTOUCHED, State, empty_state
 
+KIND_OF_TABLE: Final[Mapping[str, str]] = MappingProxyType({table: kind for kind, table, _ in KINDS})
 ENTITY_TYPES: Final[Mapping[str, type]] = MappingProxyType(
     {"policy": Policy, **{kind: struct for kind, _, struct in KINDS}}
 )
@@ -68,6 +70,21 @@ class ClusterMachine:
     def diff(self, before: State, after: State) -> tuple[Change, ...]:
         """Return one change an entity that differs, by kind, then name."""
         return diff(before, after)
+
+    def puts(self, before: State, after: State) -> Iterator[tuple[str, str, Any, Any]]:
+        """Yield (kind, name, entity before, entity after) of everything put since `before`; the policy cannot grow."""
+        end, link = before.touched, after.touched
+        while link and link is not end:
+            table, name, old, new, link = link
+            yield KIND_OF_TABLE[table], name, old, new
+
+    def subject(self, event: Event) -> str | None:
+        """Return the key of what a request or a server replica that connects brings contents for."""
+        return subject(event)
+
+    def frees(self, event: Event) -> bool:
+        """Tell whether an event takes away, or tells how that goes on."""
+        return frees(event)
 
     def due_ms(self, state: State) -> int | None:
         """Return when the clock should tick next for something to happen, None: never."""

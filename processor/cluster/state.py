@@ -74,8 +74,8 @@ class Indexes(Struct, frozen=True, gc=False):
     tombstones: Agenda = Agenda()
 
 
-Touched = tuple[str, str, Any] | tuple[()]
-"""Table, name of an entity that was put there, and what was touched before that; () is the end."""
+Touched = tuple[str, str, Any, Any, Any] | tuple[()]
+"""Table, name, the entity before and the one put there, and what was touched before that; () is the end."""
 
 UNTOUCHED: Final[Touched] = ()
 

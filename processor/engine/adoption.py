@@ -95,6 +95,7 @@ def _commit(parts: Parts, adoption: Adoption, snapshot: Snapshot, restored: Rest
         now_ms=parts.clock.now_ms(),
         commit_id=f"{epoch}-adopt",
         announced_seq=adoption.head.announced_seq,
+        record_bytes_max=parts.sink.record_bytes_max(),
     )
     return compose(draft, stamp, identity=parts.identity, encoder=parts.encoder)
 

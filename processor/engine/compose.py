@@ -1,15 +1,18 @@
 """From a reduced, encoded batch to the one commit that makes it true. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from processor.engine.dead_letters import DeadLetterFacts, dead_letter
+from processor.engine.dead_letters import DeadLetterFacts, dead_letter, letter_bytes
 from processor.engine.digest import digest_bytes, digest_hex
-from processor.engine.images import Encoded
+from processor.engine.images import Encoded, EncodedChange
+from processor.engine.machine import Change
 from processor.engine.ports import Encoder
 from processor.engine.positions import MutablePositions
+from processor.engine.sizes import UNLIMITED, SizeLimits
 from processor.engine.values import (
     Announcement,
     ChangeSource,
@@ -19,6 +22,7 @@ from processor.engine.values import (
     EventRejection,
     Head,
     Image,
+    Omitted,
     OutboxEntry,
     OutcomeRun,
     Positions,
@@ -26,6 +30,14 @@ from processor.engine.values import (
     Record,
     Undecodable,
 )
+
+OMISSIONS: tuple[tuple[Omitted, ...], ...] = (
+    ("before",),
+    ("before", "transitions"),
+    ("before", "after"),
+    ("before", "after", "transitions"),
+)
+"""What is left out of a change that is too large to be published, tried in this order."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -51,6 +63,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
     attempts: int = 0
     guard: bool = False
+    sizes: SizeLimits = UNLIMITED
 
     @property
     def announcements(self) -> int:
@@ -59,7 +72,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stamp(msgspec.Struct, frozen=True):
-    """What is known only when the commit is sent."""
+    """What is known only when the commit is sent; `record_bytes_max` 0: records of any size can be published."""
 
     head: Head
     revision: int
@@ -68,6 +81,7 @@ class Stamp(msgspec.Struct, frozen=True):
     commit_id: str
     announced_seq: int
     clear_attempts: bool = False
+    record_bytes_max: int = 0
 
 
 def compose(draft: Draft, stamp: Stamp, *, identity: Identity, encoder: Encoder) -> Commit:
@@ -82,7 +96,8 @@ def compose(draft: Draft, stamp: Stamp, *, identity: Identity, encoder: Encoder)
         first_number=stamp.head.announcements,
         announcements=announcements,
         dead_letters=tuple(
-            dead_letter(record, why, facts, index=index) for index, (record, why) in enumerate(draft.dead)
+            dead_letter(record, why, facts, index=index, bytes_max=stamp.record_bytes_max)
+            for index, (record, why) in enumerate(draft.dead)
         ),
         commit_record=encoder.commit(_commit_record(draft, stamp, identity)),
     )
@@ -117,11 +132,14 @@ def largest_record(commit: Commit) -> int:
     if entry is None:
         return 0
     sizes = [len(entry.commit_record)]
-    sizes += [len(item.key) + len(item.value) for item in entry.announcements]
-    for letter in entry.dead_letters:
-        headers = sum(len(name) + len(value or b"") for name, value in letter.headers)
-        sizes.append(len(letter.key or b"") + len(letter.value or b"") + headers)
+    sizes += [record_bytes(item) for item in entry.announcements]
+    sizes += [letter_bytes(letter) for letter in entry.dead_letters]
     return max(sizes)
+
+
+def record_bytes(announcement: Announcement) -> int:
+    """Return the size of the record that an announcement becomes, but for its headers."""
+    return len(announcement.key) + len(announcement.value)
 
 
 def _announcements(draft: Draft, stamp: Stamp, identity: Identity, encoder: Encoder) -> Iterator[Announcement]:
@@ -134,10 +152,46 @@ def _announcements(draft: Draft, stamp: Stamp, identity: Identity, encoder: Enco
         before = item.before.value if item.before is not None else None
         after = item.after.value if item.after is not None else None
         made = make(item.change, before=before, after=after, source=source, ts_ms=ts_ms)
+        if stamp.record_bytes_max and record_bytes(made) > stamp.record_bytes_max:
+            made = _shortened(made, item, partial(make, source=source, ts_ms=ts_ms), stamp.record_bytes_max)
         yield _traced(made, draft.traceparent)
     for index, rejection in enumerate(draft.rejections, start=len(draft.encoded.changes)):
         source = ChangeSource(cluster, shard, epoch, seq, index, count, first + index, revision, version)
         yield _traced(encoder.rejection(rejection, source=source, ts_ms=ts_ms), rejection.cause.traceparent)
+
+
+def _shortened(
+    made: Announcement, item: EncodedChange, make: Callable[..., Announcement], bytes_max: int
+) -> Announcement:
+    """Return the announcement without as much as has to be left out: `before` first, what it became last.
+
+    Agents can tell the transitions from the entity, but not the entity from its transitions.
+    """
+    before, after = (None if side is None else side.value for side in (item.before, item.after))
+    bare = _WithoutTransitions(item.change)
+    for omitted in OMISSIONS:
+        change = bare if "transitions" in omitted else item.change
+        sides = {"before": None if "before" in omitted else before, "after": None if "after" in omitted else after}
+        shorter = msgspec.structs.replace(make(change, **sides), omitted=_told(omitted, item))
+        if record_bytes(shorter) <= bytes_max:
+            return shorter
+    return made
+
+
+def _told(omitted: tuple[Omitted, ...], item: EncodedChange) -> tuple[Omitted, ...]:
+    """Return those parts that there would have been."""
+    there = {"before": item.before, "after": item.after, "transitions": item.change.transitions or None}
+    return tuple([part for part in omitted if there[part] is not None])
+
+
+class _WithoutTransitions:
+    """A change of which nothing is told but what it was and became."""
+
+    transitions = ()
+
+    def __init__(self, change: Change) -> None:
+        self.kind, self.name, self.op, self.key = change.kind, change.name, change.op, change.key
+        self.before, self.after = change.before, change.after
 
 
 def _traced(announcement: Announcement, traceparent: str | None) -> Announcement:
@@ -167,6 +221,9 @@ def _commit_record(draft: Draft, stamp: Stamp, identity: Identity) -> CommitReco
         guard=draft.guard,
         digest=digest_bytes(draft.encoded.digest),
         previous_digest=bytes.fromhex(stamp.head.digest),
+        entity_bytes_max=draft.sizes.entity_bytes_max,
+        value_bytes_max=draft.sizes.value_bytes_max,
+        record_bytes_max=stamp.record_bytes_max,
     )
 
 

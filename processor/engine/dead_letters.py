@@ -9,6 +9,8 @@ from processor.engine.values import DeadLetter, Headers, Record, Undecodable
 MESSAGE_BYTES_MAX = 1024
 TRUNCATED_BYTES_MAX = 65_536
 TRUNCATED_HEADERS_MAX = 1_000
+TRUNCATED_SHARE = 5
+"""Key, value and headers of a cut dead letter take one part each of what may be published, ours the rest."""
 
 
 class DeadLetterFacts(msgspec.Struct, frozen=True):
@@ -20,17 +22,41 @@ class DeadLetterFacts(msgspec.Struct, frozen=True):
     count: int
 
 
-def dead_letter(record: Record, why: Undecodable, facts: DeadLetterFacts, *, index: int) -> DeadLetter:
-    """Return the dead letter of a record. One that is `too_large` keeps the first 64 KiB, size and hash."""
-    key, value, headers = record.key, record.value, record.headers
-    extra: list[tuple[str, str]] = []
+def dead_letter(
+    record: Record, why: Undecodable, facts: DeadLetterFacts, *, index: int, bytes_max: int = 0
+) -> DeadLetter:
+    """Return the dead letter of a record.
+
+    One that is `too_large`, or that could not be published within `bytes_max` (0: no limit), keeps the first 64 KiB or
+    less, size and hash.
+    """
     if why.code == "too_large":
-        whole = value or b""
-        extra = [("dead-letter-truncated", str(len(whole))), ("dead-letter-sha256", sha256(whole).hexdigest())]
-        key = None if key is None else key[:TRUNCATED_BYTES_MAX]
-        value = None if value is None else value[:TRUNCATED_BYTES_MAX]
-        headers = _first(headers, TRUNCATED_BYTES_MAX)
-    ours = [
+        return _cut(record, why, facts, index=index, kept=TRUNCATED_BYTES_MAX)
+    whole = DeadLetter(record.key, record.value, record.headers + _ours(record, why, facts, index=index))
+    if bytes_max and letter_bytes(whole) > bytes_max:
+        return _cut(record, why, facts, index=index, kept=min(TRUNCATED_BYTES_MAX, bytes_max // TRUNCATED_SHARE))
+    return whole
+
+
+def letter_bytes(letter: DeadLetter) -> int:
+    """Return the size of the record that a dead letter becomes."""
+    headers = sum([len(name.encode("utf-8", "replace")) + len(value or b"") for name, value in letter.headers])
+    return len(letter.key or b"") + len(letter.value or b"") + headers
+
+
+def _cut(record: Record, why: Undecodable, facts: DeadLetterFacts, *, index: int, kept: int) -> DeadLetter:
+    """Return a dead letter with the first `kept` bytes of key, value and headers each."""
+    value = record.value or b""
+    told = (("dead-letter-truncated", b"%d" % len(value)), ("dead-letter-sha256", sha256(value).hexdigest().encode()))
+    return DeadLetter(
+        None if record.key is None else record.key[:kept],
+        None if record.value is None else record.value[:kept],
+        _first(record.headers, kept) + _ours(record, why, facts, index=index) + told,
+    )
+
+
+def _ours(record: Record, why: Undecodable, facts: DeadLetterFacts, *, index: int) -> Headers:
+    told = (
         ("dead-letter-code", why.code),
         ("dead-letter-message", clipped(why.message, MESSAGE_BYTES_MAX)),
         ("dead-letter-exception", clipped(why.exception, MESSAGE_BYTES_MAX)),
@@ -39,14 +65,13 @@ def dead_letter(record: Record, why: Undecodable, facts: DeadLetterFacts, *, ind
         ("dead-letter-offset", str(record.offset)),
         ("dead-letter-timestamp", str(record.timestamp_ms)),
         ("dead-letter-attempts", "1"),
-        *extra,
         ("processor-seq", str(facts.seq)),
         ("processor-index", str(index)),
         ("processor-count", str(facts.count)),
         ("processor-shard", str(facts.shard)),
         ("processor-epoch", str(facts.epoch)),
-    ]
-    return DeadLetter(key, value, headers + tuple((name, text.encode()) for name, text in ours))
+    )
+    return tuple((name, text.encode()) for name, text in told)
 
 
 def clipped(text: str, bytes_max: int) -> str:

@@ -34,6 +34,11 @@ class Encoded(msgspec.Struct, frozen=True):
     digest: int
     bytes: int
 
+    @property
+    def sizes(self) -> list[int]:
+        """The sizes of the stored values of what is not gone."""
+        return [len(item.after.value) for item in self.changes if item.after is not None]
+
 
 class Images:
     """What stands encoded for the state last accepted. `encode` looks ahead, `accept` moves on."""

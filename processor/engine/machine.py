@@ -94,6 +94,22 @@ class StateMachine(Protocol[S, E_contra]):
         """Return one change an entity that differs; O(changed) for a descendant since `begin`."""
         ...
 
+    def puts(self, before: S, after: S) -> Iterable[tuple[str, str, Any, Any]]:
+        """Yield (kind, name, entity before, entity after) of everything put since `before`, the newest first.
+
+        `after` descends from `before` by `apply`, with at most one `begin` between them. A removal puts None. What
+        cannot grow may be left out.
+        """
+        ...
+
+    def subject(self, event: E_contra) -> str | None:
+        """Return the key of the entity that an event brings contents for, None for one that brings none."""
+        ...
+
+    def frees(self, event: E_contra) -> bool:
+        """Tell whether an event takes away, or tells how that goes on: what it adds by the way never refuses it."""
+        ...
+
     def due_ms(self, state: S) -> int | None:
         """When it wants to be woken; None: never."""
         ...

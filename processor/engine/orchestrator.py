@@ -24,7 +24,7 @@ from processor.engine.sent import Sent, report_of
 from processor.engine.settle import settle
 from processor.engine.takeover import TakenOver
 from processor.engine.tip import Carried, Tip
-from processor.engine.values import Refused, StoredEntry, Tidying, Undecodable
+from processor.engine.values import Refused, StoredEntry, Tidying
 
 
 class Orchestrator:
@@ -171,21 +171,23 @@ class Orchestrator:
             outcomes=draft.outcomes,
             reduced=(*tip.carried.reduced, prepared.reduced),
             since_s=tip.carried.since_s if tip.carried.ranges else self._parts.clock.monotonic_s(),
+            sizes=draft.sizes,
         )
         self._tip = msgspec.structs.replace(tip, positions=draft.positions, carried=carried)
 
     def _dispatch(self, draft: Draft, prepared: Prepared | None) -> None:
         parts = self._parts
-        commit = compose(draft, self._stamp(), identity=parts.identity, encoder=parts.encoder)
-        if largest_record(commit) > parts.sink.record_bytes_max():
-            self._shrink(prepared)
+        stamp = self._stamp()
+        commit = compose(draft, stamp, identity=parts.identity, encoder=parts.encoder)
+        if largest_record(commit) > stamp.record_bytes_max:
+            self._preparer.shrink(prepared)
             return
         parts.failpoint("before_commit")
         sent_s = parts.clock.monotonic_s()
         try:
             in_flight = parts.store.send(commit)
         except InvalidRequest:
-            self._shrink(prepared)
+            self._preparer.shrink(prepared)
             return
         self._sent = Sent(in_flight, commit, draft, prepared, self._tip.carried, sent_s)
         self._tip = Tip(draft.after, draft.positions, encoded=draft.encoded)
@@ -199,32 +201,19 @@ class Orchestrator:
             commit_id=self._next_commit_id(),
             announced_seq=self._publisher.acknowledged_seq,
             clear_attempts=self._counter.to_clear,
+            record_bytes_max=self._parts.sink.record_bytes_max(),
         )
 
     def _next_commit_id(self) -> str:
         self._commit_ids += 1
         return f"{self._epoch}-{self._commit_ids}"
 
-    def _shrink(self, prepared: Prepared | None) -> None:
-        """Cut a batch that makes a record or an entity too large, or put its only event aside."""
-        if prepared is None:
-            raise ShardRefused("a record of this commit is larger than the output topics or the store take")
-        batch, decoded = prepared.batch, prepared.batch.decoded[0]
-        if prepared.count > 1:
-            self._preparer.put_back(batch.limited(prepared.count // 2))
-            return
-        if isinstance(decoded, Undecodable):
-            raise ShardRefused("a dead letter is larger than the output topics take: raise max.message.bytes")
-        limit = self._parts.sink.record_bytes_max()
-        message = f"a record that this event causes is larger than {limit} bytes, or an entity than the store takes"
-        self._preparer.put_back(batch.replaced(0, Undecodable(decoded.cause, "transition_too_large", message)))
-
     def _carried_too_long(self) -> bool:
         carried, limits = self._tip.carried, self._parts.limits
         if self._sent is not None or not carried.ranges:
             return False
         age_ms = (self._parts.clock.monotonic_s() - carried.since_s) * 1000
-        return age_ms >= limits.idle_commit_interval_ms or len(carried.ranges) > limits.ranges_max
+        return age_ms >= limits.idle_commit_interval_ms or carried.weight > limits.ranges_max
 
     def _carried_draft(self) -> Draft:
         tip = self._tip
@@ -234,6 +223,7 @@ class Orchestrator:
             ranges=tip.carried.ranges,
             outcomes=tip.carried.outcomes,
             positions=tip.positions,
+            sizes=tip.carried.sizes,
         )
 
     # -- settling --------------------------------------------------------------------------------------------

@@ -3,8 +3,14 @@
 from datetime import UTC, datetime
 
 from processor.engine.compose import Identity
-from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, Headers, OutputRecord, StoredEntry
+from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, Headers, Omitted, OutputRecord, StoredEntry
 
+OMITTED_HEADERS: dict[Omitted, str] = {
+    "before": "processor-before",
+    "after": "processor-after",
+    "transitions": "processor-transitions",
+}
+"""Part of a change → the header that says `omitted` where it is left out because the record would be too large."""
 COMMIT_TYPE = "processor.commits.Commit"
 
 
@@ -26,6 +32,8 @@ def change_records(stored: StoredEntry, identity: Identity, *, start: int = 0) -
             count,
             ("processor-number", _digits(entry.first_number + index)),
         )
+        if item.omitted:
+            headers += tuple((OMITTED_HEADERS[part], b"omitted") for part in item.omitted)
         if item.traceparent is not None:
             headers = (*headers, ("traceparent", item.traceparent.encode()))
         records.append(OutputRecord(CHANGES, key, item.value, headers))

@@ -86,6 +86,10 @@ class Encoder(Protocol):
         """Return the stored value of the entity `<kind>/<name>`: framing prefix and canonical body."""
         ...
 
+    def size_bound(self, key: str, entity: Any) -> int:
+        """Return what the stored value of an entity has at most, in bytes; much cheaper than encoding it."""
+        ...
+
     def decode(self, key: str, value: bytes) -> Any:
         """Return the entity; a value of an older schema is resolved. Raises ShardRefused when it cannot be read."""
         ...

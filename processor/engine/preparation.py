@@ -1,15 +1,19 @@
 """From waiting records to a reduced, encoded batch: everything of a step that needs no answer from the store."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from processor.engine.batch import Batch
 from processor.engine.compose import Draft
+from processor.engine.errors import ShardRefused
 from processor.engine.images import Encoded, Images
 from processor.engine.intake import Intake
 from processor.engine.parts import Parts
 from processor.engine.positions import advanced, joined, ranges_of, runs_of
 from processor.engine.reduction import Reduction, reduce_batch
 from processor.engine.reports import Reduced
+from processor.engine.sizes import SizeCheck, SizeLimits, size_limits
 from processor.engine.tip import Tip
 from processor.engine.values import Decoded, Record, Undecodable
 
@@ -84,12 +88,19 @@ class Preparer:
         """Reduce as much of the batch as one commit carries; the rest becomes the next batch."""
         clock = self._parts.clock
         began_s = clock.monotonic_s()
-        reduction = self._reduce(batch, tip, batch.limit or len(batch))
+        limits = self._size_limits(tip)
+        events = batch.decoded[: batch.limit or len(batch)]
+        reduction = self._reduce(tip, events)
         reduced_s = clock.monotonic_s()
         encoded = images.encode(reduction.changes, on=tip.encoded)
+        check = SizeCheck(self._parts.machine, self._parts.encoder, limits)
+        careful = check if check.may_refuse(encoded.sizes, tip.state, reduction.after) else None
+        if careful is not None:
+            reduction = self._reduce(tip, events, careful)
+            encoded = images.encode(reduction.changes, on=tip.encoded)
         bytes_max = self._parts.store.capacity().bytes_max
         while len(reduction.outcomes) > 1 and encoded.bytes + _dead_bytes(batch, reduction) > bytes_max:
-            reduction = self._reduce(batch, tip, len(reduction.outcomes) // 2)
+            reduction = self._reduce(tip, events[: len(reduction.outcomes) // 2], careful)
             encoded = images.encode(reduction.changes, on=tip.encoded)
         count = len(reduction.outcomes)
         self._rest = batch.rest(count)
@@ -101,7 +112,7 @@ class Preparer:
         return Prepared(
             batch=batch,
             count=count,
-            draft=_draft(batch, reduction, encoded, tip),
+            draft=_draft(batch, reduction, encoded, tip, limits),
             silent=reduction.silent,
             reduced=_reduced(batch, reduction),
             seconds={
@@ -112,9 +123,36 @@ class Preparer:
             },
         )
 
-    def _reduce(self, batch: Batch, tip: Tip, limit: int) -> Reduction:
+    def shrink(self, prepared: Prepared | None) -> None:
+        """Cut a batch whose commit is too large for the topics or the store, or put its only event aside.
+
+        Raises ShardRefused where nothing is left to cut.
+        """
+        if prepared is None:
+            raise ShardRefused("a record of this commit is larger than the output topics or the store take")
+        batch, decoded = prepared.batch, prepared.batch.decoded[0]
+        if prepared.count > 1:
+            self._rest = batch.limited(prepared.count // 2)
+            return
+        if isinstance(decoded, Undecodable):
+            raise ShardRefused("a dead letter is larger than the output topics take: raise max.message.bytes")
+        message = (
+            f"a record of its commit is larger than {self._parts.sink.record_bytes_max()} bytes, or an entity than the "
+            "store takes: raise max.message.bytes of the output topics, or etcd.request_bytes_max"
+        )
+        self._rest = batch.replaced(0, Undecodable(decoded.cause, "transition_too_large", message))
+
+    def _reduce(self, tip: Tip, events: Sequence[Decoded], sizes: SizeCheck | None = None) -> Reduction:
         entities_max = self._parts.store.capacity().entities_max
-        return reduce_batch(self._parts.machine, tip.state, batch.decoded[:limit], entities_max=entities_max)
+        return reduce_batch(self._parts.machine, tip.state, events, entities_max=entities_max, sizes=sizes)
+
+    def _size_limits(self, tip: Tip) -> SizeLimits:
+        """Return the limits as they are now; those of what is carried, which goes into the same commit, come first."""
+        if tip.carried.ranges:
+            return tip.carried.sizes
+        parts = self._parts
+        value_bytes_max = parts.store.capacity().value_bytes_max
+        return size_limits(record_bytes_max=parts.sink.record_bytes_max(), value_bytes_max=value_bytes_max)
 
     def _decode(self, record: Record) -> Decoded:
         key = self._parts.cluster_key
@@ -131,7 +169,7 @@ class Preparer:
         return self._parts.decoder.identify(record)
 
 
-def _draft(batch: Batch, reduction: Reduction, encoded: Encoded, tip: Tip) -> Draft:
+def _draft(batch: Batch, reduction: Reduction, encoded: Encoded, tip: Tip, sizes: SizeLimits) -> Draft:
     records = batch.records[: len(reduction.outcomes)]
     ranges = ranges_of(records, tip.positions)
     only = batch.decoded[0].cause if len(records) == 1 and not tip.carried.ranges else None
@@ -145,6 +183,7 @@ def _draft(batch: Batch, reduction: Reduction, encoded: Encoded, tip: Tip) -> Dr
         positions=advanced(tip.positions, ranges),
         traceparent=only.traceparent if only else None,
         guard=batch.guard,
+        sizes=sizes,
     )
 
 

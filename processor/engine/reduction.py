@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from processor.engine.machine import Change, StateMachine
+from processor.engine.sizes import TOO_LARGE, SizeCheck
 from processor.engine.values import Accepted, Decoded, EventRejection, Invalid, Outcome, Undecodable
 
 FIRST_CHUNK_EVENTS = 8
@@ -35,8 +36,9 @@ class Reduction(msgspec.Struct, frozen=True):
 class _Fold:
     """The fold under way: one state an event, so that it can be cut anywhere without doing it again."""
 
-    def __init__(self, machine: StateMachine[Any, Any], start: Any) -> None:
+    def __init__(self, machine: StateMachine[Any, Any], start: Any, sizes: SizeCheck | None) -> None:
         self._machine = machine
+        self._sizes = sizes
         self.base = machine.begin(start)
         self.states: list[Any] = []
         self.outcomes: list[Outcome] = []
@@ -65,6 +67,9 @@ class _Fold:
             elif isinstance(result, rejection):
                 refused: Any = result
                 self.rejections.append((len(outcomes), EventRejection(item.cause, refused.code, refused.message)))
+                outcomes.append("rejected")
+            elif self._sizes is not None and (why := self._sizes.refusal(state, item.event, result)):
+                self.rejections.append((len(outcomes), EventRejection(item.cause, TOO_LARGE, why)))
                 outcomes.append("rejected")
             else:
                 outcomes.append("applied")
@@ -98,13 +103,19 @@ class _Fold:
 
 
 def reduce_batch(
-    machine: StateMachine[Any, Any], start: Any, events: Sequence[Decoded], *, entities_max: int
+    machine: StateMachine[Any, Any],
+    start: Any,
+    events: Sequence[Decoded],
+    *,
+    entities_max: int,
+    sizes: SizeCheck | None = None,
 ) -> Reduction:
     """Fold events until all are reduced or their changes (almost) reach `entities_max` entities, never beyond it.
 
-    At least one event is always reduced: one that alone exceeds the limit comes back alone.
+    At least one event is always reduced: one that alone exceeds the limit comes back alone. With `sizes` each event is
+    checked, and refused when an entity would become too large.
     """
-    fold = _Fold(machine, start)
+    fold = _Fold(machine, start, sizes)
     done, changed = 0, 0
     # Each look at what has changed costs as much as a diff, so the last few entities are not fought for.
     while done < len(events) and entities_max - changed >= entities_max // FULL_ENOUGH_SHARE:

@@ -15,6 +15,8 @@ from processor.engine.parts import Parts
 from processor.engine.recovery import Restored, restore
 from processor.engine.values import Commit, Head, Snapshot
 
+NAMED_MAX = 10
+
 Fold = Callable[[Head], Any]
 """From a head to the state that its records give with this build."""
 
@@ -77,14 +79,17 @@ def _commit(parts: Parts, snapshot: Snapshot, head: Head, encoded: Encoded, *, e
         now_ms=parts.clock.now_ms(),
         commit_id=f"{epoch}-rebuild",
         announced_seq=head.announced_seq,
+        record_bytes_max=parts.sink.record_bytes_max(),
     )
     return compose(draft, stamp, identity=parts.identity, encoder=parts.encoder)
 
 
 def _check_size(parts: Parts, commit: Commit) -> None:
-    size, size_max = largest_record(commit), parts.sink.record_bytes_max()
-    if size > size_max:
+    size_max = parts.sink.record_bytes_max()
+    told = commit.outbox.announcements if commit.outbox else ()
+    short = [item.key for item in told if "after" in item.omitted or "transitions" in item.omitted]
+    if short or largest_record(commit) > size_max:
         raise InvalidRequest(
-            f"one of the announcements would have {size} bytes, the output's topics take {size_max}: "
-            "raise their max.message.bytes first"
+            f"what became of {', '.join(short[:NAMED_MAX]) or 'an entity'} cannot be announced, the output's topics "
+            f"take {size_max} bytes: raise their max.message.bytes first"
         )

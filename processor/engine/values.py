@@ -26,6 +26,9 @@ OUTPUT_ROLES: tuple[Role, ...] = (CHANGES, COMMITS, DEAD_LETTERS)
 Outcome = Literal["applied", "unchanged", "rejected", "dead_lettered"]
 CommitKind = Literal["batch", "repair", "upgrade", "rebuild", "gap"]
 
+Omitted = Literal["before", "after", "transitions"]
+"""A part of a change that its announcement leaves out."""
+
 Headers = tuple[tuple[str, bytes | None], ...]
 
 LAYOUT = 1
@@ -120,13 +123,17 @@ class EventRejection(msgspec.Struct, frozen=True):
     message: str
 
 
-class Announcement(msgspec.Struct, frozen=True, gc=False):
-    """What will be one record of the changes topic; (seq, index) and headers follow from its place in the entry."""
+class Announcement(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What will be one record of the changes topic; (seq, index) and headers follow from its place in the entry.
+
+    `omitted`: the parts of a change that it leaves out because it would be too large.
+    """
 
     key: str
     type: str
     value: bytes
     traceparent: str | None = None
+    omitted: tuple[Omitted, ...] = ()
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -138,7 +145,7 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
 
 
 class CommitRecord(msgspec.Struct, frozen=True):
-    """One record of the commit log: what made this commit, in the order it was reduced."""
+    """One record of the commit log: what made this commit, in the order it was reduced, and the limits in force."""
 
     seq: int
     epoch: int
@@ -159,6 +166,9 @@ class CommitRecord(msgspec.Struct, frozen=True):
     guard: bool
     digest: bytes
     previous_digest: bytes
+    entity_bytes_max: int = 0
+    value_bytes_max: int = 0
+    record_bytes_max: int = 0
 
 
 class OutboxEntry(msgspec.Struct, frozen=True):
@@ -292,11 +302,13 @@ class Snapshot(msgspec.Struct, frozen=True):
 class Capacity(msgspec.Struct, frozen=True):
     """What one commit may carry without costing more than one transaction (a single event may exceed it).
 
-    `entities_max`: changed entities; `bytes_max`: images, announcements and dead letters before compression.
+    `entities_max`: changed entities; `bytes_max`: images, announcements and dead letters before compression;
+    `value_bytes_max`: the largest entity, which no event may exceed (0: no limit).
     """
 
     entities_max: int
     bytes_max: int
+    value_bytes_max: int = 0
 
 
 class OutputRecord(msgspec.Struct, frozen=True, gc=False):

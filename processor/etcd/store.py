@@ -59,13 +59,16 @@ class EtcdStore:
 
     def capacity(self) -> Capacity:
         """Return what one commit should carry at most; less while entity keys are behind, so that they catch up."""
+        return Capacity(self._entities_max(), BATCH_BYTES_MAX, self._limits.value_bytes_max)
+
+    def _entities_max(self) -> int:
         operations = max(1, self._limits.operations_max - FIXED_OPERATIONS_MAX)
         if self._limits.are_passed_by(self._ground.backlog):
-            return Capacity(max(1, operations // 2), BATCH_BYTES_MAX)
+            return max(1, operations // 2)
         if self._materialise == "auto":
-            return Capacity(self._limits.operations_max * OVERFLOW_FACTOR, BATCH_BYTES_MAX)
+            return self._limits.operations_max * OVERFLOW_FACTOR
         behind = self._ground.backlog.commits > 0
-        return Capacity(max(1, operations - operations // RESERVED_SHARE) if behind else operations, BATCH_BYTES_MAX)
+        return max(1, operations - operations // RESERVED_SHARE) if behind else operations
 
     def load(self) -> Snapshot:
         """Read everything at one revision, linearizable. Raises StoreUnavailable, ShardRefused (newer layout)."""

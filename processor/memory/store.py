@@ -5,7 +5,7 @@ from collections.abc import Callable
 from processor.engine.values import Attempts, Capacity, Commit, Committed, Refused, Snapshot, Tidying
 from processor.memory.cluster import MemoryCluster, Shard
 
-DEFAULT_CAPACITY = Capacity(entities_max=768, bytes_max=512 * 1024)
+DEFAULT_CAPACITY = Capacity(entities_max=768, bytes_max=512 * 1024, value_bytes_max=1_081_344)
 
 
 class MemoryInFlight:

@@ -102,6 +102,7 @@ def _made_again(step: Step, app: str, encoder: Encoder, *, revision: int) -> lis
         now_ms=commit.committed_ms,
         commit_id="",
         announced_seq=0,
+        record_bytes_max=commit.record_bytes_max,
     )
     entry = compose(draft, stamp, identity=identity, encoder=encoder).outbox
     return [] if entry is None else change_records(StoredEntry(entry, revision), identity)

@@ -11,7 +11,8 @@ from processor.engine.digest import MODULUS, digest_hex, entity_digest
 from processor.engine.machine import Change, StateMachine
 from processor.engine.ports import Encoder, EventDecoder
 from processor.engine.reduction import Reduction, reduce_batch
-from processor.engine.values import Decoded, Outcome, OutcomeRun, Record
+from processor.engine.sizes import SizeCheck, SizeLimits
+from processor.engine.values import CommitRecord, Decoded, Outcome, OutcomeRun, Record
 
 
 class Build(msgspec.Struct, frozen=True):
@@ -47,11 +48,17 @@ class Fold:
         self._settle()
         return digest_hex(self._sum % MODULUS)
 
-    def reduce(self, events: Sequence[Decoded]) -> Reduction:
-        """Reduce one commit's events; return what they did."""
+    def reduce(self, events: Sequence[Decoded], limits: SizeLimits) -> Reduction:
+        """Reduce one commit's events under the limits that it was made with; return what they did."""
         self._settle()
-        reduction = reduce_batch(self._build.machine, self._state, events, entities_max=sys.maxsize)
-        self._add_up(reduction.changes)
+        build = self._build
+        reduction = reduce_batch(build.machine, self._state, events, entities_max=sys.maxsize)
+        values = self._encoded(reduction.changes)
+        check = SizeCheck(build.machine, build.encoder, limits)
+        if check.may_refuse([len(value) for _, value in values if value is not None], self._state, reduction.after):
+            reduction = reduce_batch(build.machine, self._state, events, entities_max=sys.maxsize, sizes=check)
+            values = self._encoded(reduction.changes)
+        self._add_up(values)
         self._state = reduction.after
         return reduction
 
@@ -86,16 +93,24 @@ class Fold:
         entities = self._build.machine.entities(self._state)
         return {key: entity_digest(key, body(encode(key, entity))) for key, entity in entities}
 
-    def _add_up(self, changes: Iterable[Change]) -> None:
+    def _encoded(self, changes: Iterable[Change]) -> list[tuple[str, bytes | None]]:
+        encode = self._build.encoder.encode
+        return [(one.key, None if one.after is None else encode(one.key, one.after)) for one in changes]
+
+    def _add_up(self, values: Iterable[tuple[str, bytes | None]]) -> None:
         summands, total = self._summands, self._sum
-        encode, body = self._build.encoder.encode, self._build.encoder.body
-        for change in changes:
-            key = change.key
+        body = self._build.encoder.body
+        for key, value in values:
             total -= summands.pop(key, 0)
-            if change.after is not None:
-                after = summands[key] = entity_digest(key, body(encode(key, change.after)))
+            if value is not None:
+                after = summands[key] = entity_digest(key, body(value))
                 total += after
         self._sum = total % MODULUS
+
+
+def limits_of(commit: CommitRecord) -> SizeLimits:
+    """Return the limits that a commit was made with."""
+    return SizeLimits(commit.entity_bytes_max, commit.value_bytes_max)
 
 
 def _pair(keys: Mapping[int, str], surplus: int) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ import msgspec
 
 from processor.engine.positions import MutablePositions
 from processor.engine.reduction import Reduction
+from processor.engine.sizes import UNLIMITED, SizeLimits
 from processor.engine.values import CommitRecord, Decoded, Head, Outcome, Record
 from processor.replay.errors import LogBroken
-from processor.replay.fold import Build, Fold, outcomes_of, reducible
+from processor.replay.fold import Build, Fold, limits_of, outcomes_of, reducible
 from processor.replay.recorded import Recording
 from processor.replay.sources import Image, Sources
 
@@ -170,6 +171,11 @@ class Folding:
             way = "announced"
         return Step(commit, way, self.fold.digest if comparable else "", comparable, removed=removed)
 
+    @property
+    def limits(self) -> SizeLimits:
+        """The limits that the last commit was made with."""
+        return UNLIMITED if self._last is None else limits_of(self._last)
+
     def replayed(self, positions: MutablePositions) -> Replayed:
         """Return where the fold has got to."""
         head = _head_after(self._last, self._start.head, positions, self.fold.digest, self._build.machine.version)
@@ -191,7 +197,7 @@ class Folding:
         if self._edit is not None:
             events = self._edit(commit, events)
         self._events += len(events)
-        reduction = self.fold.reduce(events)
+        reduction = self.fold.reduce(events, limits_of(commit))
         return Step(
             commit=commit,
             way="folded",

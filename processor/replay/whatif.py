@@ -77,7 +77,7 @@ def what_if(  # noqa: PLR0913 - each is a part handed in, those with a default b
             comparison.see(step, beside, agree=actual.fold.digest == other.fold.digest)
             watch(step)
         if rest := edits.rest():
-            edits.outcomes = other.fold.reduce(rest).outcomes
+            edits.outcomes = other.fold.reduce(rest, other.limits).outcomes
             comparison.note(target + 1, agree=actual.fold.digest == other.fold.digest)
         return WhatIf(
             actual=actual.replayed(recording.positions),

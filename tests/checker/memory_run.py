@@ -1,6 +1,6 @@
 """Artefacts of a real run of the engine, over the ports in memory: what an honest processor leaves behind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,26 +12,47 @@ from processor.engine.adoption import adopt
 from processor.engine.compose import Identity
 from processor.engine.moving import Move, move, plan_move
 from processor.engine.parts import Parts
-from processor.engine.values import Head, Record, TopicFacts
+from processor.engine.values import Head, OutputRecord, Record, TopicFacts
 from processor.memory.broker import NewRecord
 from processor.memory.cluster import MemoryCluster, Shard
-from processor.memory.store import MemoryStore
+from processor.memory.sink import RECORD_BYTES_MAX, MemorySink
+from processor.memory.store import DEFAULT_CAPACITY, MemoryStore
 from tests.checker.artefacts import Artefacts, Place, StoreDump, dead_letter, published
 from tests.checker.reference import cluster_reference
 from tests.checker.single_object import SCHEMAS_DIRECTORY
-from tests.engine.world import World
+from tests.engine.world import TOPICS, World
 
 GIBIBYTE = 1 << 30
 OUTPUT_ROLES = ("changes", "commits", "dead-letters")
 SPEC = {"requirements": [], "memory": GIBIBYTE, "instances": 1, "server": "", "parameters": {}}
 
 
-class MemoryRun:
-    """One shard of the cluster domain over the ports in memory."""
+class BoundedSink(MemorySink):
+    """Takes records up to a size that may be set."""
 
-    def __init__(self) -> None:
+    bytes_max = RECORD_BYTES_MAX
+
+    def record_bytes_max(self) -> int:
+        return self.bytes_max
+
+    def publish(self, records: Sequence[OutputRecord]) -> None:
+        for record in records:
+            size = len(record.key or b"") + len(record.value or b"")
+            assert size <= self.bytes_max, f"{record.key!r} has {size} bytes of {self.bytes_max}"
+        super().publish(records)
+
+
+class MemoryRun:
+    """One shard of the cluster domain over the ports in memory.
+
+    `record_bytes_max` and `value_bytes_max` are what the next processor may publish and store.
+    """
+
+    def __init__(self, *, batch_events_max: int = 3) -> None:
         self.reference = cluster_reference()
-        self._world = World(batch_events_max=3)
+        self.record_bytes_max = RECORD_BYTES_MAX
+        self.value_bytes_max = DEFAULT_CAPACITY.value_bytes_max
+        self._world = World(batch_events_max=batch_events_max)
         self._gone: list[Record] = []
         self._acknowledged: list[Place] = []
         self._encoder = AvroEncoder(Catalogue.load(SCHEMAS_DIRECTORY), ClusterMachine.entity_types)
@@ -56,7 +77,12 @@ class MemoryRun:
         self._world.run(self._parts(middleware=(lambda _: next(calls, lambda: None)(),)))
 
     def _parts(self, **changes: Any) -> Parts:
+        sink = BoundedSink(self._world.broker, TOPICS, 0, "app-0")  # type: ignore[arg-type]
+        sink.bytes_max = self.record_bytes_max
+        capacity = msgspec.structs.replace(self._world.capacity, value_bytes_max=self.value_bytes_max)
         return self._world.parts(
+            sink=sink,
+            store=MemoryStore(self._world.cluster, 0, capacity),
             machine=ClusterMachine(),
             decoder=self.reference.decoder,
             encoder=self._encoder,

@@ -16,6 +16,8 @@ from processor.engine.values import Accepted, Cause, Invalid, Record
 from tests.checker.artefacts import Artefacts, Published, place_of
 from tests.checker.single_object import PREFIX_BYTES, Schemas
 
+FASTAVRO_PER_JSON = 3
+"""Avro never has so many times the bytes of JSON with field names."""
 MODULUS = 1 << 128
 MESSAGE_BYTES_MAX = 1024
 OPERATIONS = {"create": "c", "update": "u", "delete": "d"}
@@ -102,13 +104,13 @@ class Replay:
         for record, outcome in zip(records, claimed, strict=False):
             if outcome == "dead_lettered":
                 continue
-            found, rejection = self._reduce(record)
+            found, rejection = self._reduce(record, commit)
             if found != outcome:
                 self._find(commit["seq"], f"{place_of(record)} is {outcome} there, {found} here")
             rejected += rejection
         return rejected
 
-    def _reduce(self, record: Record) -> tuple[str, list[Expected]]:
+    def _reduce(self, record: Record, commit: Mapping[str, Any]) -> tuple[str, list[Expected]]:
         decoded = self._reference.decoder.decode(record)
         if isinstance(decoded, Invalid):
             return "rejected", [_rejection(decoded.cause, "invalid_event", decoded.message)]
@@ -118,9 +120,29 @@ class Replay:
         if isinstance(result, self._reference.machine.rejection):
             refused: Any = result
             return "rejected", [_rejection(decoded.cause, refused.code, refused.message)]
+        if commit["entity_bytes_max"] and self._is_too_large(decoded.event, result, commit):
+            expected = _rejection(decoded.cause, "entity_too_large", "")
+            return "rejected", [(*expected[:2], {**expected[2], "message": None})]
         outcome = "unchanged" if result is self._state else "applied"
         self._state = result
         return outcome, []
+
+    def _is_too_large(self, event: Any, after: Any, commit: Mapping[str, Any]) -> bool:
+        """Tell whether an event makes an entity larger than it may."""
+        machine, limit = self._reference.machine, commit["entity_bytes_max"]
+        hard = commit["value_bytes_max"]
+        by_the_way = (limit + hard) // 2 if hard and not machine.frees(event) else hard
+        for change in machine.diff(self._state, after):
+            if change.after is None or FASTAVRO_PER_JSON * len(msgspec.json.encode(change.after)) < limit:
+                continue
+            size = len(self._reference.stored(change.key, change.after))
+            size_before = len(self._reference.stored(change.key, change.before)) if change.before is not None else 0
+            grows = size > size_before
+            if grows and change.key == machine.subject(event) and size > limit:
+                return True
+            if grows and any(bound and size_before <= bound < size for bound in (by_the_way, hard)):
+                return True
+        return False
 
     def _mended(self, before: Any, seq: int) -> Any:
         """Return the state after a commit without ranges, whose announcements say what it became."""
@@ -176,7 +198,10 @@ class Replay:
             if ((published.record.key or b"").decode(), published.type) != (key, name):
                 self._find(commit["seq"], f"{published.record.key!r}, {published.type} instead of {key}, {name}")
                 continue
+            self.findings += _needless(published, data, commit["record_bytes_max"], self._reference)
             for part, wanted in data.items():
+                if (wanted is None and part == "message") or _is_omitted(published, part):
+                    continue
                 found = published.value[part]
                 found = [_without_nulls(item) for item in found] if part == "transitions" else found
                 if found != wanted:
@@ -226,8 +251,25 @@ def _rejection(cause: Cause, code: str, message: str) -> Expected:
     return f"rejected/{cause.event_id}", "processor.changes.EventRejected", data
 
 
+def _is_omitted(published: Published, part: str) -> bool:
+    """Tell whether an announcement leaves a part out and says so."""
+    return published.headers.get(f"processor-{part}") == "omitted" and not published.value[part]
+
+
+def _needless(published: Published, data: Mapping[str, Any], bytes_max: int, reference: Reference) -> Iterator[str]:
+    """Yield what an announcement leaves out although the whole would have fitted."""
+    if not any(_is_omitted(published, part) for part in ("before", "after", "transitions")):
+        return
+    key = (published.record.key or b"").decode()
+    name = f"{reference.namespace}.changes.{_record_name(key)}Changed"
+    whole = reference.schemas.encode(name, {**published.value, **data})
+    if len(key) + len(whole) <= bytes_max:
+        yield f"{key} leaves something out although it has {len(whole)} bytes of {bytes_max}"
+
+
 def _is_adopted(published: Published) -> bool:
-    return published.value.get("op") == "u" and published.value["before"] is None
+    whole = not _is_omitted(published, "before")
+    return published.value.get("op") == "u" and published.value["before"] is None and whole
 
 
 def _record_name(key: str) -> str:

@@ -85,6 +85,9 @@ class JsonCodec:
         del key
         return b"J" + msgspec.json.encode(entity)
 
+    def size_bound(self, key: str, entity: Any) -> int:
+        return len(self.encode(key, entity))
+
     def decode(self, key: str, value: bytes) -> Any:
         del key
         return msgspec.json.decode(value[1:], type=Device)
