@@ -22,13 +22,12 @@ PROJECT = Path(__file__).resolve().parent.parent
 Report = tuple[str, dict[str, Any]]
 
 
-def reports(change: dict[str, Any], *, server: str, replica: int, free_memory: int) -> Iterator[Report]:
+def reports(model: str, change: dict[str, Any], *, server: str, replica: int, free_memory: int) -> Iterator[Report]:
     """Yield what this replica has to report about one changed model: what it did of what it was told."""
-    model = change["after"] or change["before"]
     for transition in change["transitions"]:
         if (transition.get("server"), transition.get("replica")) != (server, replica):
             continue
-        where = {"model": model["name"], "version": transition["version"], "server": server, "replica": replica}
+        where = {"model": model, "version": transition["version"], "server": server, "replica": replica}
         if transition["type"] == "ReplicaLoadRequested":
             yield "ModelReplicaLoading", where
             yield "ModelReplicaLoaded", {**where, "available_memory": free_memory}
@@ -72,7 +71,8 @@ def main() -> None:
     ):
         for received in reader:
             if received.value.type == "processor.changes.ModelChanged":
-                for event_type, data in reports(received.value.value, **told):
+                model = received.value.key.partition("/")[2]
+                for event_type, data in reports(model, received.value.value, **told):
                     print(f"{event_type} {data['model']} v{data['version']}", flush=True)
                     producer.send(event_type, data)
                 producer.flush()

@@ -86,6 +86,11 @@ class View:
         self._move_on(shard, received)
         if not decoded.type.endswith("Changed"):
             return
+        if decoded.value["after"] is None and decoded.value["op"] != "d":
+            raise ShardRefused(
+                f"announcement {received.number} of shard {shard}: {decoded.key} was too large to be announced. Raise "
+                "the topic's max.message.bytes, then fill a new table from processor state export"
+            )
         self._put(shard, decoded.key, decoded.value["after"])
 
     def _put(self, shard: int, key: str, entity: Mapping[str, Any] | None) -> None:

@@ -13,6 +13,9 @@ from processor.engine.parts import Parts
 from processor.engine.recovery import Restored, restore
 from processor.engine.values import Commit, Head, Snapshot
 
+NAMED_MAX = 100
+"""How many of the entities found edited the audit log names."""
+
 
 class AdoptedChange(msgspec.Struct, frozen=True):
     """An entity announced as it is: what stood there before is not known, so no transitions either."""
@@ -61,7 +64,8 @@ def adopt(parts: Parts, *, by: str = "tools") -> Adoption:
             raise ShardRefused("the state has its head's digest: there is nothing to adopt")
         commit = _commit(parts, adoption, snapshot, restored, epoch=epoch)
         facts = {
-            "edited": list(adoption.named),
+            "edited": list(adoption.named[:NAMED_MAX]),
+            "edited_count": len(adoption.named),
             "digest_of_head": adoption.head.digest,
             "digest_found": adoption.found_digest,
         }

@@ -26,7 +26,7 @@ def test_a_replica_reports_what_it_was_told_and_nothing_that_others_were_told() 
             {"type": "ReplicaUnloadRequested", **mine},
         ],
     }
-    told = list(reports(change, server="cpu", replica=0, free_memory=5))
+    told = list(reports("iris", change, server="cpu", replica=0, free_memory=5))
     assert told == [
         ("ModelReplicaLoading", WHERE),
         ("ModelReplicaLoaded", {**WHERE, "available_memory": 5}),

@@ -44,8 +44,9 @@ def view() -> Iterator[View]:
 def announcement(
     number: int, after: Any, *, type_: str = "processor.changes.ModelChanged", error: str = ""
 ) -> Received:
+    op = "d" if after is None else "u"
     record = Record("changes", 3, 10 + 2 * number, 0, b"model/iris", b"")
-    decoded = DecodedRecord("changes", 3, record.offset, 0, "model/iris", (), type_, {"after": after}, error)
+    decoded = DecodedRecord("changes", 3, record.offset, 0, "model/iris", (), type_, {"op": op, "after": after}, error)
     return Received(record, decoded, number)
 
 
