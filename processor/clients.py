@@ -1,6 +1,7 @@
 """What programs outside the service need: events encoded and addressed, records of any topic decoded."""
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import msgspec
@@ -19,6 +20,8 @@ from processor.kafka.consume import AnnouncementReader, From
 from processor.kafka.produce import EventProducer
 
 EVENTS = "processor.events"
+TYPE_MAX = 100
+"""So much of a wrong type is told."""
 
 
 class EventEncoder:
@@ -35,7 +38,7 @@ class EventEncoder:
     def __call__(self, event_type: str, data: Mapping[str, Any]) -> tuple[bytes, Headers]:
         """Return value and headers. Raises InvalidEvent."""
         if event_type not in EVENT_TYPES:
-            raise InvalidEvent(f"there is no event type {event_type!r}")
+            raise InvalidEvent(_no_such_type(event_type))
         if self._checked:
             parse_json_event(event_type, 0, data)
         name = f"{EVENTS}.{event_type}"
@@ -48,6 +51,12 @@ class EventEncoder:
             ("ce_specversion", b"1.0"),
             ("ce_type", name.encode()),
         )
+
+
+def _no_such_type(event_type: str) -> str:
+    nearest = get_close_matches(event_type.rpartition(".")[2], EVENT_TYPES, n=1, cutoff=0.0)
+    listed = ", ".join(sorted(EVENT_TYPES))
+    return f"there is no event type {event_type[:TYPE_MAX]!r}; the nearest one is {nearest[0]}. There are {listed}"
 
 
 class DecodedRecord(msgspec.Struct, frozen=True):

@@ -70,6 +70,7 @@ class Running:
     def run(self) -> int:
         """Process until stopped; 1 when it was to end by itself and left a shard undone: refused, or not reached."""
         log = log_function()
+        log("started", **self._facts())
         address = self.settings.http.address
         views, warn = self.views(), warning_function()
         server = HttpServer(address, lambda target: answer(views, target), warn) if address else None
@@ -81,8 +82,24 @@ class Running:
         finally:
             if server is not None:
                 server.close()
+        log("stopped", app=self.settings.app, instance=self.settings.instance)
         undone = [health for health in self._health() if health.reason]
         return 1 if self._once and undone else 0
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what a log should begin with: which build, as whom, for which shards, on which servers."""
+        settings, backend = self.settings, self.backend
+        embedded = backend if isinstance(backend, EmbeddedBackend) else None
+        servers = embedded.kafka.bootstrap_servers if embedded else settings.kafka.bootstrap_servers
+        return {
+            "version": version("processor"),
+            "reducer_version": self.domain.machine.version,
+            "app": settings.app,
+            "instance": settings.instance,
+            "clusters": list(settings.clusters),
+            "kafka": [address.rpartition("@")[2] for address in servers.split(",")],
+            "etcd": "embedded" if embedded else [address.rpartition("@")[2] for address in settings.etcd.endpoints],
+        }
 
     def views(self) -> Views:
         """Return where the HTTP API gets its answers from."""

@@ -3,9 +3,10 @@
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from processor.cli import (
     commits,
@@ -26,9 +27,11 @@ from processor.cli import (
     submit,
     topics,
 )
-from processor.cli.exits import Exit, guarded
+from processor.cli.exits import Exit, guarded, told
 from processor.cli.streams import OutputLost, give_up, take_streams, texts_of
 from processor.signals import interruptible, is_service
+
+SENTENCE_MAX = 400
 
 MODULES: tuple[Any, ...] = (
     service,
@@ -68,12 +71,37 @@ def build() -> App:
 def run(tokens: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     app = build()
+    usage = partial(usage_lines, app, tokens)
     try:
         command, bound, _ = app.parse_args(list(tokens), exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\nhelp: processor --help\n")
-        return Exit.USAGE
-    return guarded(lambda: command(*bound.args, **bound.kwargs))
+        return told(Exit.USAGE, sentence_of(error), usage)
+    return guarded(lambda: command(*bound.args, **bound.kwargs), usage=usage)
+
+
+def usage_lines(app: App, tokens: Sequence[str]) -> str:
+    """Return how the command that was meant is used, and how to learn more; of an unknown one, what is above it."""
+    from cyclopts.help import format_usage
+
+    chain, *_ = app.parse_commands(list(tokens))
+    help_ = " ".join(("processor", *chain, "--help"))
+    return f"usage: {format_usage(app, chain).plain.strip()}\nhelp: {help_}\n"
+
+
+def sentence_of(error: CycloptsError) -> str:
+    """Return what is wrong with a command line on one line, naming the option or argument as the help does."""
+    if isinstance(error, UnusedCliTokensError):
+        return f"too many arguments: {' '.join(error.unused_tokens or ())[:SENTENCE_MAX]}"
+    sentence = " ".join(str(error).split())
+    if error.argument is not None:
+        label = error.argument.name
+        name = label.lstrip("-") if label.lstrip("-").isupper() else label
+        sentence = sentence.replace(label, name)
+        sentence = (
+            sentence if any(known in sentence for known in (name, *error.argument.names)) else f"{name}: {sentence}"
+        )
+    half = SENTENCE_MAX // 2
+    return sentence if len(sentence) <= SENTENCE_MAX else f"{sentence[:half]} … {sentence[-half:]}"
 
 
 def main() -> None:

@@ -1,12 +1,15 @@
 """`commits list|show`: the commit log, and what one commit made of which events."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from processor.cli.exits import CommandError, Exit
-from processor.cli.options import ClusterName, ConfigFile, Output
-from processor.cli.output import emit_document, emit_rows
+from processor.cli.options import NUMBER_MAX, ClusterName, ConfigFile, Count, Output, within
+from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.reach import Reach
 from processor.cli.records import gist, row_of, time_of
 
@@ -29,6 +32,7 @@ COLUMNS = (
 )
 
 IN_TABLES = {"ranges", "outcomes"}
+EVENT_COLUMNS = ("topic", "partition", "offset", "type", "id", "outcome", "code")
 
 
 def register(app: App) -> None:
@@ -41,7 +45,7 @@ def register(app: App) -> None:
 
 def list_(
     *,
-    count: Annotated[int, Parameter(name=["--count", "-n"], help="How many, the last ones.")] = LAST,
+    count: Count = LAST,
     cluster: ClusterName = None,
     config: ConfigFile = None,
     output: Output = "table",
@@ -55,13 +59,16 @@ def list_(
 
 
 def show(
-    seq: Annotated[int, Parameter(help="The commit.")],
+    seq: Annotated[int, Parameter(name="SEQ", help="The commit."), within(0, NUMBER_MAX)],
     *,
     cluster: ClusterName = None,
     config: ConfigFile = None,
     output: Output = "table",
 ) -> None:
-    """Print one commit: what it reduced, in order, and everything that it announced."""
+    """Print one commit: the events that it reduced, in order, with what became of each, and all that it announced.
+
+    Events are read from the inputs, as far as those still keep them; what is gone is said.
+    """
     reach = Reach(config)
     partition = reach.partition_of(cluster)
     with reach.reader(reach.topics["commits"], (partition,)) as reader:
@@ -71,16 +78,53 @@ def show(
     commit = reach.decode(record).value
     with reach.reader(reach.topics["changes"], (partition,)) as reader:
         announced = [row_of(reach.decode(one)) for one in _announced(reader, partition, seq, commit["announcements"])]
+    events, missing = _reduced(reach, commit)
+    codes = {event: code for row in announced for event, code in _refusals(row)}
+    rows = [{**event, "code": codes.get((event["topic"], event["partition"], event["offset"]))} for event in events]
     if output == "table":
-        _print_readable(commit, announced)
+        _print_readable(commit, rows, announced)
     else:
-        emit_document({"commit": commit, "announcements": announced}, output)
+        document = {"commit": commit, "events": rows, "events_missing": missing, "announcements": announced}
+        emit_document(document, output, name=str(seq))
+    if output != "name":
+        for sentence in missing:
+            note(sentence)
 
 
-def _print_readable(commit: dict[str, Any], announced: list[dict[str, Any]]) -> None:
-    emit_document({name: value for name, value in _summary(commit).items() if name not in IN_TABLES}, "yaml")
+def _reduced(reach: Reach, commit: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the events of all ranges in their order, and what is not known of them."""
+    import msgspec
+
+    from processor.reduced import EVENTS_MAX, reduced_by
+    from processor.sources import opened_once
+
+    events: list[dict[str, Any]] = []
+    missing: list[str] = []
+    with ExitStack() as opened:
+        open_ = opened_once(reach.reader, opened)
+        for span in commit["ranges"]:
+            with open_(span["topic"], (span["partition"],)) as log:
+                found = reduced_by(commit, span, log, reach.decode, events_max=EVENTS_MAX - len(events))
+            events += msgspec.to_builtins(found.events)
+            missing += found.missing
+    return events, missing
+
+
+def _refusals(row: dict[str, Any]) -> Iterator[tuple[tuple[str, int, int], str]]:
+    """Yield which event an announcement refuses, and the code."""
+    if row["type"].endswith(".EventRejected"):
+        value = row["value"]
+        yield (value["topic"], value["partition"], value["offset"]), value["code"]
+
+
+def _print_readable(commit: dict[str, Any], events: list[dict[str, Any]], announced: list[dict[str, Any]]) -> None:
+    facts = {name: value for name, value in _summary(commit).items() if name not in IN_TABLES}
+    emit_document(facts, "table", name="")
+    sys.stdout.write("\n")
     emit_rows(commit["ranges"], "table", columns=("topic", "partition", "from", "to", "count"), name="topic")
-    emit_rows(commit["outcomes"], "table", columns=("outcome", "count"), name="outcome")
+    sys.stdout.write("\n")
+    emit_rows(events, "table", columns=EVENT_COLUMNS, name="id")
+    sys.stdout.write("\n")
     rows = [{"key": row["key"], "what": gist(row)} for row in announced]
     emit_rows(rows, "table", columns=("key", "what"), name="key")
 

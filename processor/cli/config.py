@@ -32,7 +32,7 @@ def schema() -> None:
     """Print the JSON schema of the configuration file."""
     from processor.settings import Settings
 
-    emit_document(Settings.model_json_schema(), "json")
+    emit_document(Settings.model_json_schema(), "json", name="schema")
 
 
 def reference() -> None:
@@ -45,17 +45,13 @@ def reference() -> None:
 
 
 def version(*, output: Output = "table") -> None:
-    """Print versions: the program's, the state machine's and those of the libraries that matter."""
+    """Print versions: the program's, the state machine's (reducer_version) and those of the libraries that matter."""
     facts = versions()
     if output in {"table", "name"}:
-        emit_rows(
-            [{"name": name, "version": value} for name, value in facts.items()],
-            output,
-            columns=("name", "version"),
-            name="version",
-        )
+        rows = [{"name": name, "version": value} for name, value in facts.items()]
+        emit_rows(rows, output, columns=("name", "version"), name="name")
     else:
-        emit_document(facts, output)
+        emit_document(facts, output, name="version")
 
 
 def version_line() -> str:
@@ -70,12 +66,14 @@ def versions() -> dict[str, Any]:
     import platform
     from importlib.metadata import version as version_of
 
+    from processor.cluster.machine import ClusterMachine
     from processor.engine.values import LAYOUT
 
     libraries = ("confluent-kafka", "fastavro", "grpcio", "python3-etcd3")
     return {
         "processor": version_line(),
         "python": platform.python_version(),
+        "reducer_version": ClusterMachine.version,
         "layout": LAYOUT,
         **{name: version_of(name) for name in libraries},
     }

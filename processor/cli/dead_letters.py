@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from processor.cli.exits import CommandError, Exit, usage
-from processor.cli.options import ClusterName, ConfigFile, Execute, Output
+from processor.cli.options import ClusterName, ConfigFile, Count, Execute, Output
 from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.plans import note_plan, nothing_to_do
 from processor.cli.reach import Reach
@@ -39,7 +39,7 @@ def register(app: App) -> None:
 
 def list_(
     *,
-    count: Annotated[int, Parameter(name=["--count", "-n"], help="How many, the last ones.")] = LAST,
+    count: Count = LAST,
     cluster: ClusterName = None,
     config: ConfigFile = None,
     output: Output = "table",
@@ -60,12 +60,13 @@ def show(
 ) -> None:
     """Print one dead letter: why, where from, its headers and its bytes (as text where they are, and as hex)."""
     reach = Reach(config)
+    id_ = reach.record_named(id_)
     with reach.reader(reach.topics["dead-letters"], _partitions(reach, cluster)) as reader:
         records = reader.until_end({place: extent.low for place, extent in reader.extents().items()})
         found = next((record for record in records if id_of(record) == id_), None)
     if found is None:
         raise CommandError(f"there is no dead letter {id_}", Exit.DIFFERS)
-    emit_document({**row_of(found), **_original(found)}, output)
+    emit_document({**row_of(found), **_original(found)}, output, name=id_of(found))
 
 
 def retry(
@@ -85,9 +86,9 @@ def retry(
     if sum((bool(ids), all_, code is not None)) != 1:
         raise usage("which ones? ID..., or --all, or --code CODE")
     reach = Reach(config)
-    partitions = _partitions(reach, cluster)
-    chosen = _chosen(reach, partitions, ids=frozenset(ids), code=code)
-    if missing := frozenset(ids) - chosen.keys():
+    partitions, wanted = _partitions(reach, cluster), frozenset(map(reach.record_named, ids))
+    chosen = _chosen(reach, partitions, ids=wanted, code=code)
+    if missing := wanted - chosen.keys():
         raise CommandError(f"there is no dead letter {', '.join(sorted(missing))}", Exit.DIFFERS)
     if not chosen:
         raise nothing_to_do("there is no such dead letter")

@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 
 from processor.cli.banner import embedded_banner
 from processor.cli.exits import Exit, unreachable, usage
-from processor.cli.options import ConfigFile, settings_of
+from processor.cli.options import NUMBER_MAX, SECONDS, ConfigFile, settings_of, within
 from processor.cli.output import coloured, json_text, note
 
 if TYPE_CHECKING:
@@ -24,8 +24,10 @@ def register(app: App) -> None:
 def dev(
     *,
     demo: Annotated[bool, Parameter(negative="", help="Play a living cluster on it.")] = False,
-    for_: Annotated[float | None, Parameter(name="--for", help="Seconds after which it ends; else Ctrl-C.")] = None,
-    seed: Annotated[int, Parameter(help="Chance of the demo; the same seed decides alike.")] = 1,
+    for_: Annotated[
+        float | None, Parameter(name="--for", help="Seconds after which it ends; else Ctrl-C."), SECONDS
+    ] = None,
+    seed: Annotated[int, Parameter(help="Chance of the demo; the same seed decides alike."), within(0, NUMBER_MAX)] = 1,
     http: Annotated[str | None, Parameter(help="HOST:PORT for probes, metrics and the API.")] = None,
     output: Annotated[
         Literal["table", "json"], Parameter(name=["--output", "-o"], help="json: stdout holds the summary alone.")

@@ -51,7 +51,7 @@ def diff(
     elif output == "name":
         sys.stdout.writelines(f"{one['kind']}/{one['name']}\n" for one in found)
     else:
-        emit_document({"a": described(before), "b": described(after), "differences": found}, output)
+        emit_document({"a": described(before), "b": described(after), "differences": found}, output, name="")
     return Exit.DIFFERS if found else Exit.OK
 
 

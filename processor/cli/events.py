@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from processor.cli.exits import usage
-from processor.cli.options import ClusterName, ConfigFile, Output
+from processor.cli.options import COUNT_MAX, ClusterName, ConfigFile, Output, within
 from processor.cli.output import emit_stream
 from processor.cli.reach import Reach
 from processor.cli.records import line_of, row_of
@@ -35,14 +35,18 @@ def tail(  # noqa: PLR0913 - the options of the command, all by keyword
     from_: Annotated[
         str | None, Parameter(name="--from", help="beginning, end or an offset; without it the last records.")
     ] = None,
-    count: Annotated[int | None, Parameter(name=["--count", "-n"], help="How many; 10 unless --from is given.")] = None,
+    count: Annotated[
+        int | None,
+        Parameter(name=["--count", "-n"], help="How many; 10 unless --from is given."),
+        within(1, COUNT_MAX),
+    ] = None,
     follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Wait for what comes.")] = False,
     cluster: ClusterName = None,
     config: ConfigFile = None,
     output: Output = "table",
 ) -> None:
     """Print records with their decoded values and headers, the oldest first."""
-    if from_ is not None and not re.fullmatch(r"beginning|end|\d+", from_):
+    if from_ is not None and not re.fullmatch(r"beginning|end|[0-9]{1,18}", from_):
         raise usage(f"--from {from_}: beginning, end or an offset is wanted")
     reach = Reach(config)
     partitions = (reach.partition_of(cluster),) if cluster is not None else None

@@ -1,10 +1,15 @@
-"""Exit codes, and from an operating error to its code and sentence. A bug keeps its traceback."""
+"""Exit codes, and from an operating error to its code and sentence. A bug keeps its traceback.
+
+A sentence ends with the same code whichever command says it: it is the error's class that has the code (`BY_ERROR`), or
+the status of a processor's answer (`BY_STATUS`).
+"""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import IntEnum
+from http import HTTPStatus
 
-from processor.engine.errors import InvalidRequest, OwnershipLost, ProcessorError, Retry, ShardRefused
+from processor.engine.errors import InvalidRequest, OwnershipLost, ProcessorError, ShardRefused
 
 
 class Exit(IntEnum):
@@ -17,6 +22,22 @@ class Exit(IntEnum):
     CONFLICT = 4
     INVALID_DATA = 5
     INTERRUPTED = 130
+
+
+BY_ERROR: tuple[tuple[type[ProcessorError], Exit], ...] = (
+    (InvalidRequest, Exit.USAGE),
+    (OwnershipLost, Exit.CONFLICT),
+    (ShardRefused, Exit.CONFLICT),
+    (ProcessorError, Exit.UNREACHABLE),
+)
+"""The first class that an error belongs to decides: what is left is a service that is away, or gave no clear answer."""
+
+BY_STATUS: Mapping[int, Exit] = {
+    HTTPStatus.BAD_REQUEST: Exit.USAGE,
+    HTTPStatus.CONFLICT: Exit.CONFLICT,
+    HTTPStatus.SERVICE_UNAVAILABLE: Exit.UNREACHABLE,
+}
+"""What a processor's API refuses; everything else that it does not have is DIFFERS."""
 
 
 class CommandError(Exception):
@@ -42,33 +63,29 @@ def invalid(message: str) -> CommandError:
     return CommandError(message, Exit.INVALID_DATA)
 
 
-def guarded(command: Callable[[], int | None]) -> int:
-    """Run a command and return its exit code; operating errors become one sentence on stderr."""
+def guarded(command: Callable[[], int | None], *, usage: Callable[[], str] = str) -> int:
+    """Run a command and return its exit code; operating errors become one sentence on stderr.
+
+    Behind what the command line asks for and makes no sense stands the usage line of the command.
+    """
     try:
         return int(command() or Exit.OK)
     except CommandError as error:
-        _say(str(error))
-        return error.code
+        return told(error.code, str(error), usage)
     except ProcessorError as error:
-        _say(*(str(error) or type(error).__name__).splitlines())
-        return code_of(error)
+        return told(code_of(error), str(error) or type(error).__name__)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
 
 
+def told(code: Exit, sentences: str, usage: Callable[[], str] = str) -> Exit:
+    """Print an error, a sentence a line, and return its exit code."""
+    sys.stderr.writelines(f"error: {sentence}\n" for sentence in sentences.splitlines())
+    if code is Exit.USAGE:
+        sys.stderr.write(usage())
+    return code
+
+
 def code_of(error: ProcessorError) -> Exit:
     """Return the exit code that an error of the engine ends a command with."""
-    match error:
-        case Retry():
-            return Exit.UNREACHABLE
-        case OwnershipLost() | ShardRefused():
-            return Exit.CONFLICT
-        case InvalidRequest():
-            return Exit.USAGE
-        case _:
-            return Exit.UNREACHABLE
-
-
-def _say(*sentences: str) -> None:
-    for sentence in sentences:
-        sys.stderr.write(f"error: {sentence}\n")
+    return next(code for kind, code in BY_ERROR if isinstance(error, kind))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from processor.cli.exits import CommandError, Exit, usage
-from processor.cli.options import ClusterName, ConfigFile, Output
+from processor.cli.options import COUNT_MAX, ClusterName, ConfigFile, Output, within
 from processor.cli.output import cell, emit_document, table
 from processor.cli.reach import NO_ADDRESS, Reach
 from processor.cli.records import time_of
@@ -28,7 +28,11 @@ def explain(  # noqa: PLR0913 - the options of the command
     kind: Annotated[str, Parameter(name="KIND", help="policy, server, model, ..., singular or plural.")],
     name: Annotated[str, Parameter(name="NAME", help="One entity.")],
     *,
-    count: Annotated[int, Parameter(name=["--count", "-n"], help="Commits of its history, the last ones.")] = EPISODES,
+    count: Annotated[
+        int,
+        Parameter(name=["--count", "-n"], help="Commits of its history, the last ones; 0: none."),
+        within(0, COUNT_MAX),
+    ] = EPISODES,
     server: Server = None,
     cluster: ClusterName = None,
     config: ConfigFile = None,
@@ -58,7 +62,7 @@ def explain(  # noqa: PLR0913 - the options of the command
         case "name":
             sys.stdout.write(f"{WORDS[kind]}/{name}\n")
         case _:
-            emit_document(document, output)
+            emit_document(document, output, name=name)
     return Exit.OK if explanation is not None else Exit.DIFFERS
 
 

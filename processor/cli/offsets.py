@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from processor.cli.exits import CommandError, Exit, usage
-from processor.cli.options import ConfigFile, Execute, Output
+from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
 from processor.cli.output import emit_rows
 from processor.cli.plans import check_servers, note_plan, nothing_to_do
 from processor.cli.reach import Reach
@@ -78,10 +78,14 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
     all_topics: Annotated[bool, Parameter(negative="", help="Both inputs, all partitions.")] = False,
     to_earliest: Annotated[bool, Parameter(negative="", help="To the first offset that is there.")] = False,
     to_latest: Annotated[bool, Parameter(negative="", help="To the end: what waits is never read.")] = False,
-    to_offset: Annotated[int | None, Parameter(help="To this offset.")] = None,
+    to_offset: Annotated[int | None, Parameter(help="To this offset."), within(0, NUMBER_MAX)] = None,
     to_datetime: Annotated[str | None, Parameter(help="To the first record since, like 2026-11-25T07:00:00Z.")] = None,
     by_duration: Annotated[str | None, Parameter(help="To the first record since so long ago, like PT15M.")] = None,
-    shift_by: Annotated[int | None, Parameter(help="So many offsets on, or back when negative.")] = None,
+    shift_by: Annotated[
+        int | None,
+        Parameter(help="So many offsets on, or back when negative."),
+        within(-NUMBER_MAX, NUMBER_MAX),
+    ] = None,
     from_file: Annotated[
         Path | None, Parameter(help="To the offsets in a file of lines topic,partition,offset.")
     ] = None,
@@ -95,7 +99,6 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
     An offset outside of what a partition holds is moved to the nearest one inside.
     """
     reach = Reach(config)
-    check_servers(reach)
     wanted = _wanted(
         {
             "--to-earliest": to_earliest or None,
@@ -108,6 +111,7 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
         }
     )
     places = _places(reach, topic, wanted, all_topics=all_topics)
+    check_servers(reach)
     rows = _moved(reach, wanted, places, execute=execute)
     if not rows:
         raise nothing_to_do("all positions are there already")
@@ -147,7 +151,9 @@ def _wanted(words: dict[str, Any]) -> "Reset":
     from processor.resetting import ShiftBy, ToEnd, ToOffset, ToOffsets, ToTime, duration_of, offsets_in, time_ms_of
 
     said = {word: value for word, value in words.items() if value is not None}
-    if len(said) != 1:
+    if len(said) > 1:
+        raise usage(f"{' and '.join(said)} are given: one target at a time")
+    if not said:
         raise usage(f"where to? One of {', '.join(words)}")
     ((word, value),) = said.items()
     match word:

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from processor.cli.options import OutputFormat
@@ -24,15 +24,36 @@ def emit_rows(rows: Sequence[Row], output: OutputFormat, *, columns: Sequence[st
         case "name":
             sys.stdout.writelines(f"{row[name]}\n" for row in rows)
         case "json" | "yaml":
-            emit_document([dict(row) for row in rows], output)
+            emit_document([dict(row) for row in rows], output, name=name)
 
 
-def emit_document(document: Any, output: OutputFormat) -> None:
-    """Print one document: JSON for `json`, YAML for everything else."""
-    if output == "json":
-        sys.stdout.write(f"{json_text(document, indent=2)}\n")
-    else:
-        sys.stdout.write(yaml_text(document))
+def emit_document(document: Any, output: OutputFormat, *, name: str) -> None:
+    """Print one document: as JSON or YAML, as a table with a field a line, or its `name` alone."""
+    match output:
+        case "json":
+            sys.stdout.write(f"{json_text(document, indent=2)}\n")
+        case "yaml":
+            sys.stdout.write(yaml_text(document))
+        case "name":
+            sys.stdout.write(f"{name}\n")
+        case "table":
+            rows = [("FIELD", "VALUE"), *fields_of(document)]
+            width = max(len(field) for field, _ in rows)
+            sys.stdout.writelines(f"{field.ljust(width)}{COLUMN_GAP}{value}\n" for field, value in rows)
+
+
+def fields_of(document: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each field below a path, members of objects and objects in lists one by one, with its whole value as text.
+
+    A field is named by its path, as `state diff` does: `versions.0.status`.
+    """
+    members: Mapping[Any, Any] = document if isinstance(document, Mapping) else {}
+    if isinstance(document, list | tuple) and any(isinstance(item, Mapping | list | tuple) for item in document):
+        members = dict(enumerate(document))
+    if not members:
+        yield path, cell(document, width_max=None)
+    for name, value in members.items():
+        yield from fields_of(value, f"{path}.{name}" if path else str(name))
 
 
 def emit_stream(items: Iterable[Row], output: OutputFormat, *, line: Callable[[Row], str], name: str) -> int:
@@ -46,7 +67,7 @@ def emit_stream(items: Iterable[Row], output: OutputFormat, *, line: Callable[[R
             case "yaml":
                 text = f"---\n{yaml_text(dict(item))}".rstrip("\n")
             case "name":
-                text = str(item[name])
+                text = cell(item[name], width_max=None)
             case "table":
                 text = line(item)
         sys.stdout.write(f"{text}\n")
@@ -64,22 +85,24 @@ def table(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
     ]
 
 
-def cell(value: Any) -> str:
-    """Return a value as one short piece of text; nothing is `-`."""
+def cell(value: Any, *, width_max: int | None = CELL_WIDTH_MAX) -> str:
+    """Return a value as one piece of text on one line, a short one unless told otherwise; nothing is `-`."""
     if value is None or value in ("", [], {}):
         return "-"
     match value:
         case bool():
             return "yes" if value else "no"
         case str():
-            text = value
+            text = value if value.isprintable() else json_text(value)
+        case bytes():
+            text = value.hex()
         case [*items] if all(isinstance(item, str | int) for item in items):
             text = ",".join(str(item) for item in items)
         case dict() | list():
             text = json_text(value)
         case _:
             text = str(value)
-    return text if len(text) <= CELL_WIDTH_MAX else f"{text[: CELL_WIDTH_MAX - 1]}…"
+    return text if width_max is None or len(text) <= width_max else f"{text[: width_max - 1]}…"
 
 
 def json_text(document: Any, *, indent: int | None = None) -> str:

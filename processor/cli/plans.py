@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from processor.cli.exits import CommandError, Exit, usage
-from processor.cli.options import Output
+from processor.cli.options import NUMBER_MAX, Output, within
 from processor.cli.output import emit_document, note
 
 if TYPE_CHECKING:
     from processor.cli.reach import Reach
 
-Shard = Annotated[int, Parameter(name="SHARD", help="Number of the shard.")]
+Shard = Annotated[int, Parameter(name="SHARD", help="Number of the shard."), within(0, NUMBER_MAX)]
 
 
 def check_shard(reach: "Reach", shard: int) -> None:
     """Raise CommandError when the settings have no such shard."""
     if shard not in range(len(reach.settings.clusters)):
-        raise usage(f"there is no shard {shard}: there are {len(reach.settings.clusters)}")
+        raise usage(f"there is no shard {shard}: the clusters make shards 0 to {len(reach.settings.clusters) - 1}")
 
 
 def check_servers(reach: "Reach") -> None:
@@ -34,7 +34,7 @@ def nothing_to_do(sentence: str) -> CommandError:
 
 def emit_plan(document: Mapping[str, Any], output: Output, *, done: bool) -> None:
     """Print what would be done, or what was."""
-    emit_document({**document, "done": done}, output)
+    emit_document({**document, "done": done}, output, name=str(document["shard"]))
     note_plan(done=done)
 
 

@@ -30,7 +30,10 @@ AtTime = Annotated[
 ]
 AtOffset = Annotated[
     str | None,
-    Parameter(name="--at-offset", help="As it was once this input record was processed: TOPIC:PARTITION:OFFSET."),
+    Parameter(
+        name="--at-offset",
+        help="As it was once this input record was processed: TOPIC:PARTITION:OFFSET, the topic by name or role.",
+    ),
 ]
 AtRevision = Annotated[
     str | None, Parameter(name="--at-revision", help="As it stood in the store at this revision of etcd.")
@@ -59,12 +62,21 @@ def go(reach: Reach, shard: int, point: "Now | Past") -> "View":
     """Return the state at a point and say on stderr where it was taken from."""
     from processor.travel.points import Now
 
-    view = now(reach, shard) if isinstance(point, Now) else traveller(reach, shard).go(point)
+    view = now(reach, shard) if isinstance(point, Now) else traveller(reach, shard).go(named(reach, point))
     when = f", committed {time_of(view.committed_ms)}" if view.committed_ms else ""
     note(f"seq {view.seq}{when}, from {view.source}")
     if not view.whole:
         note(f"its digest is {view.digest}, its commit says {view.head_digest}: changed by hand, or by another build")
     return view
+
+
+def named(reach: Reach, point: "Past") -> "Past":
+    """Return a point with its topic, where it has one, by name: people may give the role. Raises CommandError."""
+    from processor.travel.points import AtOffset
+
+    if not isinstance(point, AtOffset):
+        return point
+    return AtOffset(reach.topic_named(point.topic), point.partition, point.offset)
 
 
 def view_at(reach: Reach, shard: int, point: "Point") -> "View":

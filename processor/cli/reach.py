@@ -27,6 +27,7 @@ class Reach:
     def __init__(self, config: Path | None, **flags: object) -> None:
         from processor.logs import set_up
 
+        self._may_ask = "server" in flags
         loaded = settings_of(config, **flags)
         self.settings, self.origins = loaded.settings, loaded.origins
         set_up(self.settings.log.format, self.settings.log.level)
@@ -38,11 +39,17 @@ class Reach:
 
     @cached_property
     def connection(self) -> "KafkaConnection":
-        """How the brokers are reached; they answered."""
+        """How the brokers are reached; they answered, and have a partition for each cluster. Raises InvalidRequest."""
         from processor.backends import kafka_connection
+        from processor.kafka.partitions import PartitionCounts, check_partitions
         from processor.kafka.recognition import recognised
 
-        return recognised(kafka_connection(self.settings))
+        connection = recognised(kafka_connection(self.settings))
+        if len(self.settings.clusters) > 1 and not connection.embedded:
+            # a partition that is not there is a raw error of whichever call asks for it
+            counts = PartitionCounts(connection, tuple(self.topics.values())).read()
+            check_partitions(counts, self.settings.clusters)
+        return connection
 
     @cached_property
     def topics(self) -> "dict[Role, str]":
@@ -78,7 +85,14 @@ class Reach:
             return names[word]
         if word in names.values():
             return word
-        raise usage(f"there is no topic {word!r}: {', '.join(names)}")
+        listed = ", ".join(f"{role} ({name})" for role, name in names.items())
+        raise usage(f"there is no topic {word!r}; by role or name there are {listed}")
+
+    def record_named(self, id_: str) -> str:
+        """Return a record's id, TOPIC-PARTITION-OFFSET, with its topic by name where it is given by its role."""
+        word, *place = id_.rsplit("-", 2)
+        names: dict[Any, str] = dict(self.topics)
+        return "-".join((names.get(word, word), *place))
 
     @contextmanager
     def reader(self, topic: str, partitions: tuple[int, ...] | None = None) -> "Iterator[RecordReader]":
@@ -98,5 +112,12 @@ class Reach:
             with store_client(self.settings) as client:
                 yield client
         except StoreUnavailable as error:
-            hint = "an embedded processor has no etcd: ask it with --server URL (dev and run take --http)"
-            raise StoreUnavailable(f"{error}; {hint}") from error
+            raise StoreUnavailable(f"{error}; {self._store_hint()}") from error
+
+    def _store_hint(self) -> str:
+        """Return what to do where etcd is away; of embedded processors only where no etcd is set."""
+        asked = "ask a running processor with --server URL" if self._may_ask else ""
+        if self.origins["etcd.endpoints"] != "default":
+            return "; ".join(filter(None, ("see PROCESSOR_ETCD__ENDPOINTS", asked)))
+        embedded = "an embedded processor (dev, run --embedded) has no etcd"
+        return "; ".join(filter(None, ("PROCESSOR_ETCD__ENDPOINTS is not set", embedded, asked)))

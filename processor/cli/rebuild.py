@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from processor.cli.difference import rows_of
 from processor.cli.exits import CommandError, Exit, invalid, usage
-from processor.cli.options import ConfigFile, Execute, Output
+from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
 from processor.cli.output import Row, emit_document, emit_rows, note
 from processor.cli.plans import check_servers, check_shard, note_plan
 from processor.cli.progress import Progress
@@ -34,7 +34,9 @@ def register(app: App) -> None:
 def rebuild(  # noqa: PLR0913 - the options of the command
     *,
     into: Annotated[str, Parameter(help="Name of the shadow; lower case letters, digits, dashes.")],
-    shard: Annotated[int | None, Parameter(help="Number of the shard, where there are several.")] = None,
+    shard: Annotated[
+        int | None, Parameter(help="Number of the shard, where there are several."), within(0, NUMBER_MAX)
+    ] = None,
     promote: Annotated[bool, Parameter(negative="", help="Swap the shadow in for the live state.")] = False,
     abort: Annotated[bool, Parameter(negative="", help="Take the shadow away; nothing is left of it.")] = False,
     execute: Execute = False,
@@ -95,7 +97,7 @@ def _promote(work: "Rebuild", into: str, output: Output) -> int:
     swapped = work.promote(by=operator(), facts={"into": into})
     seq = swapped.head.seq + 1 if swapped.needed else swapped.head.seq
     document = {"into": into, "seq": seq, "changed": len(swapped.changes), "done": swapped.needed}
-    emit_document(document, output)
+    emit_document(document, output, name=into)
     if swapped.needed:
         note(f"commit {seq} is made; the next processor of the shard announces it")
     else:
@@ -125,6 +127,7 @@ def _told(compared: "Comparison", into: str, shard: int, output: Output) -> list
                     "differences": found,
                 },
                 output,
+                name=into,
             )
     for kind, operations in counts.items():
         note(f"{kind}: {', '.join(f'{count} {operation}d' for operation, count in operations.items())}")

@@ -8,7 +8,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from cyclopts import Parameter
 
-from processor.cli.exits import CommandError, Exit, unreachable
+from processor.cli.exits import BY_STATUS, CommandError, Exit, unreachable
 from processor.cli.proxies import proxy_for, without_secrets
 
 TIMEOUT_S = 10.0
@@ -29,7 +29,8 @@ def ask(server: str, path: str) -> Any:
         with opener.open(address, timeout=TIMEOUT_S) as response:
             return json.load(response)
     except HTTPError as error:
-        raise CommandError(f"{server}: {_sentence(error)}{through}", Exit.DIFFERS) from error
+        code = BY_STATUS.get(error.code, Exit.DIFFERS)
+        raise CommandError(f"{server}: {_sentence(error)}{through}", code) from error
     except (URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise unreachable(f"the processor at {server} does not answer{through}: {reason}") from error

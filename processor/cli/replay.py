@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from processor.cli import snapshots
 from processor.cli.exits import CommandError, Exit, usage
-from processor.cli.options import ClusterName, ConfigFile, Output
+from processor.cli.options import NUMBER_MAX, ClusterName, ConfigFile, Output, within
 from processor.cli.output import emit_document, note
 from processor.cli.reach import Reach
 from processor.cli.replaying import ShardReplay
@@ -19,7 +19,11 @@ from processor.cli.whatif import compare, instead_of
 if TYPE_CHECKING:
     from processor.replay.report import Report
 
-FromSeq = Annotated[int | None, Parameter(name="--from-seq", help="Begin before this commit, as near as can be.")]
+FromSeq = Annotated[
+    int | None,
+    Parameter(name="--from-seq", help="Begin before this commit, as near as can be."),
+    within(1, NUMBER_MAX),
+]
 FromSnapshot = Annotated[Path | None, Parameter(name="--from-snapshot", help="Begin at a snapshot's file.")]
 ToSeq = Annotated[str | None, Parameter(name="--to-seq", help="The last commit to fold; the last there is without.")]
 ToTime = Annotated[str | None, Parameter(name="--to-time", help="Up to the last commit made by then.")]
@@ -45,7 +49,11 @@ WithEvents = Annotated[
     Path | None,
     Parameter(name="--with-events", help="What if these had come, too? One event a line: type, at_ms, data."),
 ]
-AtSeq = Annotated[int | None, Parameter(name="--at-seq", help="They come right after this commit; 0: before all.")]
+AtSeq = Annotated[
+    int | None,
+    Parameter(name="--at-seq", help="They come right after this commit; 0: before all."),
+    within(0, NUMBER_MAX),
+]
 Without = Annotated[
     tuple[str, ...], Parameter(name="--without", negative="", help="What if the event of this id had not come?")
 ]
@@ -127,7 +135,7 @@ def _told_what_is_gone(work: ShardReplay) -> Iterator[None]:
 
 def _target(reach: Reach, shard: int, to_seq: str | None, to_time: str | None, to_offset: str | None) -> int:
     """Return the last commit to fold."""
-    from processor.cli.points import now_ms
+    from processor.cli.points import named, now_ms
     from processor.locate import CommitLog
     from processor.travel import points
     from processor.travel.traveller import seq_at
@@ -141,7 +149,7 @@ def _target(reach: Reach, shard: int, to_seq: str | None, to_time: str | None, t
         if to_time is not None:
             return seq_at(log, points.at_time(to_time, now_ms=now_ms()))
         if to_offset is not None:
-            return seq_at(log, points.at_offset(to_offset))
+            return seq_at(log, named(reach, points.at_offset(to_offset)))
         return log.last().seq if reader.last(1) else 0
 
 
@@ -149,7 +157,7 @@ def _print(report: "Report", output: Output) -> None:
     from processor.replay.report import document_of, lines_of
 
     if output in {"json", "yaml"}:
-        emit_document(document_of(report), output)
+        emit_document(document_of(report), output, name=report.digest)
     elif output == "name":
         sys.stdout.write(f"{report.digest}\n")
     else:

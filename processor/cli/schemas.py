@@ -71,4 +71,4 @@ def decode(
         name, record = RecordCodec(Reach(config).catalogue).decode_record(content)
     except (Unframed, Malformed, ValueError) as error:
         raise invalid(f"this cannot be decoded: {error}") from error
-    emit_document({"type": name, "value": record}, output)
+    emit_document({"type": name, "value": record}, output, name=name)

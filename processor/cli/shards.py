@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from processor.cli.exits import Exit, usage
-from processor.cli.options import ConfigFile, Execute, Output
+from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
 from processor.cli.output import emit_document, emit_rows
 from processor.cli.plans import Shard, check_servers, check_shard, emit_plan, note_plan, nothing_to_do
 from processor.cli.reach import Reach
@@ -74,6 +74,7 @@ def adopt(
             "adopted": execute,
         },
         output,
+        name=str(shard),
     )
     note_plan(done=execute)
     return Exit.OK
@@ -83,7 +84,11 @@ def accept_gap(
     shard: Shard,
     *,
     topic: Annotated[str, Parameter(help="The topic with the hole, by its name or its role.")],
-    to: Annotated[int | None, Parameter(help="The offset at which reading goes on; not for an output topic.")] = None,
+    to: Annotated[
+        int | None,
+        Parameter(help="The offset at which reading goes on; not for an output topic."),
+        within(0, NUMBER_MAX),
+    ] = None,
     execute: Execute = False,
     config: ConfigFile = None,
     output: Output = "table",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from processor.cli.exits import invalid, usage
+from processor.cli.options import NUMBER_MAX, within
 from processor.cli.output import json_text
 from processor.files import NotText, input_of, text_of, unmarked
 
@@ -22,13 +23,11 @@ def simulate(
     ],
     *,
     state: Annotated[Path | None, Parameter(help="State to begin with: the `state` of an earlier run.")] = None,
-    batch: Annotated[int, Parameter(help="Events in one batch.")] = 1,
+    batch: Annotated[int, Parameter(help="Events in one batch."), within(1, NUMBER_MAX)] = 1,
 ) -> None:
     """Reduce a file of events and print the state, the changes and the rejections as one JSON document."""
     from processor.cluster.simulation import simulate as run
 
-    if batch < 1:
-        raise usage("--batch: a batch holds at least one event")
     document = run(lines_of(events), state=_state(state), batch_events=batch)
     sys.stdout.write(f"{json_text(document, indent=2)}\n")
 

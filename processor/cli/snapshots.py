@@ -33,6 +33,7 @@ def export(file: File, *, cluster: ClusterName = None, config: ConfigFile = None
     The file is compressed and has a checksum; `replay --from-snapshot` and `state import` take it. `replay --snapshot`
     writes one of any commit.
     """
+    from processor.engine.errors import NeverRun
     from processor.replay.storing import stored_snapshot
 
     reach = Reach(config)
@@ -40,9 +41,9 @@ def export(file: File, *, cluster: ClusterName = None, config: ConfigFile = None
     with reach.store() as client:
         snapshot = stored_snapshot(client, reach.settings, shard)
     if snapshot is None:
-        raise CommandError("the shard has no state yet: no processor has run it", Exit.DIFFERS)
+        raise NeverRun
     _check(reach, Path("the store"), snapshot)
-    emit_document(write(file, snapshot), output)
+    emit_document(write(file, snapshot), output, name=str(file))
 
 
 def import_(

@@ -71,13 +71,13 @@ def get(  # noqa: PLR0913 - the options of the command
         return
     if name not in entities:
         raise CommandError(f"there is no {WORDS[kind]} {name!r}", Exit.DIFFERS)
-    emit_document(entities[name], output)
+    emit_document(entities[name], output, name=f"{WORDS[kind]}/{name}")
 
 
 def summary(kind: str, name: str, entity: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a list shows of an entity."""
     latest = entity["versions"][-1] if entity.get("versions") else {}
-    row = {"status": "", **entity, **latest, "name": name}
+    row = {"status": "", **entity, **latest, "name": name, "key": f"{kind}/{name}"}
     if kind == "server":
         replicas = entity["replicas"]
         row["replicas"] = len(replicas)
@@ -106,10 +106,10 @@ def _document(reach: Reach, shard: int, point: "Past | None") -> Mapping[str, An
 
 def _print_all(document: Mapping[str, Any], output: Output) -> None:
     if output in {"json", "yaml"}:
-        emit_document(document, output)
+        emit_document(document, output, name="")
         return
     rows = [
-        {**summary(kind, name, entity), "kind": kind, "key": f"{kind}/{name}"}
+        {**summary(kind, name, entity), "kind": kind}
         for kind in SECTIONS
         for name, entity in sorted(entities_of(document, kind).items())
     ]
@@ -118,7 +118,7 @@ def _print_all(document: Mapping[str, Any], output: Output) -> None:
 
 def _print_kind(kind: str, entities: Mapping[str, Any], output: Output) -> None:
     if output in {"json", "yaml"}:
-        emit_document(dict(entities), output)
+        emit_document(dict(entities), output, name=kind)
         return
     rows = [summary(kind, name, entity) for name, entity in sorted(entities.items())]
-    emit_rows(rows, output, columns=COLUMNS[kind], name="name")
+    emit_rows(rows, output, columns=COLUMNS[kind], name="key")

@@ -6,7 +6,7 @@ from typing import Any
 
 from cyclopts import App
 
-from processor.cli.exits import Exit
+from processor.cli.exits import Exit, usage
 from processor.cli.options import ConfigFile, Output
 from processor.cli.output import emit_rows
 from processor.cli.reach import Reach
@@ -14,7 +14,7 @@ from processor.cli.remote import Server, ask
 from processor.cli.shards import row_of
 
 OUTSIDE = ("shard", "cluster", "status", "owner", "epoch", "seq", "committed_s_ago", "high_lag", "normal_lag", "outbox")
-INSIDE = ("shard", "cluster", "status", "phase", "epoch", "seq", "committed_s_ago", "outbox", "reason")
+INSIDE = ("shard", "cluster", "status", "phase", "owner", "epoch", "seq", "committed_s_ago", "outbox", "reason")
 
 
 def register(app: App) -> None:
@@ -38,6 +38,8 @@ def _from_outside(reach: Reach) -> list[dict[str, Any]]:
     rows = []
     with reach.store() as client:
         views = shard_views(client, reach.settings)
+    if reach.connection.embedded:
+        raise usage("the broker is an embedded one: ask its processor with --server URL")
     for view in views:
         waiting = lag(view.head, input_facts(reach.settings, reach.topics, view.shard))
         rows.append(

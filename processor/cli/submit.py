@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from processor.cli.exits import Exit, invalid, unreachable, usage
-from processor.cli.options import ClusterName, ConfigFile, Output
+from processor.cli.options import SECONDS, ClusterName, ConfigFile, Output, within
 from processor.cli.output import emit_rows, note
 from processor.cli.reach import Reach
+from processor.cli.records import TIME_MS_MAX
 from processor.files import NotText, decoded, input_of
 
 WAIT_S = 30.0
@@ -36,10 +37,12 @@ def submit(  # noqa: PLR0913 - the options of the command
         Parameter(name=["--file", "-f"], allow_leading_hyphen=True, help="One event a line as JSON; `-` is stdin."),
     ] = None,
     at_ms: Annotated[
-        int | None, Parameter(name="--at-ms", help="Its time, ms since the epoch; now unless given.")
+        int | None,
+        Parameter(name="--at-ms", help="Its time, ms since the epoch; now unless given."),
+        within(1, TIME_MS_MAX),
     ] = None,
     wait: Annotated[bool, Parameter(negative="", help="Wait for each event's outcome.")] = False,
-    timeout: Annotated[float, Parameter(help="Seconds to wait for outcomes.")] = WAIT_S,
+    timeout: Annotated[float, Parameter(help="Seconds to wait for outcomes."), SECONDS] = WAIT_S,
     cluster: ClusterName = None,
     config: ConfigFile = None,
     output: Output = "table",
@@ -146,8 +149,8 @@ def _id_of(envelope: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _event(type_: str | None, at_ms: Any, data: Any, where: str) -> dict[str, Any]:
-    if at_ms is not None and (type(at_ms) is not int or at_ms <= 0):
-        raise invalid(f"{where}: at_ms is a number of ms since the epoch, not {at_ms!r}")
+    if at_ms is not None and (type(at_ms) is not int or not 0 < at_ms <= TIME_MS_MAX):
+        raise invalid(f"{where}: at_ms is a number of ms since the epoch, from 1 to {TIME_MS_MAX}, not {at_ms!r:.40}")
     if not isinstance(data, dict):
         raise invalid(f"{where}: data is a JSON object")
     return {"type": type_, "at_ms": at_ms, "data": data, "where": where}

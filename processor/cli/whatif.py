@@ -58,10 +58,13 @@ def compare(work: "ShardReplay", instead: Instead, target: int, start: "Start", 
     if instead.without and not found.left_out:
         raise CommandError(f"no event that was folded has the id {' or '.join(instead.without)}", Exit.INVALID_DATA)
     document = document_of(found, start.seq)
-    if output in {"json", "yaml"}:
-        emit_document(document, output)
-    else:
-        sys.stdout.writelines(f"{line}\n" for line in readable(document))
+    match output:
+        case "table":
+            sys.stdout.writelines(f"{line}\n" for line in readable(document))
+        case "name":
+            sys.stdout.writelines(f"{one['kind']}/{one['name']}\n" for one in document["differences"])
+        case _:
+            emit_document(document, output, name=document["digest_instead"])
     if found.parted is not None:
         raise CommandError(f"the histories part at seq {found.parted}", Exit.DIFFERS)
 

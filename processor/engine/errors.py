@@ -8,6 +8,7 @@ ProcessorError
 ├── SinkUnclear         the output may hold any part of the transaction: new producer, tails, owner, resume
 ├── OwnershipLost       stop owning, at once, and say nothing
 └── ShardRefused        stop, state the facts, wait for a person (`facts` tells what and what to do)
+    └── NeverRun        there is nothing to look at yet
 """
 
 
@@ -45,6 +46,13 @@ class OwnershipLost(ProcessorError):
 
 class ShardRefused(ProcessorError):
     """The shard must not be run as it stands; the message states the facts and what to do."""
+
+
+class NeverRun(ShardRefused):
+    """The shard has no head: no processor has ever run it."""
+
+    def __init__(self) -> None:
+        super().__init__("the shard has no state yet: no processor has run it")
 
 
 class InvalidRequest(ProcessorError):

@@ -6,7 +6,7 @@ They publish nothing of what they commit: the next owner does.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from processor.engine.errors import OutcomeUnknown, OwnershipLost, ShardRefused
+from processor.engine.errors import NeverRun, OutcomeUnknown, OwnershipLost
 from processor.engine.parts import Parts
 from processor.engine.ports import InFlight
 from processor.engine.recovery import check_versions
@@ -32,7 +32,7 @@ def owned(parts: Parts) -> Iterator[int]:
 def known_head(parts: Parts, snapshot: Snapshot) -> Head:
     """Return the head. Raises ShardRefused: there is none yet, or a newer build wrote it."""
     if snapshot.head is None:
-        raise ShardRefused("the shard has no state yet: no processor has run it")
+        raise NeverRun
     check_versions(snapshot.head, reducer_version=parts.machine.version)
     return snapshot.head
 

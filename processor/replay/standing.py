@@ -2,7 +2,7 @@
 
 import msgspec
 
-from processor.engine.errors import ShardRefused
+from processor.engine.errors import NeverRun
 from processor.engine.recovery import Restored, check_versions, restore
 from processor.engine.values import Head
 from processor.etcd.client import EtcdClient
@@ -41,7 +41,7 @@ def standing(client: EtcdClient, keys: ShardKeys, build: Build, *, seq: int | No
     except CompactedError as error:
         raise HistoryGoneError("the store's history no longer reaches back to that commit") from error
     if snapshot.head is None:
-        raise ShardRefused("the shard has no state yet: no processor has run it")
+        raise NeverRun
     check_versions(snapshot.head, reducer_version=build.machine.version)
     restored = restore(snapshot, machine=build.machine, encoder=build.encoder)
     return Standing(snapshot.head, restored, snapshot.entities)
@@ -51,7 +51,7 @@ def _revision_of(client: EtcdClient, keys: ShardKeys, seq: int) -> int:
     heads = EtcdHeads(client, keys)
     newest = heads.newest()
     if newest is None:
-        raise ShardRefused("the shard has no state yet: no processor has run it")
+        raise NeverRun
     found = first_where(heads, newest, lambda head: head.seq >= seq)
     if found is None:
         raise StoreBehind(f"the store's head has seq {newest.head.seq}, the commit log goes on to {seq}")

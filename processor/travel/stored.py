@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.errors import InvalidRequest, ShardRefused
+from processor.engine.errors import InvalidRequest, NeverRun
 from processor.engine.machine import StateMachine
 from processor.engine.outputs import rfc3339
 from processor.engine.ports import Encoder
@@ -78,7 +78,7 @@ class StoredStates:
     def _newest(self) -> StandingHead:
         newest = self._heads.newest()
         if newest is None:
-            raise ShardRefused("the shard has no state yet: no processor has run it")
+            raise NeverRun
         return newest
 
     def _checked(self, revision: int) -> int:
@@ -129,7 +129,7 @@ class StoredStates:
         snapshot = read_shard(self._client, self._keys, at_revision=revision).snapshot
         head = snapshot.head
         if head is None:
-            raise ShardRefused("the shard has no state yet: no processor has run it")
+            raise NeverRun
         check_versions(head, reducer_version=self._machine.version)
         restored = restore(snapshot, machine=self._machine, encoder=self._encoder)
         # an older version's digest is over other bytes, and so says nothing about these

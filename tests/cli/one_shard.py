@@ -53,7 +53,8 @@ class Shard:
         return "\n".join(check["detail"] for check in told.json if check["verdict"] == "failed")
 
     def servers(self) -> list[str]:
-        return self.cli("state", "get", "servers", "-o", "name").out.split()
+        keys = self.cli("state", "get", "servers", "-o", "name").out.split()
+        return [key.removeprefix("server/") for key in keys]
 
     def commits(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.cli("commits", "list", "-o", "json").json

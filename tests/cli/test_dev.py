@@ -99,7 +99,7 @@ def test_a_client_talks_to_the_embedded_processor(
     told = cli("submit", "-f", str(lines), "--wait", "-o", "json")
     assert told.code == Exit.OK, told.err
     assert Counter(row["outcome"] for row in told.json) == {"applied": 1, "unchanged": 2499}
-    assert cli("state", "get", "models", "-o", "name").out == "iris\n"
+    assert cli("state", "get", "models", "-o", "name").out == "model/iris\n"
     assert cli("status").code == Exit.OK
     assert cli("commits", "list", "-o", "json").json[0]["changed"] == 2
     topics = cli("topics", "check")

@@ -66,9 +66,23 @@ def test_readable_lines_are_made_by_the_caller(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == "iris!\ns1!\n"
 
 
-def test_a_document_for_people_is_yaml(capsys: pytest.CaptureFixture[str]) -> None:
-    emit_document({"b": [1], "a": None}, "table")
-    assert capsys.readouterr().out == "a: null\nb:\n- 1\n"
+def test_a_document_is_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    document = {"b": [1, 2], "a": None, "rows": [{"x": True}, {"x": "line\nline"}], "long": "y" * 500}
+    emit_document(document, "table", name="model/iris")
+    assert capsys.readouterr().out.splitlines() == [
+        "FIELD     VALUE",
+        "b         1,2",
+        "a         -",
+        "rows.0.x  yes",
+        'rows.1.x  "line\\nline"',
+        f"long      {'y' * 500}",
+    ]
+    emit_document(document, "name", name="model/iris")
+    assert capsys.readouterr().out == "model/iris\n"
+    emit_document(document, "yaml", name="model/iris")
+    assert yaml.safe_load(capsys.readouterr().out) == document
+    emit_document(document, "json", name="model/iris")
+    assert json.loads(capsys.readouterr().out) == document
 
 
 def test_json_shows_bytes_as_hex_and_refuses_what_it_does_not_know() -> None:

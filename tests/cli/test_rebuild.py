@@ -13,7 +13,7 @@ from tests.cli.conftest import Cli
         (("--into", "../fix"), "is no name for a shadow"),
         (("--into", "fix", "--promote", "--abort"), "--promote or --abort, not both"),
         (("--into", "fix", "--execute"), "--execute belongs to it"),
-        (("--into", "fix", "--shard", "3"), "there is no shard 3: there are 1"),
+        (("--into", "fix", "--shard", "3"), "there is no shard 3: the clusters make shards 0 to 0"),
         ((), "--into"),
     ],
 )

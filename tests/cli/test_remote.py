@@ -3,6 +3,7 @@ import threading
 from collections.abc import Iterator
 from http import HTTPStatus
 
+import msgspec
 import pytest
 
 from processor.cli.exits import Exit
@@ -60,6 +61,29 @@ def test_the_state_of_a_running_processor(url: str, cli: Cli) -> None:
     assert rows[1].split() == ["iris", "Available", "1", "-", "1", "2", "2", "-", "-"]
     assert cli("state", "get", "servers", "--server", url).out.splitlines()[1].split()[:3] == ["s1", "1", "1"]
     assert cli("state", "get", "failure", "model/iris", "--server", url, "-o", "json").json["code"] == "load_failed"
+
+
+def test_one_entity_and_a_kind_are_named_alike_everywhere(url: str, cli: Cli) -> None:
+    for words in (["model", "iris"], ["models", "iris"], ["model"], ["models"]):
+        assert cli("state", "get", *words, "--server", url, "-o", "name").out == "model/iris\n"
+    assert cli("state", "get", "failure", "--server", url, "-o", "name").out == "failure/model/iris\n"
+    rows = dict(
+        line.split(maxsplit=1) for line in cli("state", "get", "model", "iris", "--server", url).out.splitlines()
+    )
+    assert (rows["FIELD"], rows["versions.0.status"]) == ("VALUE", "Available")
+
+
+@pytest.mark.parametrize(
+    ("owner", "code", "word"), [("there-2", Exit.CONFLICT, "there-2 owns it"), ("", Exit.UNREACHABLE, "standby")]
+)
+def test_a_processor_that_stands_by_says_whom_to_ask(owner: str, code: Exit, word: str, cli: Cli) -> None:
+    standby = Health(shard=0, phase="standby", seen_s=1.0)
+    views = msgspec.structs.replace(VIEWS, health=lambda: (standby,), owner=lambda _shard: owner)
+    with HttpServer(":0", lambda target: answer(views, target)) as server:
+        told = cli("state", "get", "--server", server.url)
+        (row,) = cli("status", "--server", server.url, "-o", "json").json
+    assert (told.code, word in told.err) == (code, True)
+    assert (row["owner"], row["epoch"], row["seq"]) == (owner or None, None, None)
 
 
 def test_the_address_may_stand_in_the_environment(url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,3 +190,8 @@ def test_without_etcd_a_command_says_whom_to_ask(cli: Cli, monkeypatch: pytest.M
     monkeypatch.setenv("PROCESSOR_ETCD__ENDPOINTS", "127.0.0.1:1")
     told = cli("state", "get")
     assert (told.code, "--server URL" in told.err) == (Exit.UNREACHABLE, True)
+    assert ("PROCESSOR_ETCD__ENDPOINTS" in told.err, "embedded" in told.err) == (True, False), (
+        "nothing is embedded here"
+    )
+    told = cli("shards", "list")
+    assert (told.code, "--server" in told.err) == (Exit.UNREACHABLE, False), "it has no such option"

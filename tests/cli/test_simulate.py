@@ -114,4 +114,4 @@ def test_what_cannot_be_used_is_told_in_a_sentence(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("error: ")
-    assert captured.err.count("\n") == 1
+    assert captured.err.count("error: ") == 1
