@@ -41,14 +41,15 @@ class Reach:
     def connection(self) -> "KafkaConnection":
         """How the brokers are reached; they answered, and have a partition for each cluster. Raises InvalidRequest."""
         from processor.backends import kafka_connection
-        from processor.kafka.partitions import PartitionCounts, check_partitions
+        from processor.kafka.describer import TopicDescriber
+        from processor.kafka.partitions import check_partitions, partition_counts
         from processor.kafka.recognition import recognised
 
         connection = recognised(kafka_connection(self.settings))
         if len(self.settings.clusters) > 1 and not connection.embedded:
             # a partition that is not there is a raw error of whichever call asks for it
-            counts = PartitionCounts(connection, tuple(self.topics.values())).read()
-            check_partitions(counts, self.settings.clusters)
+            with TopicDescriber(connection) as describer:
+                check_partitions(partition_counts(describer, tuple(self.topics.values())), self.settings.clusters)
         return connection
 
     @cached_property
