@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from processor.cli.exits import invalid, usage
+from processor.cli.exits import invalid
 from processor.cli.options import NUMBER_MAX, within
 from processor.cli.output import json_text
 from processor.files import NotText, input_of, text_of, unmarked
