@@ -11,7 +11,10 @@ from processor.cli.options import NUMBER_MAX, SECONDS, ConfigFile, settings_of, 
 from processor.cli.output import coloured, json_text, note
 
 if TYPE_CHECKING:
+    import threading
+
     from processor.demo.acts import Acts
+    from processor.demo.show import Show
     from processor.demo.totals import Totals
     from processor.settings import Settings
 
@@ -52,32 +55,54 @@ def dev(
 
 def _run(settings: "Settings", *, embedded: bool, as_json: bool, demo: bool, for_s: float | None, seed: int) -> int:
     import threading
+
+    from processor.signals import stopped_by_signals
+
+    ending = threading.Event()
+    with stopped_by_signals(ending):
+        if not embedded:
+            _make_topics(settings)
+            _look_for_owner(settings, ending, demo=demo)
+        show = _show(settings, embedded=embedded, stream=sys.stderr if as_json else sys.stdout)
+        if demo:
+            show.play(ending, for_s=for_s, seed=seed)
+        else:
+            show.watch(ending, for_s=for_s)
+    _sum_up(show.totals, show.acts, as_json=as_json)
+    nothing_seen = demo and not (show.heard and show.totals.announced)
+    return Exit.DIFFERS if nothing_seen and not ending.is_set() else Exit.OK
+
+
+def _show(settings: "Settings", *, embedded: bool, stream: TextIO) -> "Show":
+    """Put the processor together with what is told about it on `stream`, and say what it works on."""
     from queue import SimpleQueue
 
     from processor.backends import EmbeddedBackend, kafka_connection
     from processor.demo.show import Show
     from processor.engine.reports import StepReport
     from processor.running import Running
-    from processor.signals import stopped_by_signals
 
     reports: SimpleQueue[StepReport] = SimpleQueue()
-    if not embedded:
-        _make_topics(settings)
     running = Running(settings, embedded=embedded, middleware=(reports.put,))
     backend = running.backend
     connection = backend.kafka.connection() if isinstance(backend, EmbeddedBackend) else kafka_connection(settings)
-    stream = sys.stderr if as_json else sys.stdout
-    show = Show(running, reports, connection, write=lambda line: _write(stream, line), colours=coloured(stream))
     servers = connection.bootstrap_servers
     note(embedded_banner(running) if embedded else f"processor on Kafka at {servers}")
-    ending = threading.Event()
-    with stopped_by_signals(ending):
-        if demo:
-            show.play(ending, for_s=for_s, seed=seed)
-        else:
-            show.watch(ending, for_s=for_s)
-    _sum_up(show.totals, show.acts, as_json=as_json)
-    return Exit.DIFFERS if demo and not (show.heard and show.totals.announced) else Exit.OK
+    return Show(running, reports, connection, write=lambda line: _write(stream, line), colours=coloured(stream))
+
+
+def _look_for_owner(settings: "Settings", ending: "threading.Event", *, demo: bool) -> None:
+    """Say who owns the shard; a demo waits until nobody does. Raises OwnershipLost when that does not come about."""
+    from processor.demo.vacancy import await_vacancy
+    from processor.inspection import shard_views, store_client
+
+    if demo:
+        await_vacancy(settings, ending, note)
+        return
+    with store_client(settings) as client:
+        for view in shard_views(client, settings):
+            if view.owner is not None:
+                note(f"shard {view.shard} ({view.cluster}) is owned by {view.owner.instance}: this one stands by")
 
 
 def _write(stream: TextIO, line: str) -> None:

@@ -12,7 +12,8 @@ from processor.demo.client import KafkaEars, KafkaMouth
 from processor.demo.feed import Feed
 from processor.demo.stage import Stage
 from processor.demo.totals import Totals
-from processor.engine.errors import ProcessorError
+from processor.demo.vacancy import LEASE_MARGIN_S
+from processor.engine.errors import OwnershipLost, ProcessorError, Retry, ShardRefused
 from processor.engine.reports import StepReport
 from processor.kafka.connection import KafkaConnection
 from processor.running import Running
@@ -59,8 +60,8 @@ class Show:
     def play(self, ending: threading.Event, *, for_s: float | None, seed: int) -> None:
         """Play until `ending` is set or the time is over; then let the processor finish. Raises as `watch` does."""
         with self._service():
-            self._await_owner(ending)
-            self._play(ending, for_s, seed)
+            if self._await_owner(ending):
+                self._play(ending, for_s, seed)
 
     def _play(self, ending: threading.Event, for_s: float | None, seed: int) -> None:
         running, self.acts = self._running, Acts(ACTS)
@@ -144,12 +145,25 @@ class Show:
         finally:
             self._ended.set()
 
-    def _await_owner(self, ending: threading.Event) -> None:
-        deadline_s = monotonic() + START_TIMEOUT_S
-        while monotonic() < deadline_s and not ending.is_set() and not self._ended.is_set():
-            if self._running.service.boards[0].health.phase == "owner":
-                return
+    def _await_owner(self, ending: threading.Event) -> bool:
+        """Wait for the shard; False when it is to end before. Raises ShardRefused, OwnershipLost, Retry (too late)."""
+        service, deadline_s = self._running.service, monotonic() + START_TIMEOUT_S
+        patience_s = self._running.settings.shards.lease_ttl_s + LEASE_MARGIN_S
+        alone_s = monotonic()
+        while not ending.is_set() and not self._ended.is_set():
+            health, owner = service.boards[0].health, service.owner_of(0)
+            if health.phase == "owner":
+                return True
+            if health.phase == "refused":
+                raise ShardRefused(f"shard 0 is refused: {health.reason}")
+            if not owner or owner == self._running.settings.instance:
+                alone_s = monotonic()
+            elif monotonic() > alone_s + patience_s:
+                raise OwnershipLost(f"shard 0 was taken by {owner} meanwhile")
+            if monotonic() > deadline_s:
+                raise Retry(f"shard 0 was not taken within {START_TIMEOUT_S:.0f} s: {health.why or health.phase}")
             ending.wait(LOOK_INTERVAL_S)
+        return False
 
 
 def _deadline(for_s: float | None) -> float:

@@ -1,0 +1,39 @@
+"""Whether a play may begin on real servers: not while another process owns the shard that it plays on."""
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+from processor.engine.errors import OwnershipLost
+from processor.inspection import shard_views, store_client
+from processor.settings import Settings
+
+LOOK_INTERVAL_S = 0.2
+LEASE_MARGIN_S = 3.0
+"""An expired lease is taken away by etcd a moment after its time."""
+
+
+def await_vacancy(settings: Settings, ending: threading.Event, tell: Callable[[str], None]) -> None:
+    """Return when nobody owns the first shard, or `ending` is set; wait as long as a killed owner's lease may last.
+
+    Raises OwnershipLost when it stays owned, ShardRefused, StoreUnavailable.
+    """
+    wait_s = settings.shards.lease_ttl_s + LEASE_MARGIN_S
+    deadline_s, told = monotonic() + wait_s, False
+    with store_client(settings) as client:
+        while not ending.is_set():
+            view = shard_views(client, settings)[0]
+            owner = view.owner
+            if owner is None:
+                return
+            who = f"shard 0 ({view.cluster}) is owned by {owner.instance} (process {owner.pid} on {owner.host})"
+            if monotonic() >= deadline_s:
+                raise OwnershipLost(
+                    f"{who}, which is at work; the demo plays on a processor of its own. Stop that one, or watch it: "
+                    "processor status, processor events tail changes. To have both, give the demo PROCESSOR_APP and "
+                    "PROCESSOR_TOPICS_FILE with other names"
+                )
+            if not told:
+                tell(f"{who}: waiting {wait_s:.0f} s, in case that it was killed")
+                told = True
+            ending.wait(LOOK_INTERVAL_S)
