@@ -175,9 +175,10 @@ class Service:
 
     def _sharing(self) -> Sharing:
         limits = engine_limits(self._settings)
+        membership = self._backend.membership()
         return Sharing(
-            self._backend.membership(),
-            instance=self._settings.instance,
+            membership,
+            instance=membership.instance,
             shards=len(self.boards),
             ttl_s=self._settings.shards.lease_ttl_s,
             interval_s=limits.standby_interval_ms / 1000,

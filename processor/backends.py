@@ -14,7 +14,7 @@ from processor.engine.values import Headers, Role
 from processor.etcd.channel import Access
 from processor.etcd.client import EtcdClient
 from processor.etcd.compactor import Compactor
-from processor.etcd.layout import Owner, ShardKeys
+from processor.etcd.layout import Owner, ShardKeys, unique_id
 from processor.etcd.lease import InstanceLease
 from processor.etcd.limits import check_limits
 from processor.etcd.membership import EtcdMembership
@@ -152,7 +152,8 @@ class ServerBackend:
         self._connection = kafka_connection(settings)
         self._client = etcd_client(settings)
         self._limits = StoreLimits(settings.etcd.txn_ops_max, settings.etcd.request_bytes_max)
-        owner = Owner(settings.instance, socket.gethostname(), os.getpid(), clock.now_ms())
+        name = settings.instance
+        owner = Owner(name, socket.gethostname(), os.getpid(), clock.now_ms(), unique_id(name))
         root = f"{settings.etcd.prefix}/{settings.app}"
         self._lease = InstanceLease(self._client, root, owner, ttl_s=settings.shards.lease_ttl_s)
         self._describer = TopicDescriber(self._connection)

@@ -13,6 +13,8 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 CHATTERS = ("grpc", "asyncio", "processor.kafka")
 """Loggers of libraries whose every hiccup is a line: only what is an error is told, and not again and again."""
+WARNINGS = frozenset({"instance_name_shared", "output_fenced"})
+"""Events of the engine that a person should look into."""
 REPEATED_AFTER_S = 60.0
 """A library's word of one kind is told again after so long."""
 
@@ -45,7 +47,7 @@ def log_function() -> Callable[..., None]:
     logger = structlog.get_logger()
 
     def log(event: str, **fields: Any) -> None:
-        logger.info(event, **fields)
+        (logger.warning if event in WARNINGS else logger.info)(event, **fields)
 
     return log
 

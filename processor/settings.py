@@ -272,7 +272,7 @@ class Settings(BaseSettings):
     instance: Annotated[str, StringConstraints(min_length=1, pattern=r"^[^/\s]+$")] = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}"
     )
-    """Name of this process among its peers; host-pid unless given."""
+    """Name of this process for people; host-pid unless given. Peers know it by an id: the name, ~ and eight digits."""
     clusters: Annotated[tuple[ClusterName, ...], Split, Field(min_length=1)] = ("cluster",)
     """Cluster names, comma-separated, one a partition: shard i is the i-th of them."""
     start: Literal["earliest", "latest"] = "earliest"

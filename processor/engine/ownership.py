@@ -15,10 +15,14 @@ FORSAKEN_TTLS = 3
 
 
 class Census(msgspec.Struct, frozen=True):
-    """Who lives and who owns what, at one revision. A shard without owner is missing in `owners`."""
+    """Who lives and who owns what, at one revision, by unique ids. A shard without owner is missing in `owners`.
+
+    `namesakes`: others that were given our name → how a person finds them.
+    """
 
     instances: tuple[str, ...]
     owners: Mapping[int, str]
+    namesakes: Mapping[str, str] = {}
 
 
 class Plan(msgspec.Struct, frozen=True):

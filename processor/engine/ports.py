@@ -188,6 +188,11 @@ class Ownership(Protocol):
 class Membership(Protocol):
     """This process among those that share the shards."""
 
+    @property
+    def instance(self) -> str:
+        """The id under which this process is listed; no other has it."""
+        ...
+
     def look(self) -> Census:
         """Return who lives and who owns what, linearizable, at one revision. Raises StoreUnavailable.
 

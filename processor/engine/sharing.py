@@ -8,6 +8,8 @@ from processor.engine.errors import Retry, StoreUnavailable
 from processor.engine.ownership import Census, Outlook, Plan, plan
 from processor.engine.ports import Clock, Membership
 
+NAMESAKE_TTLS = 2
+NAME_ADVICE = "both take their share; give each process a PROCESSOR_INSTANCE of its own to tell them apart"
 CUT_OFF = "inputs and output cannot be reached from here: the shards are left to others"
 
 
@@ -51,6 +53,8 @@ class Sharing:
         self._instances: tuple[str, ...] = ()
         self._vacant_since_s: dict[int, float] = {}
         self._kept: frozenset[int] = frozenset()
+        self._namesakes_since_s: dict[str, float] = {}
+        self._namesakes_told: frozenset[str] = frozenset()
         self._owners: Mapping[int, str] = {}
 
     def run(self, stopping: Callable[[], bool]) -> None:
@@ -123,6 +127,7 @@ class Sharing:
             self._leave_failed = False
 
     def _note(self, census: Census) -> None:
+        self._note_namesakes(census.namesakes)
         now_s = self._clock.monotonic_s()
         vacant = set(range(self._shards)) - census.owners.keys()
         self._vacant_since_s = {shard: self._vacant_since_s.get(shard, now_s) for shard in vacant}
@@ -135,6 +140,15 @@ class Sharing:
             self._instances = census.instances
             self._kept = frozenset()  # who came may want them
             self._log("instances_changed", instances=list(census.instances))
+
+    def _note_namesakes(self, namesakes: Mapping[str, str]) -> None:
+        """Warn once of each other process of our name; what a restart left behind goes with its lease."""
+        now_s = self._clock.monotonic_s()
+        self._namesakes_since_s = {key: self._namesakes_since_s.get(key, now_s) for key in namesakes}
+        for key, since_s in self._namesakes_since_s.items():
+            if now_s - since_s > NAMESAKE_TTLS * self._ttl_s and key not in self._namesakes_told:
+                self._namesakes_told |= {key}
+                self._log("instance_name_shared", us=self._instance, other=namesakes[key], advice=NAME_ADVICE)
 
     def _outlook(self, census: Census) -> Outlook:
         now_s = self._clock.monotonic_s()

@@ -18,6 +18,7 @@ Packed = zstd of MessagePack. A frame says how many parts belong to it: parts be
 are leftovers of a staged commit that was given up, and no reader looks at them.
 """
 
+import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -35,15 +36,30 @@ SEQ_DIGITS = 20
 PART_DIGITS = 6
 AUDIT_DIGITS = 13
 ZSTD_LEVEL = 1
+ID_BYTES = 4
 
 
-class Owner(msgspec.Struct, frozen=True):
-    """Who holds the shard, and since when (ms since the epoch)."""
+class Owner(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who holds the shard, and since when (ms since the epoch).
+
+    `instance` is a name that somebody chose, or host and pid: two processes may have the same. `id` is unique.
+    """
 
     instance: str
     host: str
     pid: int
     since: int
+    id: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its key among the instances: the id; builds without one use the name."""
+        return self.id or self.instance
+
+
+def unique_id(instance: str) -> str:
+    """Return an id for this process, whatever others are called."""
+    return f"{instance}~{secrets.token_hex(ID_BYTES)}"
 
 
 class EntryFrame(msgspec.Struct, frozen=True, array_like=True):

@@ -37,7 +37,7 @@ class InstanceLease:
         self.owner = owner
         self.ttl_s = ttl_s
         self._client = client
-        self._key = instances_folder(root) + owner.instance.encode()
+        self._key = instances_folder(root) + owner.key.encode()
         self._monotonic_s = monotonic_s
         self._renewal = threading.Lock()  # held while the server is asked, which `is_alive` must not wait for
         self._lock = threading.Lock()

@@ -1,6 +1,7 @@
 """This process among the others that share the shards, in etcd."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -26,14 +27,19 @@ class EtcdMembership:
         self._folder = instances_folder(f"{prefix}/{app}")
         self._owner_keys = [ShardKeys(prefix, app, shard).owner for shard in range(shards)]
 
+    @property
+    def instance(self) -> str:
+        """The id under which this process is listed."""
+        return self._lease.owner.key
+
     def look(self) -> Census:
         """Return the census, linearizable, at one revision, with us in it. Raises StoreUnavailable.
 
-        Somebody else's hand may have struck us off: a process of our name that ended, or a person with a tool.
+        Somebody else's hand may have struck us off: a person with a tool, say.
         """
         self._lease.join()
         census = self._census()
-        if self._lease.owner.instance not in census.instances:
+        if self.instance not in census.instances:
             self._lease.leave()
             self._lease.join()
             census = self._census()
@@ -48,9 +54,12 @@ class EtcdMembership:
             instances, owners = self._read()
         except CompactedError as error:
             raise StoreUnavailable(f"the owners could not be read at one revision: {error}") from error
+        listed = {kv.key[len(self._folder) :].decode(): _owner_of(kv.value) for kv in instances}
+        us = self._lease.owner
         return Census(
-            tuple(kv.key[len(self._folder) :].decode() for kv in instances),
-            {shard: _owner_of(found[0].value).instance for shard, found in enumerate(owners) if found},
+            tuple(listed),
+            {shard: _owner_of(found[0].value).key for shard, found in enumerate(owners) if found},
+            {key: _named(one) for key, one in listed.items() if one.instance == us.instance and key != us.key},
         )
 
     def _read(self) -> tuple[Sequence[Any], list[Sequence[Any]]]:
@@ -72,6 +81,11 @@ def _chunks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 def _found(answer: Any) -> list[Sequence[Any]]:
     return [response.response_range.kvs for response in answer.responses]
+
+
+def _named(owner: Owner) -> str:
+    started = datetime.fromtimestamp(owner.since / 1000, UTC).isoformat(timespec="seconds")
+    return f"{owner.key} (host {owner.host}, pid {owner.pid}, started {started})"
 
 
 def _owner_of(value: bytes) -> Owner:

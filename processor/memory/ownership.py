@@ -74,21 +74,21 @@ class MemoryMembership:
 
     def __init__(self, cluster: MemoryCluster, instance: str, *, shards: int) -> None:
         self._cluster = cluster
-        self._instance = instance
+        self.instance = instance
         self._shards = shards
         self.lease = _lease_of(instance)
 
     def look(self) -> Census:
         """Return the census, with us in it; a lease that was lost is replaced."""
         if not self._cluster.is_alive(self.lease):
-            self.lease = _lease_of(self._instance)
-        self._cluster.enlist(self._instance, self.lease)
+            self.lease = _lease_of(self.instance)
+        self._cluster.enlist(self.instance, self.lease)
         instances, owners = self._cluster.census(self._shards)
         return Census(instances, {shard: lease.partition("#")[0] for shard, lease in owners.items()})
 
     def leave(self) -> None:
         """Be no instance any more in the eyes of others."""
-        self._cluster.dismiss(self._instance)
+        self._cluster.dismiss(self.instance)
 
 
 def _lease_of(instance: str) -> str:

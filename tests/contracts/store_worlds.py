@@ -66,8 +66,8 @@ class EtcdWorld:
     def store(self, limits: Limits | None = None) -> EtcdStore:
         return EtcdStore(self.client, self.keys, limits=limits)
 
-    def lease(self, instance: str, *, ttl_s: int = 5) -> InstanceLease:
-        lease = InstanceLease(self.client, self.root, Owner(instance, "host", 1, 0), ttl_s=ttl_s)
+    def lease(self, instance: str, *, ttl_s: int = 5, unique: str = "") -> InstanceLease:
+        lease = InstanceLease(self.client, self.root, Owner(instance, "host", 1, 0, unique), ttl_s=ttl_s)
         self._leases.append(lease)
         return lease
 

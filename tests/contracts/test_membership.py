@@ -7,7 +7,7 @@ import pytest
 
 from processor.engine.ports import Membership, Ownership
 from processor.etcd import requests
-from processor.etcd.layout import ShardKeys, instances_folder
+from processor.etcd.layout import ShardKeys, instances_folder, unique_id
 from processor.etcd.membership import EtcdMembership
 from processor.etcd.ownership import EtcdOwnership
 from processor.memory.cluster import MemoryCluster
@@ -56,8 +56,8 @@ class RealWorld:
         self._world = EtcdWorld(endpoint, app)
         self._prefix = f"/{app}"
 
-    def member(self, instance: str) -> Member:
-        client, lease = self._world.client, self._world.lease(instance, ttl_s=2)
+    def member(self, instance: str, unique: str = "") -> Member:
+        client, lease = self._world.client, self._world.lease(instance, ttl_s=2, unique=unique)
         key = instances_folder(f"{self._prefix}/app") + instance.encode()
         return Member(
             EtcdMembership(client, self._prefix, "app", lease, shards=SHARDS),
@@ -89,6 +89,11 @@ def test_whoever_looks_is_among_the_instances(world: World) -> None:
     assert first.membership.look().instances == ("b",)
     assert second.membership.look().instances == ("a", "b")
     assert first.membership.look().instances == ("a", "b")
+
+
+def test_an_instance_is_listed_under_what_it_says(world: World) -> None:
+    member = world.member("b")
+    assert member.membership.look().instances == (member.membership.instance,)
 
 
 def test_owners_are_named_by_shard_and_a_shard_without_owner_is_missing(world: World) -> None:
@@ -163,3 +168,32 @@ def test_who_lost_its_lease_is_no_instance_and_owns_nothing_until_it_looks_again
     assert (census.instances, census.owners) == (("other",), {})
     wait_until(lambda: not ownership.alive(), what="the loser has noticed")
     assert loser.membership.look().instances == ("loser", "other")
+
+
+@pytest.mark.services
+def test_two_processes_of_one_name_are_told_apart(request: pytest.FixtureRequest, namespace: str) -> None:
+    world = _real(request, namespace)
+    first, second = (world.member("same", unique_id("same")) for _ in range(2))
+    first.membership.look()
+    census = second.membership.look()
+    assert set(census.instances) == {first.membership.instance, second.membership.instance}
+    assert len(census.instances) == 2
+    assert first.ownership(0).campaign() is not None
+    assert second.membership.look().owners == {0: first.membership.instance}
+    assert census.namesakes == {
+        first.membership.instance: f"{first.membership.instance} (host host, pid 1, started 1970-01-01T00:00:00+00:00)"
+    }
+    assert first.membership.look().namesakes.keys() == {second.membership.instance}
+    world.close()
+
+
+@pytest.mark.services
+def test_a_build_without_ids_is_counted_by_its_name(request: pytest.FixtureRequest, namespace: str) -> None:
+    world = _real(request, namespace)
+    old, new = world.member("same"), world.member("same", unique_id("same"))
+    old.membership.look()
+    assert old.ownership(0).campaign() is not None
+    census = new.membership.look()
+    assert set(census.instances) == {"same", new.membership.instance}
+    assert census.owners == {0: "same"}
+    world.close()

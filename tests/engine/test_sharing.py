@@ -1,8 +1,10 @@
 """What each shard of a process is told, from what the process sees of the others."""
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from processor.engine.errors import StoreUnavailable
@@ -57,8 +59,7 @@ class Table:
             kind(self.cluster, name, shards=SHARDS),
             instance=name,
             clock=self.clock,
-            log=lambda event, **_: self.log.append(event),
-            **settings,
+            **{"log": lambda event, **_: self.log.append(event), **settings},
         )
 
     def own(self, name: str, *shards: int) -> None:
@@ -235,3 +236,29 @@ def test_who_leaves_to_its_peers_without_an_answer_tries_again_and_tells_once() 
     sharing.look()
     assert table.cluster.census(SHARDS)[0] == ("other",)
     assert table.log.count("leave_failed") == 1
+
+
+class Named(MemoryMembership):
+    """Sees others that were given its name."""
+
+    namesakes: Mapping[str, str] = {}
+
+    def look(self) -> Census:
+        return msgspec.structs.replace(super().look(), namesakes=self.namesakes)
+
+
+def test_another_process_of_our_name_is_told_of_once_it_outlived_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table()
+    told: list[dict[str, Any]] = []
+    sharing = table.sharing("same~1", kind=Named, log=lambda event, **fields: told.append({"event": event, **fields}))
+    monkeypatch.setattr(Named, "namesakes", {"same~2": "same~2 (host h, pid 7)"})
+    for _ in range(2):
+        sharing.look()
+        table.clock.sleep(2 * TTL_S)
+    assert "instance_name_shared" not in {one["event"] for one in told}, "one that died is listed for so long"
+    for _ in range(3):
+        table.clock.sleep(TTL_S)
+        sharing.look()
+    warned = [one for one in told if one["event"] == "instance_name_shared"]
+    assert [(one["us"], one["other"]) for one in warned] == [("same~1", "same~2 (host h, pid 7)")]
+    assert "PROCESSOR_INSTANCE" in warned[0]["advice"]

@@ -102,7 +102,7 @@ class Stage:
     def processor(self, program: Sequence[str], **settings: str) -> ProcessorProcess:
         """Return a processor that is not started yet; `program` is what Python is told to run."""
         name = f"processor-{len(self.processes)}"
-        environment, log = self.environment(INSTANCE=name, **settings), self.directory / f"{name}.log"
+        environment, log = self.environment(**{"INSTANCE": name, **settings}), self.directory / f"{name}.log"
         process = ProcessorProcess(name, environment, log, program)
         self.processes.append(process)
         return process
