@@ -11,6 +11,7 @@ from processor.avro.catalogue import Catalogue
 from processor.backends import TopicNames, etcd_client, kafka_connection, shard_topics
 from processor.cluster.document import to_document
 from processor.cluster.state import State
+from processor.engine.positions import reached
 from processor.engine.values import Head, TopicFacts
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
@@ -85,8 +86,8 @@ def input_facts(settings: Settings, topics: TopicNames, shard: int) -> TopicFact
 
 
 def lag(head: Head | None, facts: TopicFacts) -> dict[str, int]:
-    """Return topic → records that wait (control records included); from the first record where there is no head."""
-    positions = head.positions if head else {}
+    """Return topic → offsets that wait, behind what holds no record; from the first record where there is no head."""
+    positions = reached(head) if head else {}
     waiting: dict[str, int] = {}
     for (topic, partition), extent in facts.inputs.items():
         position = positions.get(topic, {}).get(partition, extent.low)

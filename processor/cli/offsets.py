@@ -121,9 +121,12 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
 
 
 def _row(reach: Reach, view: "ShardView", lane: Any, marks: "Marks") -> dict[str, Any]:
+    from processor.engine.positions import reached
+
     topic = reach.topics[lane]
-    kept = None if view.head is None else view.head.positions.get(topic, {}).get(view.shard)
-    position = marks.low if kept is None else kept
+    head = view.head
+    kept = None if head is None else head.positions.get(topic, {}).get(view.shard)
+    position = marks.low if head is None or kept is None else reached(head)[topic][view.shard]
     waiting_ms = _oldest_ms(reach, topic, view.shard, position) if marks.low <= position < marks.high else None
     return {
         "shard": view.shard,

@@ -11,7 +11,7 @@ from processor.engine.digest import digest_bytes, digest_hex
 from processor.engine.images import Encoded, EncodedChange
 from processor.engine.machine import Change
 from processor.engine.ports import Encoder
-from processor.engine.positions import MutablePositions
+from processor.engine.positions import MutablePositions, Stretches, scanned_after
 from processor.engine.sizes import UNLIMITED, SizeLimits
 from processor.engine.values import (
     Announcement,
@@ -82,6 +82,7 @@ class Stamp(msgspec.Struct, frozen=True):
     announced_seq: int
     clear_attempts: bool = False
     record_bytes_max: int = 0
+    stretches: Stretches = {}
 
 
 def compose(draft: Draft, stamp: Stamp, *, identity: Identity, encoder: Encoder) -> Commit:
@@ -239,6 +240,7 @@ def _next_head(draft: Draft, stamp: Stamp, identity: Identity) -> Head:
         reducer_version=identity.reducer_version,
         announcements=stamp.head.announcements + draft.announcements,
         announced_seq=max(stamp.head.announced_seq, stamp.announced_seq),
+        scanned=scanned_after(stamp.head, draft.positions, stamp.stretches),
     )
 
 

@@ -1,7 +1,10 @@
 """What is done between commits: looking whether the shard is still ours, trimming, telling positions to lag tools."""
 
+import msgspec
+
 from processor.engine.parts import Parts
-from processor.engine.values import Head
+from processor.engine.positions import reached, scanned_after
+from processor.engine.values import Head, Positions, Tidying
 
 
 class Housekeeping:
@@ -9,12 +12,29 @@ class Housekeeping:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._told_seq, self._told_s = -1, 0.0
+        self._told: Positions = {}
+        self._told_s = 0.0
         self._quiet_since_s = self.seen_s = parts.clock.monotonic_s()
 
     def committed(self, now_s: float) -> None:
         """Note that a commit succeeded: the shard was ours, and it is not quiet."""
         self._quiet_since_s = self.seen_s = now_s
+
+    def tidying(self, head: Head, *, revision: int, epoch: int, commit_id: str, acknowledged_seq: int) -> Tidying:
+        """Return the transaction that trims, materialises, and notes how far the inputs hold no record."""
+        scanned = scanned_after(head, head.positions, self._parts.source.scanned())
+        announced_seq = max(head.announced_seq, acknowledged_seq)
+        tidied = msgspec.structs.replace(head, commit_id=commit_id, announced_seq=announced_seq, scanned=scanned)
+        return Tidying(revision, tidied, epoch, scanned_further=scanned != head.scanned)
+
+    def scanned_further(self, head: Head) -> bool:
+        """Tell whether the inputs are known to hold no record beyond what the head says."""
+        return scanned_after(head, head.positions, self._parts.source.scanned()) != head.scanned
+
+    def tidied(self, tidying: Tidying) -> None:
+        """Note that it succeeded: many aborted transactions must not make us write the head as often."""
+        if tidying.scanned_further:
+            self.committed(self._parts.clock.monotonic_s())
 
     def looked(self) -> None:
         """Note that the head and the owner were seen as they should be."""
@@ -32,10 +52,13 @@ class Housekeeping:
 
     def tell_positions(self, head: Head) -> None:
         """Let lag tools know, now and then, how far the shard is; nothing reads it back."""
-        if head.seq != self._told_seq and self._passed_ms(self._told_s) >= self._parts.limits.tell_interval_ms:
-            self._told_s, self._told_seq = self._parts.clock.monotonic_s(), head.seq
+        if self._passed_ms(self._told_s) < self._parts.limits.tell_interval_ms:
+            return
+        positions = reached(head)
+        if positions != self._told:
+            self._told_s, self._told = self._parts.clock.monotonic_s(), positions
             self._parts.failpoint("before_group_offsets")
-            self._parts.source.commit_group_offsets(head.positions)
+            self._parts.source.commit_group_offsets(positions)
 
     def _passed_ms(self, since_s: float) -> float:
         return (self._parts.clock.monotonic_s() - since_s) * 1000

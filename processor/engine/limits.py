@@ -62,3 +62,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """First pause before an unanswered request is sent again or a service is probed; doubled up to the next."""
     retry_pause_max_ms: int = 2000
     """Longest such pause."""
+
+
+class Capacity(msgspec.Struct, frozen=True):
+    """What one commit may carry without costing more than one transaction (a single event may exceed it).
+
+    `entities_max`: changed entities; `bytes_max`: images, announcements and dead letters before compression;
+    `value_bytes_max`: the largest entity, which no event may exceed (0: no limit).
+    """
+
+    entities_max: int
+    bytes_max: int
+    value_bytes_max: int = 0

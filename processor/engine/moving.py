@@ -15,7 +15,7 @@ from processor.engine.errors import InvalidRequest
 from processor.engine.images import Encoded
 from processor.engine.intervening import known_head, owned, settled
 from processor.engine.parts import Parts
-from processor.engine.positions import advanced
+from processor.engine.positions import advanced, reached
 from processor.engine.values import Commit, Head, PartitionFacts, Range, Snapshot, TopicFacts
 
 Targets = Mapping[tuple[str, int], int]
@@ -43,7 +43,7 @@ def plan_move(head: Head, facts: TopicFacts, targets: Targets, *, topics: Collec
 
     Raises InvalidRequest for a target that the broker does not have.
     """
-    ranges = []
+    ranges, standing = [], reached(head)
     for (topic, partition), target in sorted(targets.items()):
         marks = _marks(facts, topic, partition)
         if not marks.low <= target <= marks.high:
@@ -51,7 +51,7 @@ def plan_move(head: Head, facts: TopicFacts, targets: Targets, *, topics: Collec
                 f"{topic}[{partition}] holds offsets {marks.low} to {marks.high}: {target} is not there"
             )
         start = head.positions.get(topic, {}).get(partition, 0)
-        if start != target:
+        if start != target and target != standing.get(topic, {}).get(partition):
             ranges.append(Range(topic, partition, start, target, 0))
     renewed = {name: facts.topic_ids[name] for name in sorted(topics) if facts.topic_ids[name] != head.topics.get(name)}
     return Move(head, tuple(ranges), renewed)
@@ -74,7 +74,7 @@ def plan_acceptance(head: Head, facts: TopicFacts, topic: str, target: int | Non
         raise InvalidRequest(
             f"where shall reading go on? {topic}[{partition}] holds offsets {marks.low} to {marks.high}"
         )
-    position = head.positions.get(topic, {}).get(partition, 0)
+    position = reached(head).get(topic, {}).get(partition, 0)
     is_whole = marks.low <= position <= marks.high and facts.topic_ids[topic] == head.topics.get(topic)
     if is_whole and target < position:
         raise InvalidRequest(
@@ -119,7 +119,9 @@ def _commit(parts: Parts, snapshot: Snapshot, planned: Move, *, epoch: int, acti
     )
     identity = msgspec.structs.replace(parts.identity, reducer_version=head.reducer_version)
     commit = compose(draft, stamp, identity=identity, encoder=parts.encoder)
-    renewed = msgspec.structs.replace(commit.head, topics=head.topics | dict(planned.topics))
+    # what was known of a topic does not hold for the one made anew
+    scanned = {topic: ends for topic, ends in commit.head.scanned.items() if topic not in planned.topics}
+    renewed = msgspec.structs.replace(commit.head, topics=head.topics | dict(planned.topics), scanned=scanned)
     return msgspec.structs.replace(
         commit, head=renewed, audit=AuditEntry(now_ms, action, by, renewed.seq, facts_of(planned))
     )

@@ -14,17 +14,19 @@ from processor.engine.health import Board
 from processor.engine.housekeeping import Housekeeping
 from processor.engine.intake import Intake
 from processor.engine.parts import Parts
+from processor.engine.positions import reached
 from processor.engine.preparation import Prepared, Preparer
 from processor.engine.publisher import Publisher
 from processor.engine.recovery import foreign_edit, restore
 from processor.engine.reloading import Candidate, mend
 from processor.engine.reports import StepReport
 from processor.engine.requests import Requests
+from processor.engine.scanning import scan_to_end
 from processor.engine.sent import Sent, report_of
 from processor.engine.settle import settle
 from processor.engine.takeover import TakenOver
-from processor.engine.tip import Carried, Tip
-from processor.engine.values import Refused, StoredEntry, Tidying
+from processor.engine.tip import Tip
+from processor.engine.values import Refused, StoredEntry
 
 
 class Orchestrator:
@@ -62,7 +64,7 @@ class Orchestrator:
         self._state, self._images = taken.restored.state, taken.restored.images
         self._tip = Tip(self._state, taken.positions)
         self._counter.begin(taken.snapshot)
-        self._intake.rewind(taken.positions)
+        self._intake.rewind(taken.reading)
         parts.loaded()
         self._show()
         if taken.upgrade is not None:
@@ -80,7 +82,7 @@ class Orchestrator:
         if prepared is not None:
             self._take_up(prepared)
         if self._carried_too_long():
-            self._dispatch(self._carried_draft(), None)
+            self._dispatch(self._tip.carried_draft(self._images), None)
         elif prepared is None and self._sent is None:
             self._keep_house()
         if not self._may_speculate():
@@ -119,6 +121,14 @@ class Orchestrator:
             return None
         self._parts.failpoint("after_commit")
         return self._committed(sent, answer.revision)
+
+    def note_end(self) -> None:
+        """Before handing over: note in the head that only control records follow, where that can be seen in a moment.
+
+        Retention may remove them before the next owner looks.
+        """
+        if self.idle and scan_to_end(self._parts.source, self._parts.clock) and self._house.scanned_further(self._head):
+            self._tidy()
 
     # -- preparing -------------------------------------------------------------------------------------------
 
@@ -165,15 +175,7 @@ class Orchestrator:
         if not prepared.silent or self._counter.stored:
             self._dispatch(prepared.draft, prepared)
             return
-        tip, draft = self._tip, prepared.draft
-        carried = Carried(
-            ranges=draft.ranges,
-            outcomes=draft.outcomes,
-            reduced=(*tip.carried.reduced, prepared.reduced),
-            since_s=tip.carried.since_s if tip.carried.ranges else self._parts.clock.monotonic_s(),
-            sizes=draft.sizes,
-        )
-        self._tip = msgspec.structs.replace(tip, positions=draft.positions, carried=carried)
+        self._tip = self._tip.carrying(prepared.draft, prepared.reduced, now_s=self._parts.clock.monotonic_s())
 
     def _dispatch(self, draft: Draft, prepared: Prepared | None) -> None:
         parts = self._parts
@@ -202,6 +204,7 @@ class Orchestrator:
             announced_seq=self._publisher.acknowledged_seq,
             clear_attempts=self._counter.to_clear,
             record_bytes_max=self._parts.sink.record_bytes_max(),
+            stretches=self._parts.source.scanned(),
         )
 
     def _next_commit_id(self) -> str:
@@ -214,17 +217,6 @@ class Orchestrator:
             return False
         age_ms = (self._parts.clock.monotonic_s() - carried.since_s) * 1000
         return age_ms >= limits.idle_commit_interval_ms or carried.weight > limits.ranges_max
-
-    def _carried_draft(self) -> Draft:
-        tip = self._tip
-        return Draft(
-            after=tip.state,
-            encoded=self._images.encode(()),
-            ranges=tip.carried.ranges,
-            outcomes=tip.carried.outcomes,
-            positions=tip.positions,
-            sizes=tip.carried.sizes,
-        )
 
     # -- settling --------------------------------------------------------------------------------------------
 
@@ -289,7 +281,7 @@ class Orchestrator:
         self._stale = ()
         self._preparer.forget()
         self._publisher.offer_all(snapshot.outbox)
-        self._intake.rewind(head.positions)
+        self._intake.rewind(reached(head))
         parts.loaded()
         self._show()
         if mending.draft is not None:
@@ -313,9 +305,14 @@ class Orchestrator:
         self._board.put(seen_s=self._house.seen_s, outbox_commits=self._publisher.waiting[0], revision=self._revision)
 
     def _tidy(self) -> None:
-        announced_seq = max(self._head.announced_seq, self._publisher.acknowledged_seq)
-        head = msgspec.structs.replace(self._head, commit_id=self._next_commit_id(), announced_seq=announced_seq)
-        in_flight = self._parts.store.tidy(Tidying(self._revision, head, self._epoch))
+        tidying = self._house.tidying(
+            self._head,
+            revision=self._revision,
+            epoch=self._epoch,
+            commit_id=self._next_commit_id(),
+            acknowledged_seq=self._publisher.acknowledged_seq,
+        )
+        in_flight = self._parts.store.tidy(tidying)
         if in_flight is None:
             return
         answer = self._requests.resolve(in_flight)
@@ -323,7 +320,8 @@ class Orchestrator:
             self._refused(answer, None)
         else:
             self._parts.failpoint("after_trim")
-            self._head, self._revision = head, answer.revision
+            self._head, self._revision = tidying.head, answer.revision
+            self._house.tidied(tidying)
 
     def _show(self) -> None:
         self._board.put(

@@ -7,12 +7,13 @@ A port's methods are called from one thread unless the docstring says otherwise.
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from processor.engine.limits import Capacity
 from processor.engine.machine import Change
 from processor.engine.ownership import Census
+from processor.engine.positions import Stretches
 from processor.engine.values import (
     Announcement,
     Attempts,
-    Capacity,
     ChangeSource,
     Commit,
     CommitRecord,
@@ -53,6 +54,17 @@ class Source(Protocol):
 
     def wait(self, timeout_ms: int) -> None:
         """Return when a high record is here or the timeout passed, whichever is first."""
+        ...
+
+    def scanned(self) -> Stretches:
+        """Return where the end was reached without a data record behind the last one that `take` returned.
+
+        A stretch starts behind that record, or where reading was assigned to start.
+        """
+        ...
+
+    def at_end(self) -> bool:
+        """Tell whether nothing follows what was taken, or the ends were reached; as far as is known without asking."""
         ...
 
     def commit_group_offsets(self, positions: Positions) -> None:

@@ -1,14 +1,32 @@
 """Positions, the ranges between them, and the checks before a shard reads on. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import msgspec
 
 from processor.engine.errors import ShardRefused
-from processor.engine.values import Head, Outcome, OutcomeRun, Positions, Range, Record, TopicFacts
+from processor.engine.values import (
+    Head,
+    Outcome,
+    OutcomeRun,
+    Positions,
+    Range,
+    Record,
+    TopicFacts,
+)
 
 MutablePositions = dict[str, dict[int, int]]
+
+
+class EmptyStretch(msgspec.Struct, frozen=True, gc=False):
+    """Offsets of one partition, `start` inclusive, `end` exclusive, that hold no data record (read_committed)."""
+
+    start: int
+    end: int
+
+
+Stretches = Mapping[tuple[str, int], EmptyStretch]
 
 
 def ranges_of(records: Iterable[Record], positions: Positions) -> tuple[Range, ...]:
@@ -64,13 +82,45 @@ def first_positions(facts: TopicFacts, *, start: str) -> MutablePositions:
     return positions
 
 
+def reached(head: Head) -> MutablePositions:
+    """Return where reading goes on: at the positions, or behind them where no data record follows (`head.scanned`)."""
+    return {
+        topic: {
+            partition: max(position, head.scanned.get(topic, {}).get(partition, position))
+            for partition, position in partitions.items()
+        }
+        for topic, partitions in head.positions.items()
+    }
+
+
+def scanned_after(head: Head, positions: Positions, stretches: Stretches) -> MutablePositions:
+    """Return `Head.scanned` of the head that follows `head` with these positions.
+
+    What `head` knows holds for a partition whose position stays. A stretch extends it when nothing lies between them:
+    records that were taken and not committed do.
+    """
+    scanned: MutablePositions = {}
+    known = reached(head)
+    for topic, partitions in positions.items():
+        for partition, position in partitions.items():
+            stays = head.positions.get(topic, {}).get(partition) == position
+            end = known[topic][partition] if stays else position
+            stretch = stretches.get((topic, partition), EmptyStretch(end, end))
+            if stretch.start <= end:
+                end = max(end, stretch.end)
+            if end > position:
+                scanned.setdefault(topic, {})[partition] = end
+    return scanned
+
+
 def checked_positions(head: Head, facts: TopicFacts) -> MutablePositions:
     """Return the head's positions, partitions that appeared since included at offset 0.
 
-    Raises ShardRefused when a topic was recreated, or a position lies outside what the broker still has.
+    Raises ShardRefused when a topic was recreated, or a position lies outside what the broker still has. What is gone
+    behind a position is no hole as far as `head.scanned` proves that no data record was there.
     """
     positions: MutablePositions = {topic: dict(partitions) for topic, partitions in head.positions.items()}
-    problems = [*_recreated(head, facts), *_holes(positions, facts)]
+    problems = [*_recreated(head, facts), *_holes(reached(head), facts)]
     if problems:
         found = "; ".join(problem.text for problem in problems)
         answers = "; ".join(dict.fromkeys(problem.answer for problem in problems))
@@ -78,6 +128,13 @@ def checked_positions(head: Head, facts: TopicFacts) -> MutablePositions:
     for (topic, partition), marks in facts.inputs.items():
         positions.setdefault(topic, {}).setdefault(partition, marks.low)
     return positions
+
+
+def gone(start: int, end: int) -> str:
+    """Return what can be said of offsets that the broker removed, `start` inclusive, `end` exclusive."""
+    if end - start == 1:
+        return f"offset {start} is gone; whether it was a record or only the end of a transaction is not known"
+    return f"offsets {start} to {end - 1} are gone; whether records were among them is not known"
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -108,8 +165,8 @@ def _holes(positions: Positions, facts: TopicFacts) -> Iterator[_Problem]:
             if marks.low > 0:
                 yield _Problem(f"{where} appeared and already starts at offset {marks.low}", topic, marks.low)
         elif position < marks.low:
-            gone = f"the oldest kept is {marks.low}: {marks.low - position} are gone"
-            yield _Problem(f"{where}: next offset is {position}, {gone}", topic, marks.low)
+            text = f"{where}: next offset is {position}, the oldest kept is {marks.low}: {gone(position, marks.low)}"
+            yield _Problem(text, topic, marks.low)
         elif position > marks.high:
             missing = f"the end is {marks.high}: {position - marks.high} are missing"
             yield _Problem(f"{where}: next offset is {position}, {missing}", topic, marks.high)

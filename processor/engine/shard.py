@@ -181,6 +181,7 @@ class ShardRunner:
             announcer.announce()
             while publisher.pump():
                 pass
+            orchestrator.note_end()
         except Retry as error:
             self._parts.log("handed_over_unpublished", shard=self._parts.identity.shard, reason=str(error))
         if not self._ended():

@@ -5,7 +5,7 @@ import msgspec
 from processor.engine.compose import Draft, first_head
 from processor.engine.errors import OwnershipLost, ShardRefused
 from processor.engine.parts import Parts
-from processor.engine.positions import MutablePositions, checked_positions, first_positions
+from processor.engine.positions import MutablePositions, checked_positions, first_positions, reached
 from processor.engine.publisher import Publisher
 from processor.engine.recovery import Restored, check_versions, foreign_edit, restore
 from processor.engine.reloading import upgrade_draft
@@ -14,13 +14,14 @@ from processor.engine.values import Commit, Head, Refused, Snapshot, TopicFacts
 
 
 class TakenOver(msgspec.Struct, frozen=True):
-    """A shard that may be run. `upgrade`: the commit to send before anything else."""
+    """A shard that may be run: reading goes on at `reading`. `upgrade`: the commit to send before anything else."""
 
     snapshot: Snapshot
     head: Head
     revision: int
     restored: Restored
     positions: MutablePositions
+    reading: MutablePositions
     upgrade: Draft | None = None
 
 
@@ -52,7 +53,8 @@ def _continue(parts: Parts, snapshot: Snapshot, head: Head, facts: TopicFacts) -
         upgrade = upgrade_draft(restored, positions)
     elif restored.digest != head.digest:
         raise foreign_edit(parts.store, snapshot, found=restored.digest)
-    return TakenOver(snapshot, head, snapshot.head_revision, restored, positions, upgrade)
+    reading = reached(msgspec.structs.replace(head, positions=positions))
+    return TakenOver(snapshot, head, snapshot.head_revision, restored, positions, reading, upgrade)
 
 
 def _first_start(parts: Parts, snapshot: Snapshot, facts: TopicFacts, *, epoch: int, requests: Requests) -> TakenOver:
@@ -74,4 +76,4 @@ def _first_start(parts: Parts, snapshot: Snapshot, facts: TopicFacts, *, epoch: 
     answer = requests.resolve(parts.store.send(Commit(expected_revision=0, head=head)))
     if isinstance(answer, Refused):
         raise OwnershipLost("somebody else started the shard")
-    return TakenOver(snapshot, head, answer.revision, restored, positions)
+    return TakenOver(snapshot, head, answer.revision, restored, positions, positions)

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.images import Encoded
+from processor.engine.compose import Draft
+from processor.engine.images import Encoded, Images
 from processor.engine.reports import Reduced
 from processor.engine.sizes import UNLIMITED, SizeLimits
 from processor.engine.values import OutcomeRun, Positions, Range
@@ -35,3 +36,25 @@ class Tip(msgspec.Struct, frozen=True):
     positions: Positions
     carried: Carried = Carried()
     encoded: Encoded | None = None
+
+    def carrying(self, draft: Draft, reduced: Reduced, *, now_s: float) -> "Tip":
+        """Return the tip with a batch that changed nothing carried to the next commit."""
+        carried = Carried(
+            ranges=draft.ranges,
+            outcomes=draft.outcomes,
+            reduced=(*self.carried.reduced, reduced),
+            since_s=self.carried.since_s if self.carried.ranges else now_s,
+            sizes=draft.sizes,
+        )
+        return msgspec.structs.replace(self, positions=draft.positions, carried=carried)
+
+    def carried_draft(self, images: Images) -> Draft:
+        """Return a commit of what is carried alone."""
+        return Draft(
+            after=self.state,
+            encoded=images.encode(()),
+            ranges=self.carried.ranges,
+            outcomes=self.carried.outcomes,
+            positions=self.positions,
+            sizes=self.carried.sizes,
+        )

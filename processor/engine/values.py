@@ -195,7 +195,7 @@ class Head(msgspec.Struct, frozen=True):
 
     `digest` is 32 hex digits, `announcements` the next announcement's number, `announced_seq` the highest
     seq acknowledged by all output partitions when it was written, `pending` the entity keys still to follow
-    (filled in by the store).
+    (filled in by the store), `scanned` up to where no data record follows a position: topic → partition → offset.
     """
 
     seq: int
@@ -210,6 +210,7 @@ class Head(msgspec.Struct, frozen=True):
     announcements: int = 0
     announced_seq: int = 0
     pending: int = 0
+    scanned: dict[str, dict[int, int]] = {}
 
 
 class Image(msgspec.Struct, frozen=True, gc=False):
@@ -243,14 +244,16 @@ class Commit(msgspec.Struct, frozen=True):
 class Tidying(msgspec.Struct, frozen=True):
     """A transaction that is no commit: trims the outbox up to `head.announced_seq` and materialises deltas.
 
-    `head` differs from the committed one only in `commit_id` and `announced_seq` (and `pending`); it keeps the epoch
-    of its commit, so the owner compare takes `epoch`, that of whoever tidies. `audit` goes into the audit log.
+    `head` differs from the committed one only in `commit_id`, `announced_seq`, `scanned` (and `pending`); it keeps the
+    epoch of its commit, so the owner compare takes `epoch`, that of whoever tidies. `audit` goes into the audit log.
+    `scanned_further`: `head.scanned` is worth a transaction, even if there is nothing else to do.
     """
 
     expected_revision: int
     head: Head
     epoch: int
     audit: AuditEntry | None = None
+    scanned_further: bool = False
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -297,18 +300,6 @@ class Snapshot(msgspec.Struct, frozen=True):
     modified: Mapping[str, int]
     outbox: tuple[StoredEntry, ...]
     attempts: Attempts | None
-
-
-class Capacity(msgspec.Struct, frozen=True):
-    """What one commit may carry without costing more than one transaction (a single event may exceed it).
-
-    `entities_max`: changed entities; `bytes_max`: images, announcements and dead letters before compression;
-    `value_bytes_max`: the largest entity, which no event may exceed (0: no limit).
-    """
-
-    entities_max: int
-    bytes_max: int
-    value_bytes_max: int = 0
 
 
 class OutputRecord(msgspec.Struct, frozen=True, gc=False):

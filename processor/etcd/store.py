@@ -6,7 +6,8 @@ import msgspec
 
 from processor.engine.errors import OutcomeUnknown, StoreUnavailable
 from processor.engine.failpoints import Failpoint, never
-from processor.engine.values import Attempts, Capacity, Commit, Refused, Snapshot, Tidying
+from processor.engine.limits import Capacity
+from processor.engine.values import Attempts, Commit, Refused, Snapshot, Tidying
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog
 from processor.etcd.client import EtcdClient

@@ -105,7 +105,8 @@ def plan_commit(commit: Commit, ground: Ground) -> Plan:
 
 def plan_tidying(tidying: Tidying, ground: Ground) -> Plan | None:
     """Return the transaction that trims and materialises; None when there is nothing to do."""
-    if tidying.head.announced_seq <= ground.trimmed_through and not ground.backlog.commits:
+    trims = tidying.head.announced_seq > ground.trimmed_through
+    if not (trims or tidying.scanned_further or ground.backlog.commits):
         return None
     draft = _Draft(ground, tidying.head, tidying.epoch)
     draft.trim()

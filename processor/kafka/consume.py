@@ -9,11 +9,12 @@ from time import monotonic
 from typing import Any, Literal, Self
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.engine.values import Record
 from processor.kafka.connection import KafkaConnection, Property, client, words_of
+from processor.kafka.reader import REMOVED
 from processor.kafka.records import record_of
 from processor.kafka.source import HOLES
 
@@ -25,6 +26,8 @@ REQUIRED: dict[str, Property] = {
     "enable.auto.offset.store": False,
     "auto.offset.reset": "error",
     "check.crcs": True,
+    # the end of a partition comes with its offset, which is behind control and aborted records
+    "enable.partition.eof": True,
 }
 
 From = Literal["beginning", "end"] | Mapping[int, int]
@@ -65,6 +68,8 @@ class AnnouncementReader:
     It drops repeats (a number at or below the partition's last), so with `isolation.level=read_uncommitted` in the
     connection's properties, too, each number comes once. `numbers` are the last numbers seen, where that is known
     (`NONE_YET`: from the first on). `positions` and `numbers` are what comes next and what came last, a partition.
+    A position that retention passed is no error where the last number is known: the next announcement tells whether
+    any is missing.
     `gaps`: `tell` counts what is missing in `Received.missing`, `raise` raises AnnouncementsMissing at it.
     Close it, or use it in a `with` statement. For one thread.
     """
@@ -89,6 +94,7 @@ class AnnouncementReader:
         # the embedded broker ends transactions with records that have no checksum
         required = {**REQUIRED, "check.crcs": not connection.embedded, "group.id": group_id}
         self._consumer = client(Consumer, connection.properties(TUNED, required))
+        self._polled: dict[int, int] = {}
         self.positions = {partition: self._start(partition, from_) for partition in partitions}
         self._consumer.assign([TopicPartition(topic, *place) for place in self.positions.items()])
 
@@ -101,8 +107,11 @@ class AnnouncementReader:
         deadline_s = monotonic() + timeout_s
         while (message := self._consumer.poll(max(0.0, deadline_s - monotonic()))) is not None:
             if message.error() is not None:
+                if self._passes(message):
+                    continue
                 raise self._failure_of(message)
             record = record_of(message)
+            self._polled[record.partition] = record.offset + 1
             received = self._received(record)
             self.positions[record.partition] = record.offset + 1
             if received is not None:
@@ -141,19 +150,45 @@ class AnnouncementReader:
     def _start(self, partition: int, from_: From) -> int:
         if not isinstance(from_, str) and partition in from_:
             return from_[partition]
+        low, high = self._watermarks(partition)
+        return high if from_ == "end" else low
+
+    def _watermarks(self, partition: int) -> tuple[int, int]:
         place = TopicPartition(self._topic, partition)
         try:
             low, high = self._consumer.get_watermark_offsets(place, timeout=WATERMARKS_TIMEOUT_S)
         except KafkaException as failure:
             cause = self._connection.cause_of(failure, self._consumer)
             raise SourceUnavailable(f"{self._topic}[{partition}]: no watermarks: {cause}") from failure
-        return int(high if from_ == "end" else low)
+        return int(low), int(high)
+
+    def _passes(self, message: Message) -> bool:
+        """Take what is no announcement and no failure: the end of a partition, and a start that was removed.
+
+        What was removed may have been no announcement. Where the last number is known, the next one tells.
+        """
+        partition, code = int(message.partition()), message.error().code()
+        if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own name for it
+            if self.positions[partition] == self._polled.get(partition, self.positions[partition]):
+                self.positions[partition] = message.offset()
+            return True
+        if code not in REMOVED or partition not in self.numbers:
+            return False
+        low, _ = self._watermarks(partition)
+        if not 0 <= message.offset() < low:
+            return False
+        self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
+        self._consumer.incremental_assign([TopicPartition(self._topic, partition, low)])
+        return True
 
     def _failure_of(self, message: Message) -> Exception:
         error = message.error()
         place = f"{message.topic()}[{message.partition()}]"
         if error.code() in HOLES:
-            return ShardRefused(f"{place}: offset {message.offset()} cannot be read any more: {words_of(error)}")
+            return ShardRefused(
+                f"{place}: offset {message.offset()} cannot be read any more: {words_of(error)}; whether announcements "
+                "were among what is gone is not known: hand in the last numbers seen with the positions, and they tell"
+            )
         return SourceUnavailable(f"{place}: {self._connection.explained(words_of(error), error)}")
 
 

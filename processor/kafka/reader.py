@@ -37,6 +37,13 @@ REQUIRED: dict[str, Property] = {
     "group.id": "processor-tools",
 }
 
+REMOVED = frozenset(
+    {
+        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - the library's own name for it
+        KafkaError.OFFSET_OUT_OF_RANGE,
+    }
+)
+
 
 class Extent(msgspec.Struct, frozen=True):
     """What a partition holds: offsets from `low` inclusive to `high` exclusive."""
@@ -68,7 +75,7 @@ class RecordReader:
         return {partition: self._extent(partition) for partition in self.partitions}
 
     def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:
-        """Yield what stands from these offsets to the partitions' ends of now."""
+        """Yield what stands from these offsets, as far as it is kept, to the partitions' ends of now."""
         waiting = set(starts)
         for item in self._items(starts, lambda: not waiting):
             if isinstance(item, Record):
@@ -146,9 +153,23 @@ class RecordReader:
                     yield record_of(message)
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own name for it
                     yield int(message.partition())
+                elif self._goes_on_behind(message):
+                    continue
                 elif not error.retriable():
                     cause = self._connection.explained(words_of(error), error)
                     raise SourceUnavailable(f"{self.topic}[{message.partition()}]: {cause}")
+
+    def _goes_on_behind(self, message: Message) -> bool:
+        """Go on at the oldest offset that is kept, if what was to be read was removed; False for any other error."""
+        if message.error().code() not in REMOVED:
+            return False
+        partition = int(message.partition())
+        low = self._extent(partition).low
+        if not 0 <= message.offset() < low:
+            return False
+        self._consumer.incremental_unassign([TopicPartition(self.topic, partition)])
+        self._consumer.incremental_assign([TopicPartition(self.topic, partition, low)])
+        return True
 
     def _messages(self) -> list[Message]:
         """Return what is here already, else wait for one; to ask for many with a timeout would wait for all of them."""

@@ -9,7 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.engine.errors import ProcessorError, ShardRefused, SourceUnavailable
-from processor.engine.values import HIGH, LaneName, PartitionFacts, Positions, Record, TopicFacts
+from processor.engine.positions import EmptyStretch, Stretches, gone
+from processor.engine.values import (
+    HIGH,
+    LaneName,
+    PartitionFacts,
+    Positions,
+    Record,
+    TopicFacts,
+)
 from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, client, words_of
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.records import record_of
@@ -35,6 +43,8 @@ REQUIRED: dict[str, Property] = {
     "auto.offset.reset": "error",
     "isolation.level": "read_committed",
     "check.crcs": True,
+    # the end of a partition comes with its offset, which is behind control and aborted records
+    "enable.partition.eof": True,
 }
 # After these the records at the position can never be read, and what follows them must not be.
 HOLES = frozenset(
@@ -115,6 +125,18 @@ class KafkaSource:
         """Return when a high record is here or the timeout passed, whichever is first."""
         self._lane(HIGH).wait(timeout_ms)
 
+    def scanned(self) -> Stretches:
+        """Return what follows the last record taken and holds no data record."""
+        return {
+            (self._topics.inputs[lane], partition): stretch
+            for lane, opened in self._opened.items()
+            for partition, stretch in opened.stretches().items()
+        }
+
+    def at_end(self) -> bool:
+        """Tell whether nothing follows what was taken, as the last fetches told, or the ends were reached."""
+        return all(opened.at_end(self._topics.inputs[lane]) for lane, opened in self._opened.items())
+
     def commit_group_offsets(self, positions: Positions) -> None:
         """Tell the broker the positions without waiting; a failure is logged and forgotten."""
         for lane, topic in self._topics.inputs.items():
@@ -129,11 +151,13 @@ class KafkaSource:
         waiting = {}
         with self._closing:
             for lane, consumer in list(self._opened.items()):
-                topic = self._topics.inputs[lane]
+                topic, empty = self._topics.inputs[lane], consumer.stretches()
                 for partition, position in list(self._told.get(topic, {}).items()):
                     end = consumer.known_end(topic, partition)
+                    stretch = empty.get(partition)
+                    reached = stretch.end if stretch is not None and stretch.start <= position else position
                     if end is not None:
-                        waiting[topic, partition] = max(0, end - position)
+                        waiting[topic, partition] = max(0, end - max(reached, position))
         return waiting
 
     def close(self) -> None:
@@ -185,10 +209,13 @@ class _Lane:
         self._consumer = client(Consumer, {**properties, "error_cb": trouble.note})
         self._waited: Message | None = None
         self._failure: ProcessorError | None = None
+        self._next: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
 
     def assign(self, topic: str, offsets: Mapping[int, int]) -> None:
         self._waited = None
         self._failure = None
+        self._next, self._ends = dict(offsets), {}
         self._consumer.assign(_partitions(topic, offsets))
 
     def take(self, limit: int) -> list[Record]:
@@ -205,6 +232,22 @@ class _Lane:
     def wait(self, timeout_ms: int) -> None:
         if self._waited is None and self._failure is None:
             self._waited = self._consumer.poll(timeout_ms / 1000)
+
+    def stretches(self) -> dict[int, EmptyStretch]:
+        """Return partition → from the record after the last one taken to the end that was reached. From any thread."""
+        ends = dict(self._ends)  # before `_next`, which is written first: a record that was taken is never passed by
+        after = dict(self._next)
+        return {
+            partition: EmptyStretch(after[partition], end)
+            for partition, end in ends.items()
+            if end > after.get(partition, end)
+        }
+
+    def at_end(self, topic: str) -> bool:
+        return all(
+            self._ends.get(partition, -1) >= after or (self.known_end(topic, partition) or 0) <= after
+            for partition, after in self._next.items()
+        )
 
     def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
         try:
@@ -243,13 +286,19 @@ class _Lane:
     def _records(self, messages: Sequence[Message]) -> list[Record]:
         """Return the records; a failure among them is kept for the next take, so that no record is lost by it."""
         records = []
+        ends = {}
         for message in messages:
-            if message.error() is None:
+            error = message.error()
+            if error is None:
                 records.append(record_of(message))
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own name for it
+                ends[message.partition()] = message.offset()
             elif self._failure is None or not isinstance(self._failure, ShardRefused):
                 self._failure = self._failure_of(message)
         if records:
             self._trouble.text = ""
+            self._next.update({record.partition: record.offset + 1 for record in records})
+        self._ends.update(ends)
         return records
 
     def _failure_of(self, message: Message) -> ProcessorError:
@@ -257,19 +306,21 @@ class _Lane:
         place = f"{message.topic()}[{message.partition()}]"
         if error.code() not in HOLES:
             return SourceUnavailable(f"{place}: {self._trouble.connection.explained(words_of(error), error)}")
+        extent, target = self._extent(message.topic(), message.partition(), message.offset())
         return ShardRefused(
-            f"{place}: nothing can be read at offset {message.offset()}: {words_of(error)}; "
-            f"{self._extent(message.topic(), message.partition())}. "
+            f"{place}: nothing can be read at offset {message.offset()}: {words_of(error)}; {extent}. "
             "Restore the records, or accept the hole with: processor shards accept-gap "
-            f"{message.partition()} --topic {message.topic()} --to OFFSET"
+            f"{message.partition()} --topic {message.topic()} --to {target}"
         )
 
-    def _extent(self, topic: str, partition: int) -> str:
+    def _extent(self, topic: str, partition: int, offset: int) -> tuple[str, str]:
+        """Return what the broker has, and the offset at which reading may go on."""
         try:
             low, high = self.watermarks(topic, partition)
         except SourceUnavailable as failure:
-            return str(failure)
-        return f"the broker has offsets {low} to {high} (exclusive)"
+            return str(failure), "OFFSET"
+        extent = f"the broker has offsets {low} to {high} (exclusive)"
+        return (f"{extent}: {gone(offset, low)}", str(low)) if 0 <= offset < low else (extent, "OFFSET")
 
 
 def _partitions(topic: str, offsets: Mapping[int, int]) -> list[TopicPartition]:

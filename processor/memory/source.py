@@ -3,7 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
-from processor.engine.values import HIGH, LaneName, PartitionFacts, Positions, Record, TopicFacts
+from processor.engine.positions import EmptyStretch, Stretches
+from processor.engine.values import (
+    HIGH,
+    LaneName,
+    PartitionFacts,
+    Positions,
+    Record,
+    TopicFacts,
+)
 from processor.memory.broker import MemoryBroker, OffsetOutOfRangeError, UnknownTopicError
 
 
@@ -24,6 +32,7 @@ class MemorySource:
         self._partitions = tuple(partitions)
         self._group_id = group_id
         self._next: dict[str, dict[int, int]] = {}
+        self._ends: dict[tuple[str, int], int] = {}
         self._topic_ids: dict[str, str] = {}
 
     def facts(self) -> TopicFacts:
@@ -45,6 +54,7 @@ class MemorySource:
     def assign(self, positions: Positions) -> None:
         """Start reading at these offsets."""
         self._next = {topic: dict(positions.get(topic, {})) for topic in self._inputs.values()}
+        self._ends = {}
 
     def take(self, lane: LaneName, limit: int) -> list[Record]:
         """Return at most `limit` records, in partition order.
@@ -55,7 +65,11 @@ class MemorySource:
         topic = self._inputs[lane]
         records: list[Record] = []
         for partition, offset in sorted(self._next.get(topic, {}).items()):
-            read = self._read(topic, partition, offset, limit - len(records))
+            room = limit - len(records)
+            end = self._extent(topic, partition).high
+            read = self._read(topic, partition, max(offset, self._ends.get((topic, partition), 0)), room)
+            if len(read) < room:
+                self._ends[topic, partition] = end
             if read:
                 self._next[topic][partition] = read[-1].offset + 1
                 records += read
@@ -65,6 +79,22 @@ class MemorySource:
         """Return when a high record is here or the timeout passed, whichever is first."""
         self._broker.wait_for(self._has_high, timeout_ms / 1000)
 
+    def scanned(self) -> Stretches:
+        """Return what follows the last record taken and holds no data record."""
+        return {
+            place: EmptyStretch(self._next[place[0]][place[1]], end)
+            for place, end in self._ends.items()
+            if end > self._next[place[0]][place[1]]
+        }
+
+    def at_end(self) -> bool:
+        """Tell whether nothing follows what was taken, or the ends were reached."""
+        return all(
+            (topic, partition) in self._ends or self._extent(topic, partition).high <= offset
+            for topic, offsets in self._next.items()
+            for partition, offset in offsets.items()
+        )
+
     def commit_group_offsets(self, positions: Positions) -> None:
         """Tell the broker the positions."""
         offsets = {(topic, partition): offset for topic in positions for partition, offset in positions[topic].items()}
@@ -72,7 +102,7 @@ class MemorySource:
 
     def close(self) -> None:
         """Read nothing more."""
-        self._next = {}
+        self._next, self._ends = {}, {}
 
     def _extent(self, topic: str, partition: int) -> PartitionFacts:
         extent = self._broker.extent(topic, partition)
@@ -103,7 +133,10 @@ class MemorySource:
     def _has_high(self) -> bool:
         topic = self._inputs[HIGH]
         try:
-            return any(self._broker.read(topic, *place, 1) for place in self._next.get(topic, {}).items())
+            return any(
+                self._broker.read(topic, partition, max(offset, self._ends.get((topic, partition), 0)), 1)
+                for partition, offset in self._next.get(topic, {}).items()
+            )
         except OffsetOutOfRangeError:
             return True  # the next take says so
         except UnknownTopicError:

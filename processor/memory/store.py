@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from processor.engine.values import Attempts, Capacity, Commit, Committed, Refused, Snapshot, Tidying
+from processor.engine.limits import Capacity
+from processor.engine.values import Attempts, Commit, Committed, Refused, Snapshot, Tidying
 from processor.memory.cluster import MemoryCluster, Shard
 
 DEFAULT_CAPACITY = Capacity(entities_max=768, bytes_max=512 * 1024, value_bytes_max=1_081_344)
@@ -52,7 +53,8 @@ class MemoryStore:
     def tidy(self, tidying: Tidying) -> MemoryInFlight | None:
         """Begin a transaction that trims; None when there is nothing to do."""
         stands = self.peek().head
-        if stands is not None and tidying.head.announced_seq <= stands.announced_seq:
+        idle = stands is not None and tidying.head.announced_seq <= stands.announced_seq
+        if idle and not tidying.scanned_further:
             return None
         return MemoryInFlight(self, tidying)
 

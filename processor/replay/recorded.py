@@ -176,12 +176,14 @@ class _Input:
         found = list(islice(self._records, span.count)) if self._at == span.start else []
         if len(found) < span.count:  # the start, another place, or the end as it was when reading began
             start = found[-1].offset + 1 if found else span.start
-            self._look_back(seq, span, start)
-            self._records = iter(self._log.until_end({self._partition: start}))
+            # what is gone may have been no record: the count tells
+            low = self._log.extents()[self._partition].low
+            self._records = iter(self._log.until_end({self._partition: max(start, low)}))
             found += islice(self._records, span.count - len(found))
-        whole = len(found) == span.count and found[0].offset >= span.start and found[-1].offset < span.end
+        whole = len(found) == span.count and 0 <= span.start <= found[0].offset and found[-1].offset < span.end
         if not whole:
             inside = sum(span.start <= record.offset < span.end for record in found)
+            self._look_back(seq, span)
             raise RecordsGone(
                 f"commit {seq} reduced {span.count} records of {self._name}, offsets {span.start} to {span.end - 1}: "
                 f"{inside} of them are there",
@@ -190,9 +192,9 @@ class _Input:
         self._at = span.end
         return found
 
-    def _look_back(self, seq: int, span: Range, start: int) -> None:
+    def _look_back(self, seq: int, span: Range) -> None:
         low = self._log.extents()[self._partition].low
-        if low > start:
+        if low > span.start:
             raise RecordsGone(
                 f"commit {seq} reduced {self._name} from offset {span.start} on, the oldest that is kept is {low}",
                 seq=seq,

@@ -86,12 +86,13 @@ class Shard:
         self._admin.create_topics([NewTopic(name, 1, 1)])[name].result(ANSWER_TIMEOUT_S)
         wait_until(lambda: name in self._admin.list_topics(timeout=ANSWER_TIMEOUT_S).topics, what=f"a new {name}")
 
-    def foreign_transaction(self, role: str) -> Any:
-        """Return a writer that has begun a transaction in an output."""
+    def foreign_transaction(self, role: str, *values: bytes) -> Any:
+        """Return a writer that has begun a transaction in a topic and written values to it."""
         producer = Producer({**self._brokers, "transactional.id": f"{self.topics[role]}-foreign"})
         producer.init_transactions(ANSWER_TIMEOUT_S)
         producer.begin_transaction()
-        producer.produce(self.topics[role], b"foreign", partition=0)
+        for value in values or (b"foreign",):
+            producer.produce(self.topics[role], value, partition=0)
         producer.flush(ANSWER_TIMEOUT_S)
         return producer
 

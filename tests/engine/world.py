@@ -8,7 +8,7 @@ import msgspec
 from examples.device_twins.machine import Device, DeviceTwins, InvalidEvent, parse_event
 from processor.engine.compose import Identity
 from processor.engine.health import Board
-from processor.engine.limits import Limits
+from processor.engine.limits import Capacity, Limits
 from processor.engine.machine import Change
 from processor.engine.parts import Parts
 from processor.engine.reports import StepReport
@@ -16,7 +16,6 @@ from processor.engine.shard import ShardRunner
 from processor.engine.values import (
     Accepted,
     Announcement,
-    Capacity,
     Cause,
     ChangeSource,
     CommitRecord,

@@ -21,7 +21,7 @@ def test_a_processor_that_refused_a_hole_goes_on_by_itself_once_it_is_accepted(p
 
     second = play.stage.start()
     refusal = second.wait_for_log("shard_refused")
-    assert f"{GONE} are gone" in refusal["reason"]
+    assert f"offsets {position} to {position + GONE - 1} are gone" in refusal["reason"]
     assert second.get("/readyz")[0] == 503
     words = ("shards", "accept-gap", "0", "--topic", "normal", "--to", str(position + GONE))
     assert command(play.stage.environment(), *words).returncode == 0

@@ -183,3 +183,46 @@ def test_a_foreign_record_is_told(world: KafkaWorld) -> None:
     with pytest.raises(ShardRefused, match="no announcement"):
         received(reader, 1)
     reader.close()
+
+
+def transacted(world: KafkaWorld, numbers: list[int], *, committed: bool = True) -> None:
+    transaction = world.begin("shard", announcements(world, numbers))
+    (transaction.commit if committed else transaction.abort)()
+
+
+def test_positions_pass_the_ends_of_transactions(world: KafkaWorld) -> None:
+    transacted(world, [0, 1])
+    transacted(world, [2], committed=False)
+    with AnnouncementReader(world.connection, world.topics.changes, [0], value) as reader:
+        received(reader, 2)
+        assert eventually(lambda: reader.poll(0.1) is None and reader.positions, lambda found: found == {0: 5})
+
+
+def test_a_position_whose_transaction_end_was_removed_goes_on_and_misses_nothing(world: KafkaWorld) -> None:
+    transacted(world, [0, 1])
+    world.empty(world.topics.changes)
+    with AnnouncementReader(world.connection, world.topics.changes, [0], value, {0: 2}, numbers={0: 1}) as reader:
+        assert eventually(lambda: reader.poll(0.1) is None and reader.positions, lambda found: found == {0: 3})
+        transacted(world, [2])
+        assert numbers(received(reader, 1)) == [(2, 0)]
+
+
+def test_announcements_that_were_removed_unread_are_counted_where_the_last_number_is_known(world: KafkaWorld) -> None:
+    transacted(world, [0, 1])
+    transacted(world, [2, 3])
+    world.empty(world.topics.changes)
+    transacted(world, [4])
+    topic = world.topics.changes
+    with AnnouncementReader(world.connection, topic, [0], value, {0: 3}, numbers={0: 1}) as reader:
+        assert numbers(received(reader, 1)) == [(4, 2)]
+    with AnnouncementReader(world.connection, topic, [0], value, {0: 3}, numbers={0: 1}, gaps="raise") as reader:
+        with pytest.raises(AnnouncementsMissing, match="announcement 2 was due"):
+            received(reader, 1)
+        kept = reader.positions[0]
+        assert eventually(lambda: reader.poll(0.1) is None)
+        assert reader.positions[0] == kept, "what was not handed out is not passed by"
+    with (
+        AnnouncementReader(world.connection, topic, [0], value, {0: 3}) as reader,
+        pytest.raises(ShardRefused, match="whether announcements were among what is gone is not known"),
+    ):
+        received(reader, 1)

@@ -109,3 +109,10 @@ def test_an_embedded_broker_is_recognised_by_its_address() -> None:
 def test_an_address_without_a_broker_is_told() -> None:
     with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1:1 does not answer"):
         recognised(KafkaConnection("127.0.0.1:1"), timeout_s=0.5)
+
+
+def test_what_was_removed_is_passed_by(reader: RecordReader, world: KafkaWorld) -> None:
+    world.empty(world.topics.changes)
+    world.append([NewRecord(world.topics.changes, 0, b"k", b"10")])
+    assert _values(reader.until_end({0: 3})) == [10]
+    assert reader.at(0, 0) is not None

@@ -10,6 +10,7 @@ from processor.engine.adoption import adopt
 from processor.engine.moving import Move, move, plan_move
 from processor.engine.swapping import swap
 from processor.engine.values import Head, TopicFacts
+from processor.memory.broker import NewRecord
 from processor.memory.cluster import Shard as Keys
 from processor.replay.recorded import Recording
 from processor.replay.replaying import BEGINNING, Folding, Material, replay_to
@@ -155,3 +156,19 @@ def test_a_fold_may_be_told_to_reduce_what_every_version_recorded() -> None:
             with Material(commit, recording) as material:
                 assert folding.take(material).way == "folded"
         assert folding.replayed(recording.positions).head.digest == shard.head.digest
+
+
+def test_ends_of_transactions_that_are_gone_from_an_input_are_no_records_that_are_missing() -> None:
+    shard = Shard()
+    value = shard.reference.schemas.encode("processor.events.ClockTicked", {})
+    for _ in range(2):
+        epoch = shard.world.broker.register("producer")
+        record = NewRecord("normal", 0, b"cluster", value, (("ce_source", b"/t"),))
+        shard.world.broker.write("producer", epoch, [record])
+        shard.world.broker.commit("producer", epoch)
+        shard.process()
+    shard.world.broker.trim("normal", 0, 2)
+    with Recording(shard.past().sources, seq=1, positions={"normal": {0: 1}}) as recording:
+        (commit,) = recording.commits()
+        assert [(span.start, span.end, span.count) for span in commit.ranges] == [(1, 3, 1)]
+        assert [record.offset for record in recording.records(commit)] == [2]

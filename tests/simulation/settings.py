@@ -4,8 +4,7 @@ from random import Random
 
 import msgspec
 
-from processor.engine.limits import Limits
-from processor.engine.values import Capacity
+from processor.engine.limits import Capacity, Limits
 
 ROOMY_BYTES = 1 << 20
 

@@ -4,7 +4,8 @@ It also holds its user to the port's contract: one request at a time, built upon
 """
 
 from processor.engine.errors import OutcomeUnknown, StoreUnavailable
-from processor.engine.values import Attempts, Capacity, Commit, Committed, Refused, Snapshot, Tidying
+from processor.engine.limits import Capacity
+from processor.engine.values import Attempts, Commit, Committed, Refused, Snapshot, Tidying
 from processor.memory.store import MemoryStore
 from tests.simulation.process import LEASE_TTL_MS, Process
 
@@ -100,7 +101,8 @@ class SimulatedStore:
         """Begin to trim; None when there is nothing to do."""
         self.process.touch("tidy")
         stands = self.server.peek().head
-        if stands is not None and tidying.head.announced_seq <= stands.announced_seq:
+        idle = stands is not None and tidying.head.announced_seq <= stands.announced_seq
+        if idle and not tidying.scanned_further:
             return None
         return self._begin(tidying, f"tidying up to {tidying.head.announced_seq} ({tidying.head.commit_id})")
 
