@@ -38,10 +38,10 @@ def reports(model: str, change: dict[str, Any], *, server: str, replica: int, fr
 def open_reader(connection: KafkaConnection, topic: str, catalogue: Catalogue, place_file: Path) -> AnnouncementReader:
     """Return a reader that goes on where the file says."""
     if not place_file.exists():
-        return announcement_reader(connection, topic, catalogue, gaps="raise")
+        return announcement_reader(connection, topic, catalogue, from_="end")
     place = json.loads(place_file.read_text())
     from_, numbers = {0: place["next_offset"]}, {0: place["number"]}
-    return announcement_reader(connection, topic, catalogue, from_=from_, numbers=numbers, gaps="raise")
+    return announcement_reader(connection, topic, catalogue, from_=from_, numbers=numbers)
 
 
 def keep_place(reader: AnnouncementReader, place_file: Path) -> None:

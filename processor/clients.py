@@ -142,11 +142,14 @@ def announcement_reader(  # noqa: PLR0913 - what to read, how, and from where
     catalogue: Catalogue,
     *,
     partitions: Sequence[int] = (0,),
-    from_: From = "end",
+    from_: From = "beginning",
     numbers: Mapping[int, int] | None = None,
-    gaps: Literal["tell", "raise"] = "tell",
+    gaps: Literal["tell", "raise"] = "raise",
 ) -> AnnouncementReader:
-    """Return a reader of the announcements of these shards; each `Received.value` is a DecodedRecord."""
+    """Return a reader of the announcements of these shards; each `Received.value` is a DecodedRecord.
+
+    Nothing is left out unasked: it begins at the beginning, and a gap raises. Otherwise as AnnouncementReader.
+    """
     decode: Callable[[Record], DecodedRecord] = RecordDecoder(catalogue)
     return AnnouncementReader(connection, topic, partitions, decode, from_, numbers=numbers, gaps=gaps)
 

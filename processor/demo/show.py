@@ -65,7 +65,8 @@ class Show:
 
     def _play(self, ending: threading.Event, for_s: float | None, seed: int) -> None:
         running, self.acts = self._running, Acts(ACTS)
-        reader = announcement_reader(self._connection, running.topics["changes"], running.catalogue)
+        changes = running.topics["changes"]
+        reader = announcement_reader(self._connection, changes, running.catalogue, from_="end", gaps="tell")
         producer = event_producer(
             self._connection,
             running.topics,

@@ -70,7 +70,8 @@ class AnnouncementReader:
     (`NONE_YET`: from the first on). `positions` and `numbers` are what comes next and what came last, a partition.
     A position that retention passed is no error where the last number is known: the next announcement tells whether
     any is missing.
-    `gaps`: `tell` counts what is missing in `Received.missing`, `raise` raises AnnouncementsMissing at it.
+    It begins at the beginning unless `from_` says otherwise. `gaps`: `raise`, unless otherwise stated, raises
+    AnnouncementsMissing at what is missing, `tell` counts it in `Received.missing`.
     Close it, or use it in a `with` statement. For one thread.
     """
 
@@ -83,7 +84,7 @@ class AnnouncementReader:
         from_: From = "beginning",
         *,
         numbers: Mapping[int, int] | None = None,
-        gaps: Literal["tell", "raise"] = "tell",
+        gaps: Literal["tell", "raise"] = "raise",
         group_id: str = "processor-consume",
     ) -> None:
         self._connection = connection

@@ -3,11 +3,14 @@ from itertools import islice
 
 import pytest
 
+from processor.avro.catalogue import Catalogue
+from processor.clients import announcement_reader
 from processor.engine.errors import ShardRefused
 from processor.engine.values import Record
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.consume import NONE_YET, AnnouncementReader, AnnouncementsMissing, Received
 from processor.memory.broker import NewRecord
+from processor.settings import PROJECT_DIRECTORY
 from tests.contracts.broker_world import KafkaWorld, eventually
 from tests.services import Kafka
 
@@ -61,9 +64,19 @@ def test_announcements_come_decoded_from_the_beginning(world: KafkaWorld) -> Non
     reader.close()
 
 
+def test_a_decoding_reader_leaves_nothing_out_unasked_either(world: KafkaWorld) -> None:
+    world.append(announcements(world, [0, 1, 4]))
+    with announcement_reader(
+        world.connection, world.topics.changes, Catalogue.load(PROJECT_DIRECTORY / "schemas")
+    ) as reader:
+        assert numbers(received(reader, 2)) == [(0, 0), (1, 0)]
+        with pytest.raises(AnnouncementsMissing, match="announcement 2 was due"):
+            received(reader, 1)
+
+
 def test_repeats_are_dropped_and_gaps_are_named(world: KafkaWorld) -> None:
     world.append(announcements(world, [4, 5, 5, 4, 6, 9, 8, 10]))
-    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value)
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value, gaps="tell")
 
     assert numbers(received(reader, 5)) == [(4, 0), (5, 0), (6, 0), (9, 2), (10, 0)]
     assert reader.numbers == {0: 10}
@@ -81,7 +94,7 @@ def test_reading_from_the_end_sees_what_comes_from_now_on(world: KafkaWorld) -> 
 
 def test_reading_goes_on_from_positions_and_numbers_kept(world: KafkaWorld) -> None:
     world.append(announcements(world, [0, 1, 2, 4]))
-    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value, {0: 2}, numbers={0: 2})
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value, {0: 2}, numbers={0: 2}, gaps="tell")
 
     assert numbers(received(reader, 1)) == [(4, 1)]
     reader.close()
@@ -98,13 +111,14 @@ def test_a_partition_without_a_kept_position_is_read_from_the_beginning(world: K
 
 def test_who_has_seen_nothing_yet_is_told_what_is_missing_before_the_first(world: KafkaWorld) -> None:
     world.append(announcements(world, [5, 6]))
-    with AnnouncementReader(world.connection, world.topics.changes, [0], value, numbers={0: NONE_YET}) as reader:
+    changes, unseen = world.topics.changes, {0: NONE_YET}
+    with AnnouncementReader(world.connection, changes, [0], value, numbers=unseen, gaps="tell") as reader:
         assert numbers(received(reader, 2)) == [(5, 5), (6, 0)]
 
 
-def test_a_gap_may_be_an_error_that_stays_until_a_new_reader_is_made(world: KafkaWorld) -> None:
+def test_a_gap_is_an_error_that_stays_until_a_new_reader_is_made(world: KafkaWorld) -> None:
     world.append(announcements(world, [0, 1, 1, 4, 5]))
-    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value, gaps="raise")
+    reader = AnnouncementReader(world.connection, world.topics.changes, [0], value)
 
     assert numbers(received(reader, 2)) == [(0, 0), (1, 0)]
     for number in (4, 5):
@@ -115,7 +129,7 @@ def test_a_gap_may_be_an_error_that_stays_until_a_new_reader_is_made(world: Kafk
     reader.close()
 
     again = AnnouncementReader(
-        world.connection, world.topics.changes, [0], value, reader.positions, numbers=reader.numbers
+        world.connection, world.topics.changes, [0], value, reader.positions, numbers=reader.numbers, gaps="tell"
     )
     assert numbers(received(again, 2)) == [(4, 2), (5, 0)]
     again.close()
