@@ -1,6 +1,7 @@
 """Artefacts of a real run of the engine, over the ports in memory: what an honest processor leaves behind."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from processor.engine.adoption import adopt
 from processor.engine.compose import Identity
 from processor.engine.moving import Move, move, plan_move
 from processor.engine.parts import Parts
-from processor.engine.values import Head, OutputRecord, Record, TopicFacts
+from processor.engine.values import Head, Headers, OutputRecord, Record, TopicFacts
 from processor.memory.broker import NewRecord
 from processor.memory.cluster import MemoryCluster, Shard
 from processor.memory.sink import RECORD_BYTES_MAX, MemorySink
@@ -55,15 +56,21 @@ class MemoryRun:
         self._world = World(batch_events_max=batch_events_max)
         self._gone: list[Record] = []
         self._acknowledged: list[Place] = []
-        self._encoder = AvroEncoder(Catalogue.load(SCHEMAS_DIRECTORY), ClusterMachine.entity_types)
+        self._encoder = _encoder()
 
     def submit(self, event: str, data: Mapping[str, Any], *, high: bool = False) -> None:
         """Append an event to one of the inputs."""
         self.submit_raw(self.reference.schemas.encode(f"processor.events.{event}", data), high=high)
 
-    def submit_raw(self, value: bytes | None, *, high: bool = False) -> None:
+    def submit_json(self, event: str, data: Mapping[str, Any]) -> None:
+        """Append an event as JSON, in which what has a default may be left out."""
+        headers = (("content-type", b"application/json"), ("ce_type", event.encode()))
+        self.submit_raw(msgspec.json.encode(data), headers=headers)
+
+    def submit_raw(
+        self, value: bytes | None, *, high: bool = False, headers: Headers = (("ce_source", b"/test"),)
+    ) -> None:
         """Append whatever bytes."""
-        headers = (("ce_source", b"/test"),)
         topic = "high" if high else "normal"
         offset = self._world.broker.append(NewRecord(topic, 0, b"cluster", value, headers))
         self._acknowledged.append((topic, 0, offset))
@@ -140,6 +147,11 @@ class MemoryRun:
 
     def _read(self, topic: str) -> list[Record]:
         return self._world.broker.read(topic, 0, self._world.broker.extent(topic, 0).low, 1_000_000)
+
+
+@cache
+def _encoder() -> AvroEncoder:
+    return AvroEncoder(Catalogue.load(SCHEMAS_DIRECTORY), ClusterMachine.entity_types)
 
 
 def honest_run() -> Artefacts:

@@ -71,7 +71,6 @@ def test_the_rejection_does_not_depend_on_where_batches_are_cut() -> None:
         connect(run)
         for generation in range(1, 4):
             load(run, "iris", generation, 200_000)
-        unload(run, "iris", 4)  # before it the model has been large, after it is gone from the batch's end
         load(run, "churn", 1, 300_000)
         load(run, "churn", 2, 100_000)
         load(run, "churn", 3, 100_000)
@@ -82,6 +81,16 @@ def test_the_rejection_does_not_depend_on_where_batches_are_cut() -> None:
         whole(run)
     assert [code for _, code, _ in outcomes[0][0]] == ["entity_too_large"] * 2
     assert all(outcome == outcomes[0] for outcome in outcomes)
+
+
+def test_what_is_too_large_for_a_moment_is_rejected_though_the_next_event_of_the_batch_replaces_it() -> None:
+    for batch_events_max in (1, 2):
+        run = MemoryRun(batch_events_max=batch_events_max)
+        load(run, "iris", 1, 600_000)
+        load(run, "iris", 2, 10)
+        run.process()
+        assert [code for _, code, _ in rejections(run)] == ["entity_too_large"]
+        whole(run)
 
 
 def large_neighbour() -> MemoryRun:
@@ -176,6 +185,28 @@ def test_a_report_that_would_take_a_model_beyond_what_the_store_takes_is_refused
     run.process()
     assert [(event, code) for event, code, _ in rejections(run)] == [("ModelReplicaLoadFailed", "entity_too_large")]
     assert run.entity("model/iris")["deleted"]
+    whole(run)
+
+
+def test_an_unload_is_accepted_though_it_takes_a_model_at_its_limit_over_it() -> None:
+    limit = 4 * KIBIBYTE
+    run = MemoryRun()
+    connect(run)
+    load(run, "iris", 1, 2 * KIBIBYTE)
+    run.process()
+    beside = len(run.artefacts().store.entities["model/iris"]) - 2 * KIBIBYTE
+    run = MemoryRun()
+    run.value_bytes_max = 2 * limit
+    connect(run)
+    load(run, "more", 1, limit - beside + 1)
+    load(run, "iris", 1, limit - beside)
+    run.process()
+    assert len(run.artefacts().store.entities["model/iris"]) == limit
+    assert [message[:11] for _, _, message in rejections(run)] == ["model/more "]
+    unload(run, "iris", 2)
+    run.process()
+    assert len(run.artefacts().store.entities["model/iris"]) > limit
+    assert len(rejections(run)) == 1
     whole(run)
 
 
