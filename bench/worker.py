@@ -76,6 +76,7 @@ class MeteredBackend:
         self.pressure = backend.pressure
         self.silent_s = backend.silent_s
         self.close = backend.close
+        self.give_up = backend.give_up
 
     def ports(self, shard: int) -> Ports:
         """Return the ports of a shard."""

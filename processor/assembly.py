@@ -34,6 +34,8 @@ from processor.engine.values import Headers
 from processor.settings import Settings
 
 TICK = "processor.events.ClockTicked"
+END_WITHIN_SHARE = 0.6
+"""Part of `shutdown_timeout_s` after which what still ends the orderly way gets the shortest timeouts."""
 
 
 class Domain(msgspec.Struct, frozen=True):
@@ -101,7 +103,7 @@ class Service:
         self._backend = backend
         self._domain = domain
         self._stop = stop
-        self._clock = SystemClock(stop)
+        self._clock = SystemClock(stop, end_within_s=END_WITHIN_SHARE * settings.shutdown_timeout_s)
         self._middleware = middleware
         self._log = log
         self._once = once
@@ -120,6 +122,7 @@ class Service:
             self._start_backend()
             self._run_shards()
         finally:
+            self._stop.set()  # from now on there is only so much time, whatever ended it
             self._backend.close()
         for failure in self._failures:
             raise failure
@@ -169,7 +172,7 @@ class Service:
                 self._failures.append(failure)
                 self._stop.set()
 
-        thread = threading.Thread(target=run, name=name)
+        thread = threading.Thread(target=run, name=name, daemon=True)
         thread.start()
         return thread
 
@@ -235,6 +238,7 @@ class Service:
             announce_in_background=True,
             loaded=spare_the_state,
             pressure=self._backend.pressure,
+            left_s=self._clock.left_s,
             trouble=ports.trouble,
             log=self._log,
             failpoint=self._failpoint,

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Protocol
 
 import msgspec
@@ -82,6 +83,10 @@ class Backend(Protocol):
         """Return for how long the brokers have not answered, 0 when they do; never waits."""
         ...
 
+    def give_up(self) -> None:
+        """Let others have what is owned here, whatever this process still waits for. Safe from any thread."""
+        ...
+
     def close(self) -> None:
         """Let everything go; after the shards have ended."""
         ...
@@ -93,8 +98,11 @@ def kafka_connection(settings: Settings) -> KafkaConnection:
     return KafkaConnection(settings.kafka.bootstrap_servers, extra=properties)
 
 
-def etcd_client(settings: Settings) -> EtcdClient:
-    """Return a client of etcd. Raises InvalidRequest when a certificate file cannot be read."""
+def etcd_client(settings: Settings, *, left_s: Callable[[], float] = lambda: inf) -> EtcdClient:
+    """Return a client of etcd; `left_s`: how long a call may take at most.
+
+    Raises InvalidRequest when a certificate file cannot be read.
+    """
     etcd = settings.etcd
     return EtcdClient(
         Access(
@@ -105,7 +113,8 @@ def etcd_client(settings: Settings) -> EtcdClient:
             private_key=etcd.key_file.read_bytes() if etcd.key_file else None,
             username=etcd.username.get_secret_value() if etcd.username else None,
             password=etcd.password.get_secret_value() if etcd.password else None,
-        )
+        ),
+        left_s=left_s,
     )
 
 
@@ -150,7 +159,8 @@ class ServerBackend:
         self._failpoint = failpoint
         self._topics = topics
         self._connection = kafka_connection(settings)
-        self._client = etcd_client(settings)
+        self._client = etcd_client(settings, left_s=clock.left_s)
+        self._timeouts = SinkTimeouts(stopping=lambda: clock.left_s() < inf)
         self._limits = StoreLimits(settings.etcd.txn_ops_max, settings.etcd.request_bytes_max)
         name = settings.instance
         owner = Owner(name, socket.gethostname(), os.getpid(), clock.now_ms(), unique_id(name))
@@ -192,7 +202,7 @@ class ServerBackend:
                 failpoint=self._failpoint,
             ),
             source=source,
-            sink=shard_sink(settings, self._connection, topics, failpoint=self._failpoint),
+            sink=shard_sink(settings, self._connection, topics, self._timeouts, self._failpoint),
             ownership=EtcdOwnership(self._client, keys, self._lease),
             lag=source.lag,
             trouble=lambda: f"inputs: Kafka: {source.trouble}" if source.trouble else "",
@@ -215,6 +225,10 @@ class ServerBackend:
         """Return bytes in use and quota, as etcd said last."""
         status = self._compactor.status()
         return None if status is None else (status.size_in_use_bytes, status.quota_bytes)
+
+    def give_up(self) -> None:
+        """End the lease, to which all that is owned here is attached."""
+        self._lease.close()
 
     def close(self) -> None:
         """Stop compacting, end the lease, close the channel."""
@@ -268,6 +282,9 @@ class EmbeddedBackend:
     def silent_s(self) -> float:
         """Return 0: the brokers live and die with the process."""
         return 0.0
+
+    def give_up(self) -> None:
+        """Do nothing: there are no others."""
 
     def close(self) -> None:
         """End the mock cluster."""

@@ -2,13 +2,19 @@
 
 import threading
 import time
+from math import inf
 
 
 class SystemClock:
-    """Wall and monotonic time; `sleep` returns at once when `stop` is set."""
+    """Wall and monotonic time; `sleep` returns at once when `stop` is set.
 
-    def __init__(self, stop: threading.Event) -> None:
+    `end_within_s`: how long what is under way may take from then on, which `left_s` counts down.
+    """
+
+    def __init__(self, stop: threading.Event, *, end_within_s: float = inf) -> None:
         self._stop = stop
+        self._end_within_s = end_within_s
+        self._stop_seen_s: float | None = None
 
     def now_ms(self) -> int:
         """Return wall time in ms since the epoch."""
@@ -21,3 +27,15 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Pause, or return early when asked to stop."""
         self._stop.wait(seconds)
+
+    def left_s(self) -> float:
+        """Return how long a call that begins now may take: without end until asked to stop, never below 0.
+
+        Counted from the first question after the stop, which is asked many times a second.
+        """
+        if not self._stop.is_set():
+            return inf
+        now_s = time.monotonic()
+        if self._stop_seen_s is None:
+            self._stop_seen_s = now_s
+        return max(0.0, self._stop_seen_s + self._end_within_s - now_s)

@@ -62,6 +62,16 @@ def warning_function() -> Callable[..., None]:
     return warn
 
 
+def error_function() -> Callable[..., None]:
+    """Return `fail(event, **fields)` for what ends the process."""
+    logger = structlog.get_logger()
+
+    def fail(event: str, **fields: Any) -> None:
+        logger.error(event, **fields)
+
+    return fail
+
+
 def _renderer(log_format: LogFormat, stream: TextIO) -> Any:
     if log_format == "json":
         return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)

@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from typing import Any
 
-from processor.assembly import Domain, Service, cluster_domain
+from processor.assembly import END_WITHIN_SHARE, Domain, Service, cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.backends import Backend, EmbeddedBackend, ServerBackend, TopicNames
 from processor.clock import SystemClock
@@ -15,12 +16,13 @@ from processor.engine.health import Health
 from processor.engine.reports import Middleware, StepReport, outcomes_of
 from processor.failpoints import armed
 from processor.kinds import SECTIONS
-from processor.logs import log_function, warning_function
+from processor.logs import error_function, log_function, warning_function
 from processor.replay.storing import snapshots_kept
 from processor.service.api import Views, answer
 from processor.service.metrics import Metrics, Readings
 from processor.service.server import HttpServer
 from processor.settings import Settings
+from processor.shutdown import ended_in_time
 from processor.topics import load_topics
 
 
@@ -46,7 +48,7 @@ class Running:
         self.stop = stop or threading.Event()
         self._once = once
         self.topics = topic_names(settings)
-        self.clock = SystemClock(self.stop)
+        self.clock = SystemClock(self.stop, end_within_s=END_WITHIN_SHARE * settings.shutdown_timeout_s)
         self.catalogue = Catalogue.load(settings.schemas_dir)
         self.domain: Domain = cluster_domain(settings, self.catalogue)
         failpoint = armed(settings.failpoints, warning_function())
@@ -100,6 +102,15 @@ class Running:
             "kafka": [address.rpartition("@")[2] for address in servers.split(",")],
             "etcd": "embedded" if embedded else [address.rpartition("@")[2] for address in settings.etcd.endpoints],
         }
+
+    def ended_in_time(self) -> AbstractContextManager[None]:
+        """Return the context in which the process ends within its time, with 1 if need be, once it is asked to."""
+        return ended_in_time(
+            self.stop,
+            timeout_s=self.settings.shutdown_timeout_s,
+            give_up=self.backend.give_up,
+            log=error_function(),
+        )
 
     def views(self) -> Views:
         """Return where the HTTP API gets its answers from."""

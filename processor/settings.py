@@ -281,6 +281,8 @@ class Settings(BaseSettings):
     """The topics; a relative path that does not exist is looked up among what comes with the program, too."""
     schemas_dir: Path = Path("schemas")
     """The Avro schemas; a relative path that does not exist is looked up among what comes with the program, too."""
+    shutdown_timeout_s: Annotated[float, Field(ge=1, le=TIME_TO_LIVE_S_MAX)] = 10
+    """Seconds within which a process ends that is asked to; past it it says what it waited for and ends with 1."""
     server: ServerUrl | None = None
     """Address of a processor's HTTP API, for commands that would read the store otherwise."""
     failpoints: str = ""

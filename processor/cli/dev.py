@@ -56,21 +56,32 @@ def dev(
 def _run(settings: "Settings", *, embedded: bool, as_json: bool, demo: bool, for_s: float | None, seed: int) -> int:
     import threading
 
+    from processor.logs import error_function
+    from processor.shutdown import ended_in_time
     from processor.signals import stopped_by_signals
 
     ending = threading.Event()
-    with stopped_by_signals(ending):
+    begun: "list[Show]" = []
+    watched = ended_in_time(
+        ending,
+        timeout_s=settings.shutdown_timeout_s,
+        give_up=lambda: [show.give_up() for show in begun],
+        log=error_function(),
+    )
+    with stopped_by_signals(ending), watched:
         if not embedded:
             _make_topics(settings)
             _look_for_owner(settings, ending, demo=demo)
         show = _show(settings, embedded=embedded, stream=sys.stderr if as_json else sys.stdout)
+        begun.append(show)
         if demo:
             show.play(ending, for_s=for_s, seed=seed)
         else:
             show.watch(ending, for_s=for_s)
+        asked_to_end = ending.is_set()
     _sum_up(show.totals, show.acts, as_json=as_json)
     nothing_seen = demo and not (show.heard and show.totals.announced)
-    return Exit.DIFFERS if nothing_seen and not ending.is_set() else Exit.OK
+    return Exit.DIFFERS if nothing_seen and not asked_to_end else Exit.OK
 
 
 def _show(settings: "Settings", *, embedded: bool, stream: TextIO) -> "Show":

@@ -33,5 +33,5 @@ def run(
     running = Running(settings, embedded=embedded, once=once)
     if embedded:
         note(embedded_banner(running))
-    with stopped_by_signals(running.stop):
+    with stopped_by_signals(running.stop), running.ended_in_time():
         return running.run()

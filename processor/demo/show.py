@@ -20,6 +20,8 @@ from processor.running import Running
 
 START_TIMEOUT_S = 60.0
 SETTLE_TIMEOUT_S = 10.0
+HURRIED_SETTLE_TIMEOUT_S = 3.0
+"""For who is asked to end: a play is not worth more of the time that there is."""
 LOOK_INTERVAL_S = 0.05
 
 
@@ -63,6 +65,10 @@ class Show:
             if self._await_owner(ending):
                 self._play(ending, for_s, seed)
 
+    def give_up(self) -> None:
+        """Let others have what the processor owns, whatever it waits for. Safe from any thread."""
+        self._running.backend.give_up()
+
     def _play(self, ending: threading.Event, for_s: float | None, seed: int) -> None:
         running, self.acts = self._running, Acts(ACTS)
         changes = running.topics["changes"]
@@ -86,9 +92,8 @@ class Show:
             curtain.set()
             actors.join()
             producer.flush()
-            self._follow(
-                feed, count, threading.Event(), monotonic() + SETTLE_TIMEOUT_S, until=lambda: stage.tally.lag <= 0
-            )
+            settle_s = HURRIED_SETTLE_TIMEOUT_S if ending.is_set() else SETTLE_TIMEOUT_S
+            self._follow(feed, count, threading.Event(), monotonic() + settle_s, until=lambda: stage.tally.lag <= 0)
         finally:
             curtain.set()
             actors.join()

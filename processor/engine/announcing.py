@@ -1,6 +1,7 @@
 """When the publisher is pumped: between two steps of the loop, or from a thread of its own."""
 
 import threading
+from math import inf
 from typing import Protocol
 
 from processor.engine.errors import Retry
@@ -8,6 +9,9 @@ from processor.engine.parts import Parts
 from processor.engine.publisher import Publisher
 
 IDLE_WAIT_S = 0.5
+JOIN_SLICE_S = 0.1
+LAST_TRANSACTION_S = 3.0
+"""How long who is asked to stop waits for the transaction under way; the next owner finds out what became of it."""
 
 
 class Announcer(Protocol):
@@ -26,8 +30,11 @@ class Announcer(Protocol):
         """Publish what waits, or tell how publishing fares. Raises OwnershipLost, ShardRefused."""
         ...
 
-    def stop(self) -> None:
-        """Publish nothing more; safe to call twice, and without a start."""
+    def stop(self) -> bool:
+        """Publish nothing more; safe to call twice, and without a start.
+
+        Return False when the process is to end and a transaction is still under way: the publisher is not free.
+        """
         ...
 
 
@@ -60,8 +67,9 @@ class InlineAnnouncer:
         else:
             self._patience.renewed()
 
-    def stop(self) -> None:
-        """Nothing is to be ended."""
+    def stop(self) -> bool:
+        """Return True: nothing is under way between two calls."""
+        return True
 
 
 class BackgroundAnnouncer:
@@ -77,6 +85,7 @@ class BackgroundAnnouncer:
         self._patience = _Patience(parts)
         self._stopped = threading.Event()
         self._failure: BaseException | None = None
+        self._last_wait_s = LAST_TRANSACTION_S
         self._thread = threading.Thread(target=self._run, name=f"publisher-{parts.identity.shard}", daemon=True)
 
     @property
@@ -93,12 +102,15 @@ class BackgroundAnnouncer:
         if self._failure is not None:
             raise self._failure
 
-    def stop(self) -> None:
-        """End the thread after the transaction under way."""
+    def stop(self) -> bool:
+        """End the thread after the transaction under way; not waiting for long when the process is to end."""
         self._stopped.set()
-        if self._thread.is_alive():
+        while self._thread.is_alive() and self._last_wait_s > 0:
             self._publisher.wake()
-            self._thread.join()
+            self._thread.join(JOIN_SLICE_S)
+            if self._parts.left_s() < inf:
+                self._last_wait_s = min(self._last_wait_s - JOIN_SLICE_S, self._parts.left_s())
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

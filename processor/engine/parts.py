@@ -1,6 +1,7 @@
 """What a shard is run with, handed in as one value."""
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     commit is under way. `announce_in_background`: publish from a thread of its own.
     `loaded` is called when a state was loaded that will live long. `pressure` says why commits should pause (a store
     almost full), empty: they need not. `trouble` says that the inputs are away, empty: they are not.
+    `left_s` returns how long what begins now may take: without end until the process is asked to stop.
     `log` receives (event name, fields) for people. `failpoint` is called where a test may let something go wrong.
     """
 
@@ -43,5 +45,6 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     loaded: Callable[[], None] = lambda: None
     pressure: Callable[[], str] = lambda: ""
     trouble: Callable[[], str] = lambda: ""
+    left_s: Callable[[], float] = lambda: inf
     log: Callable[..., None] = lambda _event, **_fields: None
     failpoint: Failpoint = never

@@ -8,7 +8,7 @@ from processor.engine.parts import Parts
 from processor.engine.ports import InFlight
 from processor.engine.values import Committed, Refused
 
-LAST_RESENDS_MAX = 2
+LAST_RESENDS_MAX = 1
 """How often a request is sent again once we are asked to stop: what became of it the next owner reads in the head."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from processor.engine.announcing import Announcer, BackgroundAnnouncer, InlineAnnouncer
-from processor.engine.errors import InvalidRequest, OwnershipLost, Retry, ShardRefused
+from processor.engine.errors import InvalidRequest, OwnershipLost, Retry, ShardRefused, SinkUnavailable
 from processor.engine.health import NOT_OWNED, Board
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.parts import Parts
@@ -177,8 +177,10 @@ class ShardRunner:
         try:
             orchestrator.settle()
             self._parts.failpoint("in_shutdown")
-            announcer.stop()
+            is_free = announcer.stop()
             announcer.announce()
+            if announcer.trouble or not is_free:
+                raise SinkUnavailable(announcer.trouble or "output: the last transaction has not ended")
             while publisher.pump():
                 pass
             orchestrator.note_end()

@@ -6,6 +6,7 @@ module's CompactedError and LeaseGoneError come through where the text says so. 
 
 import threading
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any
 
 import grpc
@@ -23,6 +24,8 @@ CALL_TIMEOUT_S = 3.0
 TRANSACTION_TIMEOUT_S = 2.0
 """Sent again, a transaction goes to the next member: what a frozen member or an election takes from us is this long."""
 PAGE_TIMEOUT_S = 30.0
+LAST_CALLS_TIMEOUT_S = 0.2
+"""What a call may take once `left_s` says that there is no time left: enough where the server is well."""
 SIZE_IN_USE_FIELD = 9
 QUOTA_FIELD = 12
 """Fields of StatusResponse that are younger than the stubs."""
@@ -69,7 +72,8 @@ class PendingTransaction:
             self._metadata = self._client.metadata(other_than=self._metadata)
         except StoreUnavailable:
             return None
-        return self._client.kv.Txn.future(self._request, timeout=TRANSACTION_TIMEOUT_S, metadata=self._metadata)
+        timeout_s = self._client.bounded_s(TRANSACTION_TIMEOUT_S)
+        return self._client.kv.Txn.future(self._request, timeout=timeout_s, metadata=self._metadata)
 
     def _wait(self) -> Any:
         if self._future is None:
@@ -90,10 +94,14 @@ class _TokenExpiredError(Exception):
 
 
 class EtcdClient:
-    """One connection to an etcd cluster, shared by all that this process does there."""
+    """One connection to an etcd cluster, shared by all that this process does there.
 
-    def __init__(self, access: Access) -> None:
+    `left_s` returns how long a call that begins now may take, whatever its own timeout.
+    """
+
+    def __init__(self, access: Access, *, left_s: Callable[[], float] = lambda: inf) -> None:
         self._access = access
+        self._left_s = left_s
         self._channel = open_channel(access)
         self.kv = stubs.KVStub(self._channel)
         self._lease = stubs.LeaseStub(self._channel)
@@ -179,6 +187,10 @@ class EtcdClient:
         """Open a watch stream, a grpc call to iterate and cancel; it may break at any time with grpc.RpcError."""
         return self._watch.Watch(requests, timeout=timeout_s, metadata=self.metadata() + REQUIRE_LEADER)
 
+    def bounded_s(self, timeout_s: float) -> float:
+        """Return a call's timeout with regard to the time that is left."""
+        return min(timeout_s, max(LAST_CALLS_TIMEOUT_S, self._left_s()))
+
     def close(self) -> None:
         """Close the channel; whatever is under way ends with an error."""
         self._open_call.close()
@@ -197,7 +209,7 @@ class EtcdClient:
     def _fetch_token(self) -> str:
         request = rpc.AuthenticateRequest(name=self._access.username, password=self._access.password)
         try:
-            token: str = self._auth.Authenticate(request, timeout=CALL_TIMEOUT_S).token
+            token: str = self._auth.Authenticate(request, timeout=self.bounded_s(CALL_TIMEOUT_S)).token
         except grpc.RpcError as error:
             raise read_error(failure_of(error), text_of(error)) from error
         return token
@@ -213,9 +225,9 @@ class EtcdClient:
         self, method: Callable[..., Any], request: Any, *, timeout_s: float = CALL_TIMEOUT_S
     ) -> tuple[Any, grpc.RpcError | None]:
         metadata = self.metadata()
-        answer, error = _once(method, request, timeout_s, metadata)
+        answer, error = _once(method, request, self.bounded_s(timeout_s), metadata)
         if error is not None and failure_of(error) is Failure.TOKEN_EXPIRED and self._access.username:
-            return _once(method, request, timeout_s, self.metadata(other_than=metadata))
+            return _once(method, request, self.bounded_s(timeout_s), self.metadata(other_than=metadata))
         return answer, error
 
 

@@ -1,5 +1,6 @@
 """How to reach the brokers, which topics and partitions belong to a shard, and what is common to all clients."""
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -78,7 +79,8 @@ class KafkaConnection(msgspec.Struct, frozen=True):
         assignment is not, because that would take a message from it.
         """
         if asked is not None and not (isinstance(asked, Consumer) and asked.assignment()):
-            asked.poll(0)
+            with contextlib.suppress(KafkaException):  # a producer that is past saving says so again
+                asked.poll(0)
         return self.explained(cause_of(failure), failure)
 
     def explained(self, words: str, failure: BaseException | KafkaError) -> str:

@@ -1,6 +1,8 @@
 """The shard's partition of the three output topics: how large a record may be and what was published last."""
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, wait
 from typing import Any
 
 import msgspec
@@ -21,6 +23,8 @@ RECORD_OVERHEAD_BYTES = 4_096
 PRODUCER_BYTES_MAX = 8_388_608
 BATCH_BYTES_MAX = 1_000_000
 EMBEDDED_RECORD_BYTES_MAX = 1_000_000
+STOP_LOOK_INTERVAL_S = 0.1
+"""How often who waits looks whether it is asked to stop."""
 
 TUNED: dict[str, Property] = {
     **UNHEARD,
@@ -32,12 +36,16 @@ TUNED: dict[str, Property] = {
 
 
 class SinkTimeouts(msgspec.Struct, frozen=True):
-    """How long each part may take; `transaction_s` is when the broker itself ends a transaction left open."""
+    """How long each part may take; `transaction_s` is when the broker itself ends a transaction left open.
+
+    What waits for the broker gives up at once when `stopping` says so, where the library can be interrupted.
+    """
 
     open_s: float = 30.0
     request_s: float = 10.0
     transaction_s: float = 30.0
     tails_s: float = 30.0
+    stopping: Callable[[], bool] = lambda: False
 
 
 class Output:
@@ -87,10 +95,14 @@ class Output:
         resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in self._topics.values()]
         try:
             answers = admin.describe_configs(resources, request_timeout=self._timeouts.request_s).values()
-            return [
-                int(answer.result(self._timeouts.request_s + ANSWER_MARGIN_S)["max.message.bytes"].value)
-                for answer in answers
-            ]
+            return [int(self._waited_for(answer)["max.message.bytes"].value) for answer in answers]
         except (KafkaException, TimeoutError) as failure:
             cause = self.connection.cause_of(failure, admin)
             raise SinkUnavailable(f"Kafka: the output topics' limits cannot be read: {cause}") from failure
+
+    def _waited_for(self, answer: "Future[Any]") -> Any:
+        """Return an answer. Raises what it ended with, TimeoutError."""
+        deadline_s = time.monotonic() + self._timeouts.request_s + ANSWER_MARGIN_S
+        while not (answer.done() or self._timeouts.stopping() or time.monotonic() > deadline_s):
+            wait((answer,), STOP_LOOK_INTERVAL_S)
+        return answer.result(0)

@@ -16,6 +16,9 @@ from processor.kafka.connection import KafkaConnection, Property, ShardTopics, c
 from processor.kafka.output import Output, SinkTimeouts
 
 QUEUE_FULL_POLL_S = 0.01
+INIT_SLICE_S = 1.0
+TRANSACTION_LIMIT = "transaction.max.timeout.ms"
+"""The brokers' setting that ours must not be above."""
 
 
 class KafkaSink:
@@ -81,16 +84,26 @@ class KafkaSink:
         }
 
     def _initialise(self, producer: Producer) -> None:
+        """Wait for the producer id, with a call that is resumed again and again: nothing interrupts it."""
         deadline_s = time.monotonic() + self._timeouts.open_s
         while True:
             try:
-                producer.init_transactions(max(0.1, deadline_s - time.monotonic()))
+                producer.init_transactions(min(INIT_SLICE_S, max(0.1, deadline_s - time.monotonic())))
             except (KafkaException, SystemError) as failure:
-                if not _is_retriable(failure) or time.monotonic() > deadline_s:
+                given_up = time.monotonic() > deadline_s or self._timeouts.stopping()
+                if given_up or not _is_retriable(failure):
                     cause = self._output.connection.cause_of(failure, producer)
-                    raise SinkUnavailable(f"Kafka: the producer cannot be initialised: {cause}") from failure
+                    advice = self._advice(failure)
+                    raise SinkUnavailable(f"Kafka: the producer cannot be initialised: {cause}{advice}") from failure
             else:
                 return
+
+    def _advice(self, failure: BaseException) -> str:
+        error = failure.args[0] if failure.args else None
+        if isinstance(error, KafkaError) and error.code() == KafkaError.INVALID_TRANSACTION_TIMEOUT:
+            needed_ms = int(self._timeouts.transaction_s * 1000)
+            return f"; set {TRANSACTION_LIMIT} of the brokers to {needed_ms} or more, and restart them"
+        return ""
 
     def _transact(self, producer: Producer, records: Sequence[OutputRecord]) -> float:
         """Return how long the commit took, in seconds. One call: after a second one its outcome would be unclear."""

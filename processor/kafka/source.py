@@ -5,6 +5,7 @@ One consumer for both would let high records wait behind every normal record pre
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -24,6 +25,7 @@ from processor.kafka.records import record_of
 from processor.kafka.topic_ids import TopicIds
 
 FACTS_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 2.0
 IDS_INTERVAL_S = 5.0
 # A few batches: enough to reduce from while the next fetch is under way, little enough to drop at a rewind.
 PREFETCH_RECORDS = 4_000
@@ -164,8 +166,7 @@ class KafkaSource:
         """Leave; safe to call twice."""
         with self._closing:
             opened, self._opened, self._told = self._opened, {}, {}
-        for lane in opened.values():
-            lane.close()
+        _close_all(tuple(opened.values()))
         self._topic_ids.close()
         if not self._shares_describer:
             self._describer.close()
@@ -321,6 +322,19 @@ class _Lane:
             return str(failure), "OFFSET"
         extent = f"the broker has offsets {low} to {high} (exclusive)"
         return (f"{extent}: {gone(offset, low)}", str(low)) if 0 <= offset < low else (extent, "OFFSET")
+
+
+def _close_all(lanes: Sequence[_Lane]) -> None:
+    """Close consumers, and leave to themselves those that do not end.
+
+    With a commit of group offsets that gets no answer, or a refusal, a consumer waits for its session's timeout (45 s).
+    """
+    closings = [threading.Thread(target=lane.close, name="closing", daemon=True) for lane in lanes]
+    for closing in closings:
+        closing.start()
+    deadline_s = monotonic() + CLOSE_TIMEOUT_S
+    for closing in closings:
+        closing.join(max(0.0, deadline_s - monotonic()))
 
 
 def _partitions(topic: str, offsets: Mapping[int, int]) -> list[TopicPartition]:

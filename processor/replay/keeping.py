@@ -14,6 +14,7 @@ from processor.engine.errors import ProcessorError
 from processor.replay.snapshot import Snapshot, file_name, kept_in, write_snapshot
 
 LOOK_INTERVAL_S = 1.0
+STOP_TIMEOUT_S = 2.0
 RETRY_INTERVAL_S = 60.0
 
 
@@ -53,10 +54,10 @@ class Keeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """End and wait for the thread; safe to call twice, and without a start."""
+        """End and wait for the thread, not for long: half a file is none. Safe to call twice, and without a start."""
         self._stopped.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STOP_TIMEOUT_S)
 
     def run_once(self) -> None:
         """Write what is due."""

@@ -23,11 +23,12 @@ class SimulatedAnnouncer(BackgroundAnnouncer):
         self._running = True
         self._process.stage.scheduler.spawn(f"{self._process.name}'s publisher", self._run)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """End the actor after the transaction under way."""
         self._stopped.set()
         while self._running:
             self._process.pause(LOOK_INTERVAL_MS)
+        return True
 
     def _run(self) -> None:
         try:
