@@ -61,11 +61,16 @@ def _run(settings: "Settings", *, embedded: bool, as_json: bool, demo: bool, for
     from processor.signals import stopped_by_signals
 
     ending = threading.Event()
-    begun: "list[Show]" = []
+    begun: list[Show] = []
+
+    def give_up() -> None:
+        for show in begun:
+            show.give_up()
+
     watched = ended_in_time(
         ending,
         timeout_s=settings.shutdown_timeout_s,
-        give_up=lambda: [show.give_up() for show in begun],
+        give_up=give_up,
         log=error_function(),
     )
     with stopped_by_signals(ending), watched:
