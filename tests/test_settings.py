@@ -238,6 +238,12 @@ def test_settings_are_frozen() -> None:
         setattr(EtcdSettings(), "txn_ops_max", 1)  # noqa: B010 - the type checker refuses the plain assignment, too
 
 
+def test_a_path_that_cannot_be_looked_for_is_kept_for_whoever_reads_it() -> None:
+    # as in a working directory that may not be searched, which root cannot have
+    endless = Path("x" * 300)
+    assert Settings(topics_file=endless).topics_file == endless
+
+
 def test_the_topics_are_found_from_any_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert Settings(schemas_dir=Path("processor")).schemas_dir.is_absolute()

@@ -1,5 +1,6 @@
 """Every schema that this build knows: the current ones and every version ever released."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,8 @@ from processor.files import text_of
 
 RELEASED: Final = "released"
 """The folder of frozen versions: `released/<part>/<Record>/<n>.avsc`."""
+SUFFIX: Final = ".avsc"
+NAMED_BY: Final = "PROCESSOR_SCHEMAS_DIR names the folder of the schemas"
 
 
 class Catalogue:
@@ -66,7 +69,7 @@ class Catalogue:
         schema = self._by_name.get(name)
         if schema is None:
             where = f" in {', '.join(map(str, self._directories))}" if self._directories else ""
-            raise SchemaInvalid(f"the schema {name} is missing{where}; PROCESSOR_SCHEMAS_DIR names the folder")
+            raise SchemaInvalid(f"the schema {name} is missing{where}; {NAMED_BY}")
         return schema
 
     def namespace(self, namespace: str) -> dict[str, Schema]:
@@ -75,12 +78,21 @@ class Catalogue:
 
 
 def schema_files(directory: Path) -> list[Path]:
-    """Return every `.avsc` below a directory, sorted. Raises SchemaInvalid when there is none."""
-    paths = sorted(directory.rglob("*.avsc")) if directory.is_dir() else []
+    """Return every `.avsc` below a directory, sorted. Raises SchemaInvalid when there is none, or no looking.
+
+    Links are followed and hidden names left out, so that a mounted ConfigMap shows each file once.
+    """
+    paths: list[Path] = []
+    for folder, folders, names in os.walk(directory, onerror=_unreadable, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths += [Path(folder, name) for name in names if name.endswith(SUFFIX) and not name.startswith(".")]
     if not paths:
-        fault = "no schemas (*.avsc) in this folder" if directory.is_dir() else "no such folder"
-        raise SchemaInvalid(f"{directory}: {fault}; PROCESSOR_SCHEMAS_DIR names the folder of the schemas")
-    return paths
+        raise SchemaInvalid(f"{directory}: no schemas (*{SUFFIX}) in this folder; {NAMED_BY}")
+    return sorted(paths)
+
+
+def _unreadable(error: OSError) -> None:
+    raise SchemaInvalid(f"{error.filename}: {error.strerror}; {NAMED_BY}") from error
 
 
 def read_schema(path: Path) -> Schema:

@@ -85,7 +85,9 @@ def read(reach: Reach, shard: int, file: Path) -> "Snapshot":
     try:
         snapshot = read_snapshot(file)
         check_owner(file, snapshot, app=settings.app, shard=shard, cluster=settings.clusters[shard])
-    except (SnapshotDamaged, OSError) as error:
+    except OSError as error:
+        raise invalid(f"cannot read {file}: {error.strerror}") from error
+    except SnapshotDamaged as error:
         raise invalid(str(error)) from error
     _check(reach, file, snapshot)
     return snapshot

@@ -53,6 +53,15 @@ def test_a_folder_without_schemas_is_refused(tmp_path: Path) -> None:
         Catalogue.load(tmp_path)
 
 
+def test_a_mounted_config_map_shows_each_schema_once(tmp_path: Path) -> None:
+    (tmp_path / "..2026_11_28").mkdir()
+    write_schemas(tmp_path / "..2026_11_28")
+    (tmp_path / "..data").symlink_to("..2026_11_28")
+    for folder in (tmp_path / "..2026_11_28").iterdir():
+        (tmp_path / folder.name).symlink_to(f"..data/{folder.name}")
+    assert set(Catalogue.load(tmp_path).current) == {"shop.state.TopShelf", "shop.changes.TopShelfChanged"}
+
+
 @pytest.mark.parametrize("text", ["{", '"string"', '{"type": "record", "fields": []}'])
 def test_a_file_that_is_no_schema_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "Broken.avsc"

@@ -73,7 +73,7 @@ def test_versions_that_do_not_go_together_are_named_with_the_field(
 
 
 @pytest.mark.parametrize("command", ["list", "check"])
-@pytest.mark.parametrize(("folder", "fault"), [("empty", "no schemas"), ("nowhere", "no such folder")])
+@pytest.mark.parametrize(("folder", "fault"), [("empty", "no schemas"), ("nowhere", "No such file or directory")])
 def test_a_folder_without_schemas_is_an_error_that_names_it(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, folder: str, fault: str
 ) -> None:
