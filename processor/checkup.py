@@ -10,19 +10,30 @@ from processor.etcd.limits import check_limits
 from processor.etcd.transaction import Limits
 from processor.examination import Check, Verdict, clock, examine, guarded
 from processor.inspection import shard_views, store_client
-from processor.kafka.admin import TopicsAdmin, TopicSpec
+from processor.kafka.admin import Action, CreateTopic, Impossible, TopicsAdmin, TopicSpec
 from processor.kafka.recognition import recognised
 from processor.settings import Settings
 from processor.topics import Topics
 
 SLOW_ANSWER_MS = 100
+ANSWER_TIMEOUT_S = 5.0
 
 
 def check_up(settings: Settings, topics: Topics, specs: list[TopicSpec]) -> Iterator[Check]:
-    """Yield every check, one after another; a server that is away does not hide the other."""
+    """Yield every check, one after another; a server that is away does not hide the other.
+
+    What would need a server that is away is not looked at: each look would wait for it once more.
+    """
     yield from guarded("schemas", lambda: _schemas(settings, topics))
-    yield from guarded("kafka", lambda: _kafka(settings, specs))
-    yield from guarded("etcd", lambda: _etcd(settings, {role: topic.name for role, topic in topics.by_role.items()}))
+    brokers = _Brokers(settings, specs)
+    yield from guarded("kafka", brokers.check)
+    names = {role: topic.name for role, topic in topics.by_role.items()}
+    reached = False
+    for check in guarded("etcd", lambda: _etcd(settings, names, no_brokers=brokers.missing)):
+        yield check
+        reached = reached or check.verdict != "unreachable"
+    if not reached:
+        yield Check("shards", "not looked at", "etcd does not answer")
 
 
 def _schemas(settings: Settings, topics: Topics) -> Iterator[Check]:
@@ -35,23 +46,46 @@ def _schemas(settings: Settings, topics: Topics) -> Iterator[Check]:
         yield Check("schemas", "ok", f"{len(catalogue.current)} schemas, all that the topics carry")
 
 
-def _kafka(settings: Settings, specs: list[TopicSpec]) -> Iterator[Check]:
-    began_s = time.monotonic()
-    connection = recognised(kafka_connection(settings))
-    answered_ms = round((time.monotonic() - began_s) * 1000)
-    where = f"{connection.bootstrap_servers} answers in {answered_ms} ms"
-    if connection.embedded:
-        yield Check("kafka", "warning", f"{where}; it is an embedded broker, which has no admin API")
-        return
-    yield Check("kafka", "ok", where)
-    differences = TopicsAdmin(connection).plan(specs)
-    for difference in differences:
-        yield Check("topics", "failed", str(difference))
-    if not differences:
-        yield Check("topics", "ok", f"all {len(specs)} topics are as {settings.topics_file} has them")
+class _Brokers:
+    """What is to be said of Kafka; `missing` says what a shard's checks would miss there, empty: nothing."""
+
+    def __init__(self, settings: Settings, specs: list[TopicSpec]) -> None:
+        self._settings = settings
+        self._specs = specs
+        self.missing = "Kafka does not answer"
+
+    def check(self) -> Iterator[Check]:
+        """Yield the checks of the brokers and the topics."""
+        began_s = time.monotonic()
+        connection = recognised(kafka_connection(self._settings))
+        answered_ms = round((time.monotonic() - began_s) * 1000)
+        where = f"{connection.bootstrap_servers} answers in {answered_ms} ms"
+        if connection.embedded:
+            self.missing = "an embedded broker has nothing to do with what stands in etcd"
+            yield Check("kafka", "warning", f"{where}; it is an embedded broker, which has no admin API")
+            return
+        yield Check("kafka", "ok", where)
+        differences = TopicsAdmin(connection, timeout_s=ANSWER_TIMEOUT_S).plan(self._specs)
+        absent = [difference.spec.name for difference in differences if isinstance(difference, CreateTopic)]
+        self.missing = f"without topics: {', '.join(absent)}" if absent else ""
+        for difference in differences:
+            yield Check("topics", "failed", _advised(difference))
+        if not differences:
+            yield Check("topics", "ok", f"all {len(self._specs)} topics are as {self._settings.topics_file} has them")
 
 
-def _etcd(settings: Settings, topics: TopicNames) -> Iterator[Check]:
+def _advised(difference: Action) -> str:
+    """Return a difference with the command that ends it, where one does."""
+    match difference:
+        case CreateTopic(spec=spec):
+            return f"topic {spec.name} does not exist; create it with: processor topics apply"
+        case Impossible():
+            return str(difference)
+        case _:
+            return f"topic {difference}; set it with: processor topics apply"
+
+
+def _etcd(settings: Settings, topics: TopicNames, *, no_brokers: str) -> Iterator[Check]:
     with store_client(settings) as client:
         began_s = time.monotonic()
         client.ping()
@@ -64,9 +98,12 @@ def _etcd(settings: Settings, topics: TopicNames) -> Iterator[Check]:
         yield from guarded("etcd limits", lambda: _limits(client, settings))
         yield from _space(client, settings)
         views = shard_views(client, settings)
-        yield from guarded("clock", lambda: clock(settings, topics, views))
+        if no_brokers:
+            yield Check("clock", "not looked at", no_brokers)
+        else:
+            yield from guarded("clock", lambda: clock(settings, topics, views))
         for view in views:
-            yield from examine(view, settings, topics)
+            yield from examine(view, settings, topics, no_brokers=no_brokers)
 
 
 def _limits(client: EtcdClient, settings: Settings) -> Iterator[Check]:

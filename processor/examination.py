@@ -19,7 +19,7 @@ from processor.kafka.reader import RecordReader
 from processor.offline import offline_parts
 from processor.settings import Settings
 
-Verdict = Literal["ok", "warning", "failed", "unreachable"]
+Verdict = Literal["ok", "warning", "failed", "unreachable", "not looked at"]
 AHEAD_MS_MAX = 2_000
 CHOICES = (
     "Choose: restore a newer backup of etcd; or, while the inputs still hold all records, fold them again with "
@@ -46,17 +46,24 @@ def guarded(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check]
         yield Check(name, "failed", str(error))
 
 
-def examine(view: ShardView, settings: Settings, topics: TopicNames) -> Iterator[Check]:
-    """Yield what is to be said of a shard; one thing that is wrong does not hide another."""
+def examine(view: ShardView, settings: Settings, topics: TopicNames, *, no_brokers: str) -> Iterator[Check]:
+    """Yield what is to be said of a shard; one thing that is wrong does not hide another.
+
+    `no_brokers` says why what needs the topics cannot be looked at, empty: it can.
+    """
     name, head = f"shard {view.shard}", view.head
     if head is None:
         yield Check(name, "warning", "has never run")
         return
     owner = f"owned by {view.owner.instance}" if view.owner else "owned by nobody"
     yield Check(name, "ok" if view.owner else "warning", f"{owner}, at seq {head.seq}")
-    with offline_parts(settings, view.shard, topics) as parts:
-        yield from guarded(f"{name} inputs", lambda: _inputs(f"{name} inputs", head, parts))
-        yield from guarded(f"{name} output", lambda: _output(f"{name} output", parts))
+    with offline_parts(settings, view.shard, None if no_brokers else topics) as parts:
+        if no_brokers:
+            yield Check(f"{name} inputs", "not looked at", no_brokers)
+            yield Check(f"{name} output", "not looked at", no_brokers)
+        else:
+            yield from guarded(f"{name} inputs", lambda: _inputs(f"{name} inputs", head, parts))
+            yield from guarded(f"{name} output", lambda: _output(f"{name} output", parts))
         yield from guarded(f"{name} state", lambda: _state(f"{name} state", parts))
 
 

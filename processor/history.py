@@ -65,6 +65,14 @@ class History(msgspec.Struct, frozen=True):
     refusals: tuple[Refusal, ...]
     whole: bool
 
+    def until(self, seq: int) -> "History":
+        """Return the part up to a commit: what came while the history was read is not of the state that it explains."""
+        return History(
+            tuple(episode for episode in self.episodes if episode.seq <= seq),
+            tuple(refusal for refusal in self.refusals if refusal.seq <= seq),
+            self.whole,
+        )
+
 
 class _Found(msgspec.Struct):
     """Announcements of an entity by seq, the newest first, and those of rejections on the way."""

@@ -18,7 +18,8 @@ Place = tuple[str, int]
 """Topic and partition."""
 
 DURATION = re.compile(
-    r"P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
+    r"P(?:(?P<days>\d{1,6})D)?(?:T(?:(?P<hours>\d{1,9})H)?(?:(?P<minutes>\d{1,9})M)?"
+    r"(?:(?P<seconds>\d{1,9}(?:\.\d{1,9})?)S)?)?"
 )
 
 
@@ -87,12 +88,15 @@ def _wanted(reset: Reset, place: Place, position: int, marks: PartitionFacts, of
 
 
 def time_ms_of(text: str) -> int:
-    """Return an ISO 8601 time in ms, UTC where it does not say. Raises InvalidRequest."""
+    """Return an ISO 8601 time in ms, UTC where it does not say; 0 before 1970. Raises InvalidRequest.
+
+    Kafka means something else by negative times: its ends.
+    """
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidRequest(f"{text!r} is no time like 2026-11-25T07:00:00.000Z") from error
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    return max(0, int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000))
 
 
 def duration_of(text: str) -> timedelta:

@@ -31,8 +31,6 @@ from processor.cli.exits import Exit, guarded, told
 from processor.cli.streams import OutputLost, give_up, take_streams, texts_of
 from processor.signals import interruptible, is_service
 
-SENTENCE_MAX = 400
-
 MODULES: tuple[Any, ...] = (
     service,
     dev,
@@ -91,17 +89,15 @@ def usage_lines(app: App, tokens: Sequence[str]) -> str:
 def sentence_of(error: CycloptsError) -> str:
     """Return what is wrong with a command line on one line, naming the option or argument as the help does."""
     if isinstance(error, UnusedCliTokensError):
-        return f"too many arguments: {' '.join(error.unused_tokens or ())[:SENTENCE_MAX]}"
+        return f"too many arguments: {' '.join(error.unused_tokens or ())}"
     sentence = " ".join(str(error).split())
     if error.argument is not None:
         label = error.argument.name
-        name = label.lstrip("-") if label.lstrip("-").isupper() else label
+        name = label.lstrip("-").upper() if "POSITIONAL" in error.argument.field_info.kind.name else label
         sentence = sentence.replace(label, name)
-        sentence = (
-            sentence if any(known in sentence for known in (name, *error.argument.names)) else f"{name}: {sentence}"
-        )
-    half = SENTENCE_MAX // 2
-    return sentence if len(sentence) <= SENTENCE_MAX else f"{sentence[:half]} … {sentence[-half:]}"
+        if not any(known in sentence for known in (name, *error.argument.names)):
+            return f"{name}: {sentence}"
+    return sentence
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -10,7 +11,7 @@ from processor.cli.exits import Exit
 from processor.cli.explain import field_text
 from processor.cli.options import ClusterName, ConfigFile, Output
 from processor.cli.output import cell, emit_document, emit_rows, note
-from processor.cli.points import now_ms, view_at
+from processor.cli.points import now_ms, read_as, view_at
 from processor.cli.reach import Reach
 from processor.cli.remote import Server
 
@@ -41,7 +42,7 @@ def diff(
 
     reach = Reach(config, server=server)
     shard, now = reach.partition_of(cluster), now_ms()
-    points = [point_of(text, now_ms=now) for text in (a, b)]
+    points = [read_as(label, partial(point_of, now_ms=now), text) for label, text in (("A", a), ("B", b))]
     before, after = (view_at(reach, shard, point) for point in points)
     found = differences(before.state, after.state)
     if output == "table":

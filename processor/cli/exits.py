@@ -11,6 +11,8 @@ from http import HTTPStatus
 
 from processor.engine.errors import InvalidRequest, OwnershipLost, ProcessorError, ShardRefused
 
+SENTENCE_MAX = 1500
+
 
 class Exit(IntEnum):
     """What the exit code of a command means."""
@@ -80,10 +82,16 @@ def guarded(command: Callable[[], int | None], *, usage: Callable[[], str] = str
 
 def told(code: Exit, sentences: str, usage: Callable[[], str] = str) -> Exit:
     """Print an error, a sentence a line, and return its exit code."""
-    sys.stderr.writelines(f"error: {sentence}\n" for sentence in sentences.splitlines())
+    sys.stderr.writelines(f"error: {_readable(sentence)}\n" for sentence in sentences.splitlines())
     if code is Exit.USAGE:
         sys.stderr.write(usage())
     return code
+
+
+def _readable(sentence: str) -> str:
+    """Return a sentence without the middle of what is too long to be read: somebody's digits, or a file's line."""
+    half = SENTENCE_MAX // 2
+    return sentence if len(sentence) <= SENTENCE_MAX else f"{sentence[:half]} … {sentence[-half:]}"
 
 
 def code_of(error: ProcessorError) -> Exit:

@@ -50,12 +50,14 @@ def explain(  # noqa: PLR0913 - the options of the command
         raise usage(f"there is no kind {kind!r}: {', '.join(SECTIONS)}")
     reach = Reach(config, server=server)
     partition = reach.partition_of(cluster)
-    explanation = explained(now(reach, partition).state, WORDS[kind], name)
+    view = now(reach, partition)
+    explanation = explained(view.state, WORDS[kind], name)
     history, note = _history(reach, partition, f"{WORDS[kind]}/{name}", count)
+    history = None if history is None else history.until(view.seq)
     if explanation is None and (history is None or not (history.episodes or history.refusals)):
         raise CommandError(f"there is no {WORDS[kind]} {name!r}", Exit.DIFFERS)
     told = _nothing(WORDS[kind], name) if explanation is None else to_json(explanation)
-    document = {**told, **history_document(history, note)}
+    document = {"seq": view.seq, **told, **history_document(history, note)}
     match output:
         case "table":
             sys.stdout.writelines(f"{line}\n" for line in lines(document))

@@ -11,6 +11,7 @@ from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
 from processor.cli.output import emit_rows
 from processor.cli.plans import check_servers, note_plan, nothing_to_do
+from processor.cli.points import read_as
 from processor.cli.reach import Reach
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
     """
     reach = Reach(config)
     wanted = _wanted(
+        reach,
         {
             "--to-earliest": to_earliest or None,
             "--to-latest": to_latest or None,
@@ -108,7 +110,7 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
             "--by-duration": by_duration,
             "--shift-by": shift_by,
             "--from-file": from_file,
-        }
+        },
     )
     places = _places(reach, topic, wanted, all_topics=all_topics)
     check_servers(reach)
@@ -150,7 +152,7 @@ def _oldest_ms(reach: Reach, topic: str, partition: int, position: int) -> int |
     return None if record is None or record.timestamp_ms < 0 else record.timestamp_ms
 
 
-def _wanted(words: dict[str, Any]) -> "Reset":
+def _wanted(reach: Reach, words: dict[str, Any]) -> "Reset":
     from processor.resetting import ShiftBy, ToEnd, ToOffset, ToOffsets, ToTime, duration_of, offsets_in, time_ms_of
 
     said = {word: value for word, value in words.items() if value is not None}
@@ -165,13 +167,15 @@ def _wanted(words: dict[str, Any]) -> "Reset":
         case "--to-offset":
             return ToOffset(value)
         case "--to-datetime":
-            return ToTime(time_ms_of(value))
+            return ToTime(read_as(word, time_ms_of, value))
         case "--by-duration":
-            return ToTime(int((time.time() - duration_of(value).total_seconds()) * 1000))
+            ago_s = read_as(word, duration_of, value).total_seconds()
+            return ToTime(max(0, int((time.time() - ago_s) * 1000)))
         case "--shift-by":
             return ShiftBy(value)
         case _:
-            return ToOffsets(offsets_in(value))
+            offsets = offsets_in(value)
+            return ToOffsets({(reach.topic_named(topic), part): offset for (topic, part), offset in offsets.items()})
 
 
 def _places(reach: Reach, words: Iterable[str], wanted: "Reset", *, all_topics: bool) -> "list[Place]":
@@ -179,7 +183,7 @@ def _places(reach: Reach, words: Iterable[str], wanted: "Reset", *, all_topics: 
     from processor.resetting import ToOffsets, place_words
 
     everywhere = tuple(range(len(reach.settings.clusters)))
-    named = [place_words(word) for word in words]
+    named = [read_as("--topic", place_words, word) for word in words]
     if isinstance(wanted, ToOffsets):
         if named or all_topics:
             raise usage("--from-file says which partitions: leave out --topic and --all-topics")
@@ -193,7 +197,11 @@ def _places(reach: Reach, words: Iterable[str], wanted: "Reset", *, all_topics: 
     inputs = {reach.topics["high"], reach.topics["normal"]}
     for topic, partition in places:
         if topic not in inputs or partition not in everywhere:
-            raise usage(f"{topic}[{partition}] is no input: there are partitions 0 to {everywhere[-1]} of {inputs}")
+            word = "--from-file" if isinstance(wanted, ToOffsets) else "--topic"
+            listed = " and ".join(sorted(inputs))
+            raise usage(
+                f"{word}: {topic}[{partition}] is no input: there are partitions 0 to {everywhere[-1]} of {listed}"
+            )
     return sorted(set(places), key=lambda place: (place[1], place[0]))
 
 

@@ -2,8 +2,10 @@
 
 import json
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from processor.travel.stored import View
     from processor.travel.traveller import Past
 
+Read = TypeVar("Read")
 AtSeq = Annotated[str | None, Parameter(name="--at-seq", help="As the commit with this number left it; 0: empty.")]
 AtTime = Annotated[
     str | None,
@@ -50,12 +53,22 @@ def past_of(
     if len(given) > 1:
         raise usage("one point at a time: --at-seq, --at-time, --at-offset or --at-revision")
     if at_seq is not None:
-        return points.at_seq(at_seq)
+        return read_as("--at-seq", points.at_seq, at_seq)
     if at_time is not None:
-        return points.at_time(at_time, now_ms=now_ms())
+        return read_as("--at-time", partial(points.at_time, now_ms=now_ms()), at_time)
     if at_offset is not None:
-        return points.at_offset(at_offset)
-    return None if at_revision is None else points.at_revision(at_revision)
+        return read_as("--at-offset", points.at_offset, at_offset)
+    return None if at_revision is None else read_as("--at-revision", points.at_revision, at_revision)
+
+
+def read_as(option: str, read: Callable[[str], Read], text: str) -> Read:
+    """Return what an option's text means. Raises CommandError, naming the option."""
+    from processor.engine.errors import InvalidRequest
+
+    try:
+        return read(text)
+    except InvalidRequest as error:
+        raise usage(f"{option}: {error}") from error
 
 
 def go(reach: Reach, shard: int, point: "Now | Past") -> "View":

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from processor.cli.whatif import compare, instead_of
 
 if TYPE_CHECKING:
     from processor.replay.report import Report
+    from processor.travel.traveller import Past
 
 FromSeq = Annotated[
     int | None,
@@ -99,11 +101,12 @@ def replay(  # noqa: PLR0913 - the options of the command
     instead = instead_of(with_events, at_seq, without, reducer)
     if instead is not None and (verify or snapshot):
         raise usage("another history is compared with the recorded one: without --verify and --snapshot")
+    point = _point(to_seq, to_time, to_offset)
     reach = Reach(config)
     shard = reach.partition_of(cluster)
     work = ShardReplay(reach, shard)
     with _told_what_is_gone(work):
-        target = _target(reach, shard, to_seq, to_time, to_offset)
+        target = _target(reach, shard, point)
         start = work.start(from_seq, from_snapshot, target)
         work.check_inputs(start)
         if instead is not None:
@@ -133,23 +136,30 @@ def _told_what_is_gone(work: ShardReplay) -> Iterator[None]:
         raise CommandError(str(error), Exit.INVALID_DATA) from error
 
 
-def _target(reach: Reach, shard: int, to_seq: str | None, to_time: str | None, to_offset: str | None) -> int:
-    """Return the last commit to fold."""
-    from processor.cli.points import named, now_ms
-    from processor.locate import CommitLog
+def _point(to_seq: str | None, to_time: str | None, to_offset: str | None) -> "Past | None":
+    """Return the point up to which to fold, None: all there is. Raises CommandError."""
+    from processor.cli.points import now_ms, read_as
     from processor.travel import points
-    from processor.travel.traveller import seq_at
 
     if sum(option is not None for option in (to_seq, to_time, to_offset)) > 1:
         raise usage("one target at a time: --to-seq, --to-time or --to-offset")
+    if to_seq is not None:
+        return read_as("--to-seq", points.at_seq, to_seq)
+    if to_time is not None:
+        return read_as("--to-time", partial(points.at_time, now_ms=now_ms()), to_time)
+    return None if to_offset is None else read_as("--to-offset", points.at_offset, to_offset)
+
+
+def _target(reach: Reach, shard: int, point: "Past | None") -> int:
+    """Return the last commit to fold."""
+    from processor.cli.points import named
+    from processor.locate import CommitLog
+    from processor.travel.traveller import seq_at
+
     with reach.reader(reach.topics["commits"], (shard,)) as reader:
         log = CommitLog(reader, shard, lambda record: reach.decode(record).value)
-        if to_seq is not None:
-            return seq_at(log, points.at_seq(to_seq))
-        if to_time is not None:
-            return seq_at(log, points.at_time(to_time, now_ms=now_ms()))
-        if to_offset is not None:
-            return seq_at(log, named(reach, points.at_offset(to_offset)))
+        if point is not None:
+            return seq_at(log, named(reach, point))
         return log.last().seq if reader.last(1) else 0
 
 

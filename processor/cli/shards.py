@@ -105,8 +105,8 @@ def accept_gap(
 
     reach = Reach(config)
     check_shard(reach, shard)
-    check_servers(reach)
     name = reach.topic_named(topic)
+    check_servers(reach)
 
     def plan(head: Head, facts: TopicFacts) -> Move:
         return plan_acceptance(head, facts, name, to, partition=shard)
