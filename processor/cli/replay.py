@@ -101,8 +101,7 @@ def replay(  # noqa: PLR0913 - the options of the command
     instead = instead_of(with_events, at_seq, without, reducer)
     if instead is not None and (verify or snapshot):
         raise usage("another history is compared with the recorded one: without --verify and --snapshot")
-    point = _point(to_seq, to_time, to_offset)
-    reach = Reach(config)
+    point, reach = _point(to_seq, to_time, to_offset), Reach(config)
     shard = reach.partition_of(cluster)
     work = ShardReplay(reach, shard)
     with _told_what_is_gone(work):
