@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 PORT_MAX = 65_535
-TLS_SCHEME = "https://"
+TLS_SCHEME, PLAIN_SCHEME = "https://", "http://"
 LOOPBACK = "127.0.0.1"
 IP_V6 = 6
 _NAME = re.compile(r"[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9_.])?")
@@ -55,15 +55,19 @@ def split_list(value: object) -> object:
 
 
 def endpoint(text: str) -> str:
-    """Return `host:port` of an endpoint of etcd, with `https://` before it where that was meant."""
+    """Return `host:port` of an endpoint of etcd, with `http://` or `https://` before it where it was said."""
     url = _URL.fullmatch(text)
     if url is None:
         return str(parse(text))
     scheme, rest = url[1].lower(), url[2].removesuffix("/")
     if scheme not in {"http", "https"}:
         raise _wrong(text, f"has the scheme {url[1]}", wanted="host:port or https://host:port")
-    address = str(parse(rest))
-    return f"{TLS_SCHEME}{address}" if scheme == "https" else address
+    return f"{scheme}://{parse(rest)}"
+
+
+def scheme_of(text: str) -> str:
+    """Return `https://`, `http://`, or nothing, as an endpoint begins."""
+    return text[: text.find("://") + 3] if "://" in text else ""
 
 
 def brokers(text: str) -> str:

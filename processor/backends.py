@@ -3,18 +3,21 @@
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import inf
 from typing import Protocol
 
 import msgspec
 
+from processor import pem
 from processor.clock import SystemClock
+from processor.engine.errors import InvalidRequest
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.ports import Membership, Ownership, Sink, Source, Store, Ticker
 from processor.engine.values import Headers, Role
 from processor.etcd.channel import Access
 from processor.etcd.client import EtcdClient
-from processor.etcd.compactor import Compactor
+from processor.etcd.compactor import WITHOUT, Compactor
 from processor.etcd.layout import Owner, ShardKeys, unique_id
 from processor.etcd.lease import InstanceLease
 from processor.etcd.limits import check_limits
@@ -35,6 +38,7 @@ from processor.kafka.ticker import KafkaTicker
 from processor.memory.cluster import MemoryCluster
 from processor.memory.ownership import MemoryMembership, MemoryOwnership
 from processor.memory.store import MemoryStore
+from processor.setting_types import value_now
 from processor.settings import Settings
 
 TopicNames = Mapping[Role, str]
@@ -98,24 +102,31 @@ def kafka_connection(settings: Settings) -> KafkaConnection:
     return KafkaConnection(settings.kafka.bootstrap_servers, extra=properties)
 
 
-def etcd_client(settings: Settings, *, left_s: Callable[[], float] = lambda: inf) -> EtcdClient:
-    """Return a client of etcd; `left_s`: how long a call may take at most.
-
-    Raises InvalidRequest when a certificate file cannot be read.
-    """
+def etcd_access(settings: Settings) -> Access:
+    """Return how etcd is reached, as the files of passwords and certificates are now. Raises InvalidRequest."""
     etcd = settings.etcd
-    return EtcdClient(
-        Access(
+    try:
+        certificate, key = etcd.client_certificate()
+        return Access(
             endpoints=etcd.members,
+            root=f"{etcd.prefix}/{settings.app}/",
             tls=etcd.tls,
-            ca=etcd.ca_file.read_bytes() if etcd.ca_file else None,
-            certificate=etcd.cert_file.read_bytes() if etcd.cert_file else None,
-            private_key=etcd.key_file.read_bytes() if etcd.key_file else None,
-            username=etcd.username.get_secret_value() if etcd.username else None,
-            password=etcd.password.get_secret_value() if etcd.password else None,
-        ),
-        left_s=left_s,
-    )
+            ca=pem.check_authorities(etcd.ca_file) if etcd.ca_file else None,
+            certificate=certificate,
+            private_key=key,
+            username=value_now(etcd.username),
+            password=value_now(etcd.password),
+        )
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from error
+
+
+def etcd_client(settings: Settings, *, left_s: Callable[[], float] = lambda: inf) -> EtcdClient:
+    """Return a client of etcd, which reads the files of passwords and certificates again when it is refused.
+
+    `left_s`: how long a call may take at most. Raises InvalidRequest when one of the files cannot be read.
+    """
+    return EtcdClient(etcd_access(settings), reread=partial(etcd_access, settings), left_s=left_s)
 
 
 def shard_topics(topics: TopicNames, *, inputs: Sequence[int], output: int) -> ShardTopics:
@@ -169,18 +180,20 @@ class ServerBackend:
         self._describer = TopicDescriber(self._connection)
         self._reach = Reach(self._describer, tuple(topics.values()))
         self._compactor = Compactor(
-            self._client, interval_s=settings.etcd.compact_interval_s, keep_s=settings.etcd.history_keep_s
+            self._client,
+            enabled=settings.etcd.compact,
+            interval_s=settings.etcd.compact_interval_s,
+            keep_s=settings.etcd.history_keep_s,
         )
 
     def start(self) -> None:
-        """Probe etcd's limits without writing, count the topics' partitions, and begin compacting.
+        """Probe etcd's limits without writing, count the topics' partitions, and begin looking at etcd's size.
 
         Raises Retry (while Kafka is away, too: who cannot run a shard must not take one), InvalidRequest.
         """
         check_limits(self._client, self._limits)
         check_partitions(partition_counts(self._describer, tuple(self._topics.values())), self._settings.clusters)
-        if self._settings.etcd.compact:
-            self._compactor.start()
+        self._compactor.start()
 
     def membership(self) -> Membership:
         """Return this process's place among those that share the shards."""
@@ -229,6 +242,11 @@ class ServerBackend:
     def give_up(self) -> None:
         """End the lease, to which all that is owned here is attached."""
         self._lease.close()
+
+    def etcd_denied(self) -> Mapping[str, bool]:
+        """Return call → whether etcd denies it, of those that need more than rights on our keys."""
+        denied = self._compactor.denied()
+        return {call: call in denied for call in WITHOUT}
 
     def close(self) -> None:
         """Stop compacting, end the lease, close the channel."""

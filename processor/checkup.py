@@ -1,10 +1,14 @@
 """The checks of `processor doctor`: each answers one question about what the processor stands on."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
+from processor.addresses import parse
 from processor.avro.catalogue import Catalogue
-from processor.backends import TopicNames, kafka_connection
+from processor.backends import TopicNames, etcd_access, kafka_connection
+from processor.engine.errors import StoreDenied
+from processor.etcd import diagnosis
 from processor.etcd.client import EtcdClient
 from processor.etcd.limits import check_limits
 from processor.etcd.transaction import Limits
@@ -91,12 +95,11 @@ def _etcd(settings: Settings, topics: TopicNames, *, no_brokers: str) -> Iterato
         client.ping()
         answered_ms = round((time.monotonic() - began_s) * 1000)
         verdict: Verdict = "warning" if answered_ms > SLOW_ANSWER_MS else "ok"
-        where = ", ".join(settings.etcd.endpoints)
-        yield Check(
-            "etcd", verdict, f"{where}: version {client.status().version}, a quorum answers in {answered_ms} ms"
-        )
+        yield Check("etcd", verdict, f"{', '.join(settings.etcd.endpoints)}: a quorum answers in {answered_ms} ms")
+        yield from _members(settings)
         yield from guarded("etcd limits", lambda: _limits(client, settings))
-        yield from _space(client, settings)
+        for name, check in (("etcd alarms", _alarms), ("etcd space", _space)):
+            yield from _unless_denied(name, partial(check, client, settings))
         views = shard_views(client, settings)
         if no_brokers:
             yield Check("clock", "not looked at", no_brokers)
@@ -104,6 +107,24 @@ def _etcd(settings: Settings, topics: TopicNames, *, no_brokers: str) -> Iterato
             yield from guarded("clock", lambda: clock(settings, topics, views))
         for view in views:
             yield from examine(view, settings, topics, no_brokers=no_brokers)
+
+
+def _members(settings: Settings) -> Iterator[Check]:
+    """Ask each endpoint by itself: what round robin passes over in silence is a member less."""
+    access = etcd_access(settings)
+    if len(access.endpoints) == 1:
+        return
+    for endpoint in access.endpoints:
+        if cause := diagnosis.cause_of_member(parse(endpoint), access):
+            yield Check("etcd member", "warning", f"{endpoint} {cause}; the others answer")
+
+
+def _unless_denied(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    """Yield the checks; that etcd does not let us ask is a warning: the processor does without."""
+    try:
+        yield from checks()
+    except StoreDenied as error:
+        yield Check(name, "warning", f"not known, etcd does not let us ask: {error}")
 
 
 def _limits(client: EtcdClient, settings: Settings) -> Iterator[Check]:
@@ -114,10 +135,15 @@ def _limits(client: EtcdClient, settings: Settings) -> Iterator[Check]:
     )
 
 
-def _space(client: EtcdClient, settings: Settings) -> Iterator[Check]:
-    alarms, status = client.alarms(), client.status()
-    if alarms:
+def _alarms(client: EtcdClient, settings: Settings) -> Iterator[Check]:
+    del settings
+    if alarms := client.alarms():
         yield Check("etcd alarms", "failed", f"{', '.join(alarms)}: free space, then disarm (etcdctl alarm disarm)")
+
+
+def _space(client: EtcdClient, settings: Settings) -> Iterator[Check]:
+    status = client.status()
+    yield Check("etcd version", "ok", status.version)
     if not status.quota_bytes:
         return
     used = status.size_in_use_bytes / status.quota_bytes

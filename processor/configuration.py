@@ -18,7 +18,8 @@ from pydantic.fields import FieldInfo
 from processor.engine.errors import InvalidRequest
 from processor.files import Unreadable, text_of
 from processor.injected import is_injected
-from processor.settings import Settings, ValueFile
+from processor.setting_types import SecretFromFile, ValueFile
+from processor.settings import Settings
 
 PREFIX = "PROCESSOR_"
 CONFIG_FILE = "PROCESSOR_CONFIG_FILE"
@@ -166,7 +167,8 @@ def _from_environment(environment: Mapping[str, str], problems: list[str]) -> di
         if file_variable is not None and file_variable in environment:
             if option.name in found:
                 problems.append(f"{option.variable} and {file_variable} are both set: keep one of them")
-            found[option.name] = _file_value(file_variable, environment[file_variable], problems)
+            file = environment[file_variable]
+            found[option.name] = SecretFromFile(_file_value(file_variable, file, problems), Path(file))
     return found
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from processor.backends import TopicNames, kafka_connection
 from processor.cluster.machine import ClusterMachine
-from processor.engine.errors import ProcessorError, Retry, ShardRefused
+from processor.engine.errors import ProcessorError, Retry, ShardRefused, StoreDenied
 from processor.engine.parts import Parts
 from processor.engine.positions import checked_positions
 from processor.engine.recovery import check_versions, foreign_edit, restore
@@ -40,6 +40,8 @@ def guarded(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check]
     """Yield the checks; what ends them becomes one of its own."""
     try:
         yield from checks()
+    except StoreDenied as error:
+        yield Check(name, "failed", str(error))
     except Retry as error:
         yield Check(name, "unreachable", str(error))
     except ProcessorError as error:

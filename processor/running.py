@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
+
 from processor.assembly import END_WITHIN_SHARE, Domain, Service, cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.backends import Backend, EmbeddedBackend, ServerBackend, TopicNames
@@ -133,12 +135,15 @@ class Running:
         return tuple(board.health for board in self.service.boards)
 
     def _metrics(self) -> Metrics:
-        sizes = self.backend.database_bytes if isinstance(self.backend, ServerBackend) else lambda: None
+        readings = Readings(health=self._health, lag=self._lag, entities=entity_counts)
+        if isinstance(self.backend, ServerBackend):
+            etcd = {"etcd_bytes": self.backend.database_bytes, "etcd_denied": self.backend.etcd_denied}
+            readings = msgspec.structs.replace(readings, **etcd)
         return Metrics(
             lanes={self.topics["high"]: "high", self.topics["normal"]: "normal"},
             known_types=frozenset(EVENT_TYPES),
             version=version("processor"),
-            readings=Readings(health=self._health, lag=self._lag, entities=entity_counts, etcd_bytes=sizes),
+            readings=readings,
         )
 
     def _lag(self) -> Mapping[tuple[str, int], int]:

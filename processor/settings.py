@@ -11,48 +11,25 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
-    SecretStr,
     StringConstraints,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from processor import addresses, kafka_security, shipped
+from processor import kafka_security, shipped
+from processor.etcd_settings import EtcdSettings
 from processor.failpoints import parse
+from processor.setting_types import Brokers, ClusterName, Group, ListenAddress, Ratio, Secret, ServerUrl, Split
 
 PROJECT_DIRECTORY = shipped.PROJECT_DIRECTORY
 TIME_TO_LIVE_S_MAX = 600
-ETCD_OPERATIONS_CEILING = 10_000
 
 
-class ValueFile:
-    """Marks an option whose value may also stand in a file, named by the variable with `_FILE` at its end."""
-
-
-ClusterName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=253)]
-Ratio = Annotated[float, Field(ge=0, le=1)]
-Split = BeforeValidator(addresses.split_list)
-Endpoint = Annotated[str, AfterValidator(addresses.endpoint)]
-Brokers = Annotated[str, AfterValidator(addresses.brokers)]
-ListenAddress = Annotated[str, AfterValidator(addresses.listen_address)]
-ServerUrl = Annotated[str, AfterValidator(addresses.server_url)]
-Secret = Annotated[SecretStr | None, ValueFile()]
-
-
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class KafkaSettings(_Group):
+class KafkaSettings(Group):
     """How Kafka is reached."""
 
     bootstrap_servers: Brokers = "127.0.0.1:9092"
@@ -108,59 +85,7 @@ class KafkaSettings(_Group):
         return self
 
 
-class EtcdSettings(_Group):
-    """How etcd is reached and what one request may hold."""
-
-    endpoints: Annotated[tuple[Endpoint, ...], Split, Field(min_length=1)] = ("127.0.0.1:2379",)
-    """Members of the etcd cluster, comma-separated host:port; https://host:port asks for TLS."""
-    prefix: Annotated[str, StringConstraints(pattern=r"^/.*[^/]$")] = "/processor"
-    """Every key stands below this prefix."""
-    ca_file: Path | None = None
-    """PEM file with the authority of the members' certificates; it (or https:// in the endpoints) turns TLS on."""
-    cert_file: Path | None = None
-    """PEM file with the client's certificate."""
-    key_file: Path | None = None
-    """PEM file with the client's private key."""
-    username: Secret = None
-    """User of etcd's own authentication."""
-    password: Secret = None
-    """Password of etcd's own authentication."""
-    txn_ops_max: Annotated[int, Field(ge=8, le=ETCD_OPERATIONS_CEILING)] = 128
-    """Operations in one transaction; not above the server's --max-txn-ops."""
-    request_bytes_max: Annotated[int, Field(ge=65_536)] = 1_441_792
-    """Bytes in one request; not above the server's --max-request-bytes."""
-    materialise: Literal["auto", "eager"] = "auto"
-    """auto: entities beyond the operations follow with the next transactions; eager: a batch is cut before that."""
-    conflict_retries_max: PositiveInt = 5
-    """Conflicts in a row after which the shard is given up."""
-    compact: bool = True
-    """Whether the processor compacts etcd's history; off where an operator does it."""
-    compact_interval_s: PositiveFloat = 10
-    """Seconds between two compactions."""
-    history_keep_s: NonNegativeFloat = 300
-    """Seconds of history that a compaction leaves."""
-    quota_pause_ratio: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """Commits pause when the database is larger than this part of its quota."""
-
-    @property
-    def tls(self) -> bool:
-        """Whether connections are encrypted."""
-        return self.ca_file is not None or self.endpoints[0].startswith(addresses.TLS_SCHEME)
-
-    @property
-    def members(self) -> tuple[str, ...]:
-        """The endpoints as host:port."""
-        return tuple(endpoint.removeprefix(addresses.TLS_SCHEME) for endpoint in self.endpoints)
-
-    @field_validator("endpoints")
-    @classmethod
-    def _of_one_kind(cls, endpoints: tuple[str, ...]) -> tuple[str, ...]:
-        if len({endpoint.startswith(addresses.TLS_SCHEME) for endpoint in endpoints}) > 1:
-            raise ValueError("some endpoints are https:// and some are not: write all of them alike")
-        return endpoints
-
-
-class SchemaRegistrySettings(_Group):
+class SchemaRegistrySettings(Group):
     """The schema registry, where there is one."""
 
     url: str | None = None
@@ -171,7 +96,7 @@ class SchemaRegistrySettings(_Group):
     """Password of the registry."""
 
 
-class BatchSettings(_Group):
+class BatchSettings(Group):
     """How large a batch is."""
 
     events_max: PositiveInt = 500
@@ -184,7 +109,7 @@ class BatchSettings(_Group):
     """Ranges of batches that changed nothing which may wait for the next commit."""
 
 
-class LanesSettings(_Group):
+class LanesSettings(Group):
     """How the high and the normal lane share."""
 
     normal_share: Ratio = 0.125
@@ -195,7 +120,7 @@ class LanesSettings(_Group):
     """Age, in ms, of the oldest waiting normal record at which the guard steps in."""
 
 
-class PublishSettings(_Group):
+class PublishSettings(Group):
     """How announcements are published."""
 
     mode: Literal["transactional", "idempotent"] = "transactional"
@@ -206,14 +131,14 @@ class PublishSettings(_Group):
     """Bytes that may wait to be published before the shard pauses."""
 
 
-class ShardsSettings(_Group):
+class ShardsSettings(Group):
     """How shards are owned."""
 
     lease_ttl_s: Annotated[int, Field(ge=1, le=TIME_TO_LIVE_S_MAX)] = 5
     """Seconds after which a silent owner loses its shards."""
 
 
-class DeadLettersSettings(_Group):
+class DeadLettersSettings(Group):
     """When records that cannot be processed stop the shard instead of being put aside."""
 
     max_ratio: Ratio = 0.5
@@ -226,7 +151,7 @@ class DeadLettersSettings(_Group):
     """Bytes of an input record, headers included, above which it is put aside undecoded and cut."""
 
 
-class ClockSettings(_Group):
+class ClockSettings(Group):
     """The ticks that wake the state machine."""
 
     enabled: bool = True
@@ -235,7 +160,7 @@ class ClockSettings(_Group):
     """Least time between two ticks, in ms."""
 
 
-class SnapshotsSettings(_Group):
+class SnapshotsSettings(Group):
     """Files from which a replay can begin; whoever owns a shard writes them."""
 
     directory: Path | None = None
@@ -246,14 +171,14 @@ class SnapshotsSettings(_Group):
     """How many of a shard are kept; older ones are deleted."""
 
 
-class HttpSettings(_Group):
+class HttpSettings(Group):
     """The HTTP server for probes, metrics and the JSON API."""
 
     address: ListenAddress | None = None
     """host:port to listen on; without one there is no server. Without a host: 127.0.0.1; [::]:port is every address."""
 
 
-class LogSettings(_Group):
+class LogSettings(Group):
     """Logs, on stderr."""
 
     format: Literal["console", "json"] = "console"

@@ -13,8 +13,8 @@ from processor.configuration import SettingsError, load
         ("etcd-0.etcd:2379", "etcd-0.etcd:2379"),
         ("[::1]:2379", "[::1]:2379"),
         ("[fe80::1%eth0]:2379", "[fe80::1%eth0]:2379"),
-        ("http://127.0.0.1:2379", "127.0.0.1:2379"),
-        ("http://[::1]:2379/", "[::1]:2379"),
+        ("http://127.0.0.1:2379", "http://127.0.0.1:2379"),
+        ("http://[::1]:2379/", "http://[::1]:2379"),
         ("HTTPS://etcd:2379", "https://etcd:2379"),
     ],
 )
@@ -53,6 +53,8 @@ def test_a_server_without_a_scheme_is_asked_over_http(text: str, meant: str) -> 
 def test_https_endpoints_ask_for_tls_all_of_them_or_none() -> None:
     etcd = load(environment={"PROCESSOR_ETCD__ENDPOINTS": "https://one:2379,https://two:2379"}).settings.etcd
     assert (etcd.tls, etcd.members) == (True, ("one:2379", "two:2379"))
+    etcd = load(environment={"PROCESSOR_ETCD__ENDPOINTS": "http://one:2379,http://[::1]:2379"}).settings.etcd
+    assert (etcd.tls, etcd.members) == (False, ("one:2379", "[::1]:2379"))
     assert "write all of them alike" in problems_of(PROCESSOR_ETCD__ENDPOINTS="https://one:2379,two:2379")[0]
 
 

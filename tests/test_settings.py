@@ -5,7 +5,9 @@ import pytest
 from pydantic import ValidationError
 
 from processor.configuration import MASK, SettingsError, load, options, show
-from processor.settings import EtcdSettings, KafkaSettings, Settings
+from processor.etcd_settings import EtcdSettings
+from processor.setting_types import value_now
+from processor.settings import KafkaSettings, Settings
 
 
 def test_the_defaults_read_nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +78,9 @@ def test_secrets_may_stand_in_files_and_are_masked_when_shown(tmp_path: Path) ->
     secret.write_text("hush hush\n")
     loaded = load(
         environment={
+            "PROCESSOR_ETCD__USERNAME": "me",
             "PROCESSOR_ETCD__PASSWORD_FILE": str(secret),
+            "PROCESSOR_ETCD__ALLOW_PLAINTEXT": "true",
             "PROCESSOR_KAFKA__EXTRA": '{"security.protocol": "SSL", "ssl.keystore.password": "hush"}',
         }
     )
@@ -164,11 +168,11 @@ def test_a_wrong_file_is_told_by_its_name(tmp_path: Path, text: str, sentence: s
 def test_the_end_of_the_line_is_no_part_of_a_secret(tmp_path: Path, end: bytes) -> None:
     secret = tmp_path / "password"
     secret.write_bytes(b"\xef\xbb\xbfgr\xc3\xbcn " + end)
-    from_file = load(environment={"PROCESSOR_ETCD__PASSWORD_FILE": str(secret)}).settings.etcd.password
-    from_variable = load(environment={"PROCESSOR_ETCD__PASSWORD": "grün " + end.decode()}).settings.etcd.password
-    assert from_file is not None
-    assert from_file == from_variable
-    assert from_file.get_secret_value() == "grün "
+    user = {"PROCESSOR_ETCD__USERNAME": "me", "PROCESSOR_ETCD__ALLOW_PLAINTEXT": "true"}
+    from_file = {**user, "PROCESSOR_ETCD__PASSWORD_FILE": str(secret)}
+    from_variable = {**user, "PROCESSOR_ETCD__PASSWORD": "grün " + end.decode()}
+    for environment in (from_file, from_variable):
+        assert value_now(load(environment=environment).settings.etcd.password) == "grün "
 
 
 @pytest.mark.parametrize(

@@ -106,12 +106,14 @@ class Reach:
     @contextmanager
     def store(self) -> "Iterator[EtcdClient]":
         """Open a client of etcd; when it is away, say how to ask a processor instead."""
-        from processor.engine.errors import StoreUnavailable
+        from processor.engine.errors import StoreDenied, StoreUnavailable
         from processor.inspection import store_client
 
         try:
             with store_client(self.settings) as client:
                 yield client
+        except StoreDenied:
+            raise  # it is there
         except StoreUnavailable as error:
             raise StoreUnavailable(f"{error}; {self._store_hint()}") from error
 

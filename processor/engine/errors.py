@@ -3,6 +3,7 @@
 ProcessorError
 ├── Retry               try again after a pause; nothing is known to have happened
 │   ├── StoreUnavailable
+│   │   └── StoreDenied
 │   └── SinkUnavailable
 ├── OutcomeUnknown      the request may or may not have been applied: send the identical one again
 ├── SinkUnclear         the output may hold any part of the transaction: new producer, tails, owner, resume
@@ -22,6 +23,10 @@ class Retry(ProcessorError):
 
 class StoreUnavailable(Retry):
     """The store cannot be reached, has no leader, is full (NOSPACE) or asks for fewer requests."""
+
+
+class StoreDenied(StoreUnavailable):
+    """The store does not know us or does not let us: goes on by itself once credentials or rights are put right."""
 
 
 class SinkUnavailable(Retry):

@@ -11,7 +11,7 @@ from processor.engine.errors import StoreUnavailable
 
 
 class Access(msgspec.Struct, frozen=True):
-    """Where etcd is and who we are. `endpoints` are host:port; certificates and key are PEM.
+    """Where etcd is and who we are. `endpoints` are host:port; certificates and key are PEM; our keys are below `root`.
 
     TLS is used when `tls` is set or `ca` is given, without `ca` with the authorities that grpc comes with;
     `certificate` and `private_key` come together or not at all. With several endpoints every member's certificate has
@@ -19,12 +19,22 @@ class Access(msgspec.Struct, frozen=True):
     """
 
     endpoints: tuple[str, ...]
+    root: str = "/"
     tls: bool = False
     ca: bytes | None = None
     certificate: bytes | None = None
     private_key: bytes | None = None
     username: str | None = None
     password: str | None = None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is used."""
+        return self.tls or self.ca is not None
+
+    def has_channel_of(self, other: "Access") -> bool:
+        """Tell whether a channel made for the other one serves this one, too."""
+        return msgspec.structs.replace(self, username=other.username, password=other.password) == other
 
 
 OPTIONS: tuple[tuple[str, str | int], ...] = (
@@ -44,7 +54,7 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
 def open_channel(access: Access) -> grpc.Channel:
     """Open a channel to all endpoints. Raises StoreUnavailable when no name can be resolved."""
     target = target_of(access.endpoints)
-    if not access.tls and access.ca is None:
+    if not access.encrypted:
         return grpc.insecure_channel(target, options=OPTIONS)
     credentials = grpc.ssl_channel_credentials(access.ca, access.private_key, access.certificate)
     # Members are addressed by number once their names are resolved; the certificate is for the name.

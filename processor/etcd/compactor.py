@@ -1,14 +1,23 @@
 """Compaction of etcd's history: old enough revisions are forgotten, sooner when the database fills up."""
 
-import contextlib
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Literal
 
-from processor.engine.errors import StoreUnavailable
+from processor.engine.errors import InvalidRequest, StoreDenied, StoreUnavailable
 from processor.etcd.client import EtcdClient, Status
 
+LOG = logging.getLogger("processor.etcd")
+Call = Literal["status", "compact"]
+WITHOUT: dict[Call, str] = {
+    "status": "without it commits do not pause before etcd is full, and its size is in no metric",
+    "compact": "without it somebody else has to compact (etcd's --auto-compaction-retention, or a user with the role "
+    "root): then set PROCESSOR_ETCD__COMPACT=false",
+}
+"""Calls that need more rights than those on our keys → what is missing where they are denied."""
 EARLY_RATIO = 0.5
 """Part of the quota in use above which only the last interval's history is kept."""
 
@@ -23,6 +32,11 @@ class History:
     def note(self, now_s: float, revision: int) -> None:
         """Record the newest revision as of now."""
         self._samples.append((now_s, revision))
+
+    def forget_above(self, revision: int) -> None:
+        """Forget revisions that a restored backup does not have."""
+        while self._samples and self._samples[-1][1] > revision:
+            self._samples.pop()
 
     def target(self, now_s: float, status: Status) -> int | None:
         """Return the newest revision that is old enough, or None; older samples are forgotten."""
@@ -39,21 +53,27 @@ def pressure(status: Status) -> float:
 
 
 class Compactor:
-    """A thread that compacts every `interval_s`; one process an etcd cluster should run it."""
+    """A thread that looks at etcd's size every `interval_s`, and compacts where it is `enabled` and allowed.
+
+    One process an etcd cluster should compact. What etcd denies is logged once, and tried again each time.
+    """
 
     def __init__(
         self,
         client: EtcdClient,
         *,
+        enabled: bool = True,
         interval_s: float = 10.0,
         keep_s: float = 300.0,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
+        self._enabled = enabled
         self._interval_s = interval_s
         self._monotonic_s = monotonic_s
         self._history = History(keep_s)
         self._status: Status | None = None
+        self._denied: frozenset[Call] = frozenset()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -69,25 +89,63 @@ class Compactor:
             self._thread.join()
 
     def status(self) -> Status | None:
-        """Return what etcd said last; None before its first answer. Safe from any thread."""
+        """Return what etcd said last; None before its first answer, and while it does not let us ask."""
         return self._status
+
+    def denied(self) -> frozenset[Call]:
+        """Return which of the calls etcd does not let us make. Safe from any thread."""
+        return self._denied
 
     def pressure(self) -> float:
         """Return the part of the quota that was in use last time; commits pause above `etcd.quota_pause_ratio`."""
         return pressure(self._status) if self._status else 0.0
 
     def run_once(self) -> int | None:
-        """Look, compact if something is old enough, and return to where. Raises StoreUnavailable."""
+        """Look, compact if something is old enough and we may, and return to where.
+
+        Raises StoreUnavailable, InvalidRequest.
+        """
         now_s = self._monotonic_s()
-        status = self._status = self._client.status()
+        try:
+            status = self._status = self._client.status()
+        except StoreDenied as error:
+            self._status = None
+            self._note("status", error)
+            return None
+        self._note("status", None)
+        self._history.forget_above(status.revision)
         target = self._history.target(now_s, status)
         self._history.note(now_s, status.revision)
-        if target is not None:
+        return self._compacted(target) if self._enabled and target is not None else None
+
+    def _compacted(self, target: int) -> int | None:
+        try:
             self._client.compact(target)
+        except StoreDenied as error:
+            self._note("compact", error)
+            return None
+        self._note("compact", None)
         return target
 
+    def _note(self, call: Call, error: StoreDenied | None) -> None:
+        """Remember whether a call is denied; a change is one line of the log."""
+        if (error is not None) == (call in self._denied):
+            return
+        self._denied ^= {call}
+        if error is None:
+            LOG.info("etcd_call_allowed_again: %s", call)
+        else:
+            LOG.warning("etcd_call_denied: %s: %s; %s", call, error, WITHOUT[call])
+
     def _run(self) -> None:
+        told = ""
         while not self._stopped.wait(self._interval_s):
             # Next time is soon enough: history grows meanwhile, and `pressure` tells.
-            with contextlib.suppress(StoreUnavailable):
+            try:
                 self.run_once()
+            except StoreUnavailable:
+                continue
+            except InvalidRequest as error:
+                if str(error) != told:
+                    LOG.warning("etcd_compaction_failed: %s", error)
+                told = str(error)

@@ -7,7 +7,7 @@ from enum import Enum
 
 import grpc
 
-from processor.engine.errors import InvalidRequest, OutcomeUnknown, ProcessorError, StoreUnavailable
+from processor.engine.errors import InvalidRequest, OutcomeUnknown, ProcessorError, StoreDenied, StoreUnavailable
 
 
 class Failure(Enum):
@@ -15,6 +15,7 @@ class Failure(Enum):
 
     AWAY = "pause, probe, go on by itself; a write may have been applied"
     TOKEN_EXPIRED = "nothing was applied: fetch a new token, send again"  # noqa: S105 - no secret, an explanation
+    DENIED = "nothing was applied: pause, read the credentials again, go on when the right is back"
     COMPACTED = "the pinned revision is gone: start over at a newer one"
     LEASE_GONE = "the lease is dead: grant a new one"
     IMPOSSIBLE = "the same request can never succeed"
@@ -34,7 +35,6 @@ class LeaseGoneError(Exception):
 
 _ALWAYS_IMPOSSIBLE = {
     grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.PERMISSION_DENIED,
     grpc.StatusCode.UNIMPLEMENTED,
     grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.NOT_FOUND,
@@ -47,6 +47,10 @@ _BY_TEXT = (
     ("invalid auth token", Failure.TOKEN_EXPIRED),
     ("revision of auth store is old", Failure.TOKEN_EXPIRED),
     ("user name is empty", Failure.TOKEN_EXPIRED),
+    ("authentication failed", Failure.DENIED),
+    ("authentication is not enabled", Failure.DENIED),
+    ("user name not found", Failure.DENIED),
+    ("permission denied", Failure.DENIED),
     ("not leader", Failure.AWAY),
     # grpc refuses a message above the server's receive limit with RESOURCE_EXHAUSTED, as etcd does when it is full.
     ("larger than max", Failure.IMPOSSIBLE),
@@ -60,6 +64,8 @@ def classify(code: grpc.StatusCode, details: str) -> Failure:
             return failure
     if code is grpc.StatusCode.UNAUTHENTICATED:
         return Failure.TOKEN_EXPIRED
+    if code is grpc.StatusCode.PERMISSION_DENIED:
+        return Failure.DENIED
     return Failure.IMPOSSIBLE if code in _ALWAYS_IMPOSSIBLE else Failure.AWAY
 
 
@@ -70,11 +76,16 @@ def failure_of(error: grpc.RpcError) -> Failure:
 
 def read_error(failure: Failure, message: str) -> Exception:
     """Return what a failed call that changed nothing raises."""
+    if failure is Failure.DENIED:
+        return StoreDenied(message)
     return _special(failure, message) or StoreUnavailable(message)
 
 
 def write_error(failure: Failure, message: str) -> Exception:
-    """Return what a failed write raises; without an answer nobody knows whether it was applied."""
+    """Return what a failed write raises; without an answer nobody knows whether it was applied.
+
+    What is denied was not applied, but an earlier copy of it may have been.
+    """
     return _special(failure, message) or OutcomeUnknown(message)
 
 
@@ -86,7 +97,7 @@ def _special(failure: Failure, message: str) -> CompactedError | LeaseGoneError 
             return LeaseGoneError(message)
         case Failure.IMPOSSIBLE:
             return InvalidRequest(message)
-        case Failure.AWAY | Failure.TOKEN_EXPIRED:
+        case Failure.AWAY | Failure.TOKEN_EXPIRED | Failure.DENIED:
             return None
 
 

@@ -131,7 +131,7 @@ class InstanceLease:
         sent_s = self._monotonic_s()
         try:
             ttl_s = self._client.keep_alive(lease_id, timeout_s=self.ttl_s / KEEPALIVES_PER_TTL)
-        except (StoreUnavailable, InvalidRequest):
+        except (StoreUnavailable, InvalidRequest, LeaseGoneError):
             return False  # the deadline decides
         with self._lock:
             # An answer that came too late must not revive what others were told is lost.

@@ -29,13 +29,15 @@ _Values = Mapping[tuple[str, ...], float]
 class Readings(msgspec.Struct, frozen=True, kw_only=True):
     """What is read at the moment of asking; every callable may be called from any thread.
 
-    `lag` is (topic, partition) → records, `entities` counts states by kind, `etcd_bytes` is (in use, quota) or None.
+    `lag` is (topic, partition) → records, `entities` counts states by kind, `etcd_bytes` is (in use, quota) or None,
+    `etcd_denied` call → whether etcd denies it.
     """
 
     health: Callable[[], Sequence[Health]] = tuple
     lag: Callable[[], Mapping[tuple[str, int], int]] = dict
     entities: Callable[[Sequence[Any]], Mapping[str, int]] = lambda _states: {}
     etcd_bytes: Callable[[], tuple[int, int] | None] = lambda: None
+    etcd_denied: Callable[[], Mapping[str, bool]] = dict
 
 
 class Metrics:
@@ -131,6 +133,12 @@ class _ReadWhenAsked(Collector):
             "Entities in the state",
             ("kind",),
             {(kind,): count for kind, count in self._readings.entities(_states(shards)).items()},
+        )
+        yield self._labelled(
+            "processor_etcd_denied",
+            "Whether etcd denies a call that the processor can do without",
+            ("call",),
+            {(call,): int(denied) for call, denied in self._readings.etcd_denied().items()},
         )
         if (sizes := self._readings.etcd_bytes()) is not None:
             yield GaugeMetricFamily("processor_etcd_database_bytes", "Bytes in use in etcd's database", sizes[0])

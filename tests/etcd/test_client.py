@@ -7,7 +7,7 @@ import pytest
 from etcd3.etcdrpc import rpc_pb2 as rpc
 from etcd3.etcdrpc import rpc_pb2_grpc as stubs
 
-from processor.engine.errors import InvalidRequest, OutcomeUnknown, StoreUnavailable
+from processor.engine.errors import OutcomeUnknown, StoreDenied, StoreUnavailable
 from processor.engine.values import Committed
 from processor.etcd import requests
 from processor.etcd.channel import Access
@@ -104,9 +104,9 @@ def test_a_server_that_is_not_there_is_unavailable_and_a_write_to_it_unknown() -
     client.close()
 
 
-def test_a_user_of_a_server_without_users_is_an_invalid_request(etcd: Any) -> None:
+def test_a_user_of_a_server_without_users_is_denied(etcd: Any) -> None:
     client = EtcdClient(Access((etcd.endpoint,), username="somebody", password="secret"))  # noqa: S106 - a test's
-    with pytest.raises(InvalidRequest, match="authentication is not enabled"):
+    with pytest.raises(StoreDenied, match="authentication is not enabled"):
         client.ping()
     client.close()
 
@@ -167,7 +167,7 @@ def guarded_server(own_etcd: Callable[..., LocalServer]) -> Iterator[tuple[Local
     """A server with users, and a client that knows the password."""
     server = own_etcd()
     opening = connected(server)
-    auth: Any = stubs.AuthStub(opening._channel)
+    auth: Any = stubs.AuthStub(opening.channel)
     auth.UserAdd(rpc.AuthUserAddRequest(name="root", password="secret"))  # noqa: S106 - a test's
     auth.RoleAdd(rpc.AuthRoleAddRequest(name="root"))
     auth.UserGrantRole(rpc.AuthUserGrantRoleRequest(user="root", role="root"))
@@ -184,7 +184,7 @@ def test_a_token_is_fetched_and_another_when_it_is_no_longer_valid(
     _, client = guarded_server
     write(client)
     first = client.metadata()
-    auth: Any = stubs.AuthStub(client._channel)
+    auth: Any = stubs.AuthStub(client.channel)
     # Ends every token of the user.
     change = rpc.AuthUserChangePasswordRequest(name="root", password="secret")  # noqa: S106 - a test's
     auth.UserChangePassword(change, metadata=first)
@@ -199,10 +199,10 @@ def test_a_token_is_fetched_and_another_when_it_is_no_longer_valid(
     assert client.keep_alive(lease_id, timeout_s=5) == 60
 
 
-def test_a_wrong_password_is_an_invalid_request(guarded_server: tuple[LocalServer, EtcdClient]) -> None:
+def test_a_wrong_password_is_denied(guarded_server: tuple[LocalServer, EtcdClient]) -> None:
     server, _ = guarded_server
     client = connected(server, username="root", password="wrong")  # noqa: S106 - a test's
-    with pytest.raises(InvalidRequest, match="authentication failed"):
+    with pytest.raises(StoreDenied, match="the password of user root is wrong"):
         client.ping()
     client.close()
 
@@ -210,7 +210,7 @@ def test_a_wrong_password_is_an_invalid_request(guarded_server: tuple[LocalServe
 def test_no_user_where_there_are_users_is_no_service(guarded_server: tuple[LocalServer, EtcdClient]) -> None:
     server, _ = guarded_server
     client = connected(server)
-    with pytest.raises(StoreUnavailable, match="user name is empty"):
+    with pytest.raises(StoreDenied, match=r"user name is empty.*it wants a user and a password"):
         client.ping()
     client.close()
 
@@ -230,7 +230,7 @@ def test_a_full_server_says_so_and_takes_the_identical_request_when_there_is_roo
         flight.result()
     assert world.client.alarms() == ("NOSPACE",)
     world.client.compact(world.client.status().revision)
-    maintenance: Any = stubs.MaintenanceStub(world.client._channel)
+    maintenance: Any = stubs.MaintenanceStub(world.client.channel)
     maintenance.Defragment(rpc.DefragmentRequest())
     for member in maintenance.Alarm(rpc.AlarmRequest(action=rpc.AlarmRequest.GET)).alarms:
         disarm = rpc.AlarmRequest(action=rpc.AlarmRequest.DEACTIVATE, memberID=member.memberID, alarm=member.alarm)

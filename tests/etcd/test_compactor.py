@@ -39,6 +39,14 @@ def test_past_half_the_quota_all_that_was_noted_goes() -> None:
     assert history.target(20, status(in_use=501)) == 20
 
 
+def test_revisions_that_a_restored_backup_does_not_have_are_no_targets() -> None:
+    history = History(keep_s=0)
+    history.note(0, 10)
+    history.note(10, 20)
+    history.forget_above(15)
+    assert history.target(20, status(revision=15)) == 10
+
+
 def test_pressure_is_the_part_of_the_quota_in_use() -> None:
     assert pressure(status(in_use=250)) == 0.25
     assert pressure(status(in_use=250, quota=0)) == 0.0

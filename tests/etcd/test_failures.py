@@ -1,7 +1,7 @@
 import grpc
 import pytest
 
-from processor.engine.errors import InvalidRequest, OutcomeUnknown, StoreUnavailable
+from processor.engine.errors import InvalidRequest, OutcomeUnknown, StoreDenied, StoreUnavailable
 from processor.etcd.failures import CompactedError, Failure, LeaseGoneError, classify, read_error, write_error
 
 CODE = grpc.StatusCode
@@ -22,8 +22,11 @@ CODE = grpc.StatusCode
         (CODE.INVALID_ARGUMENT, "etcdserver: too many operations in txn request", Failure.IMPOSSIBLE),
         (CODE.INVALID_ARGUMENT, "etcdserver: request is too large", Failure.IMPOSSIBLE),
         (CODE.RESOURCE_EXHAUSTED, "grpc: received message larger than max (9 vs. 8)", Failure.IMPOSSIBLE),
-        (CODE.PERMISSION_DENIED, "etcdserver: permission denied", Failure.IMPOSSIBLE),
-        (CODE.FAILED_PRECONDITION, "etcdserver: authentication is not enabled", Failure.IMPOSSIBLE),
+        (CODE.PERMISSION_DENIED, "etcdserver: permission denied", Failure.DENIED),
+        (CODE.PERMISSION_DENIED, "something new", Failure.DENIED),
+        (CODE.FAILED_PRECONDITION, "etcdserver: authentication is not enabled", Failure.DENIED),
+        (CODE.INVALID_ARGUMENT, "etcdserver: authentication failed, invalid user ID or password", Failure.DENIED),
+        (CODE.FAILED_PRECONDITION, "etcdserver: user name not found", Failure.DENIED),
         (CODE.OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision", Failure.IMPOSSIBLE),
         (CODE.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted", Failure.COMPACTED),
         (CODE.NOT_FOUND, "etcdserver: requested lease not found", Failure.LEASE_GONE),
@@ -41,6 +44,7 @@ def test_errors_are_classed_by_what_to_do_about_them(code: grpc.StatusCode, deta
     [
         (Failure.AWAY, StoreUnavailable, OutcomeUnknown),
         (Failure.TOKEN_EXPIRED, StoreUnavailable, OutcomeUnknown),
+        (Failure.DENIED, StoreDenied, OutcomeUnknown),
         (Failure.IMPOSSIBLE, InvalidRequest, InvalidRequest),
         (Failure.COMPACTED, CompactedError, CompactedError),
         (Failure.LEASE_GONE, LeaseGoneError, LeaseGoneError),
