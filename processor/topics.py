@@ -253,7 +253,9 @@ def _validated(model: type[Document], stated: Stated) -> Document:
     try:
         return model.model_validate(stated.content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        problems = error.errors(include_url=False)
+        # a misspelt field comes with a missing one: the misspelt one says more
+        first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
         field = ".".join(str(part) for part in first["loc"]) or "the document"
         hint = _nearest(model, first["loc"]) if first["type"] == "extra_forbidden" else ""
         raise TopicsInvalid(f"{stated.where}: {field}: {first['msg']}{hint}") from error

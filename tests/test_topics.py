@@ -220,6 +220,14 @@ def test_a_fault_in_a_list_is_told_by_document_and_item(tmp_path: Path) -> None:
     assert str(raised.value).endswith("the nearest one is partitions")
 
 
+def test_a_misspelt_field_is_told_rather_than_the_one_it_should_be(tmp_path: Path) -> None:
+    stated = documents()
+    annotations = stated[2]["metadata"]["annotations"]
+    annotations["processor/roll"] = annotations.pop("processor/role")
+    with pytest.raises(TopicsInvalid, match=r"processor/roll: Extra inputs .*; the nearest one is processor/role$"):
+        load_topics(written(tmp_path, stated))
+
+
 def test_topics_that_were_passed_over_are_told_when_a_role_is_missing(tmp_path: Path) -> None:
     stated = documents()
     del stated[2]["metadata"]["annotations"]
