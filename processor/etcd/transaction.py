@@ -60,6 +60,10 @@ class Limits(msgspec.Struct, frozen=True):
         """The largest entity: it must fit into a transaction beside a head."""
         return self.request_bytes_max * 3 // 4
 
+    def are_passed_by_size_of(self, image: Image) -> bool:
+        """Tell whether an image is larger than an entity may be."""
+        return image.value is not None and len(image.value) > self.value_bytes_max
+
     def are_passed_by(self, backlog: Backlog) -> bool:
         """Tell whether the backlog has grown so far that a batch has to wait for it."""
         return backlog.commits >= self.delta_commits_max or backlog.size_bytes >= self.delta_bytes_max
@@ -89,16 +93,19 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def plan_commit(commit: Commit, ground: Ground) -> Plan:
-    """Return how to make a commit of any size. Raises InvalidRequest for an entity that fits into no transaction."""
-    value_bytes_max = ground.limits.value_bytes_max
-    for image in commit.images:
-        if image.value is not None and len(image.value) > value_bytes_max:
-            raise InvalidRequest(f"{image.key} has {len(image.value)} bytes, at most {value_bytes_max}")
+    """Return how to make a commit of any size. Raises InvalidRequest for one that fits into no transaction.
+
+    An entity that is larger than it may be stands there already, since the limit was lowered: the request that writes
+    its key is as large as that takes, and the server has the last word.
+    """
+    allowed = ground.limits.request_bytes_max + sum(
+        [len(image.value or b"") for image in commit.images if ground.limits.are_passed_by_size_of(image)]
+    )
     plan = _plan_whole(commit, ground)
-    if plan.steps[0].ByteSize() <= ground.limits.request_bytes_max:
+    if plan.steps[0].ByteSize() <= allowed:
         return plan
     plan = _plan_staged(commit, ground)
-    if plan.steps[-1].ByteSize() > ground.limits.request_bytes_max:
+    if plan.steps[-1].ByteSize() > allowed:
         raise InvalidRequest(f"head and commit record of seq {commit.head.seq} exceed a request, even staged")
     return plan
 
@@ -145,13 +152,16 @@ def _divide(images: Sequence[Image], ground: Ground, room: int) -> tuple[tuple[I
     """Return the images to write to their keys and those to leave in a delta."""
     tombstones = tuple(image for image in images if image.value is None and ground.backlog.mentions(image.key))
     kept = {image.key for image in tombstones}
-    free = tuple(image for image in images if image.key not in kept)
-    return free[:room], free[room:] + tombstones
+    free = [image for image in images if image.key not in kept]
+    free.sort(key=ground.limits.are_passed_by_size_of, reverse=True)  # no later transaction has room for them
+    return tuple(free[:room]), tuple(free[room:]) + tombstones
 
 
 def _plan_staged(commit: Commit, ground: Ground) -> Plan:
     seq, keys = commit.head.seq, ground.keys
-    delta_frame, delta_parts = pack_staged_delta(commit.images, part_bytes_max=ground.limits.part_bytes_max)
+    oversized = tuple(image for image in commit.images if ground.limits.are_passed_by_size_of(image))
+    images = tuple(image for image in commit.images if image not in oversized) if oversized else commit.images
+    delta_frame, delta_parts = pack_staged_delta(images, part_bytes_max=ground.limits.part_bytes_max)
     entry_frame, entry_parts = _staged_entry(commit.outbox, ground, delta_parts=len(delta_parts))
     parts = [(numbered(keys.delta, seq, number), part) for number, part in enumerate(delta_parts, start=1)]
     parts += [(numbered(keys.outbox, seq, number), part) for number, part in enumerate(entry_parts, start=1)]
@@ -163,10 +173,11 @@ def _plan_staged(commit: Commit, ground: Ground) -> Plan:
     draft.note(commit.audit)
     if entry_frame is not None:
         draft.put(numbered(keys.outbox, seq), entry_frame)
+    draft.write(oversized)
     delta = None
-    if commit.images:
+    if images:
         draft.put(numbered(keys.delta, seq), delta_frame)
-        delta = Delta(seq, len(delta_frame) + sum(map(len, delta_parts)), commit.images)
+        delta = Delta(seq, len(delta_frame) + sum(map(len, delta_parts)), images)
     last = draft.finished(commit.expected_revision, superseded=commit.images, delta=delta)
     staged = tuple(
         requests.guarded(keys, [requests.put(*part)], expected_revision=commit.expected_revision, epoch=commit.epoch)
@@ -257,10 +268,13 @@ class _Draft:
         """
         followed: list[Image] = []
         room = self.room(beside=2)
-        hard_bytes_max = self._ground.limits.request_bytes_max - _GUARD_BYTES
+        limits = self._ground.limits
+        hard_bytes_max = limits.request_bytes_max - _GUARD_BYTES
         for image in self._ground.backlog.oldest(without=own):
             grown_bytes = self._size_bytes + _size_of(image, self._ground.keys)
             ceiling_bytes = min(SOFT_BYTES_MAX, hard_bytes_max) if followed else hard_bytes_max
+            if not followed and limits.are_passed_by_size_of(image) and self._size_bytes <= limits.part_bytes_max:
+                ceiling_bytes = grown_bytes  # the limit was lowered while it waited: nothing else would ever make room
             if len(followed) >= room or grown_bytes > ceiling_bytes:
                 break
             self.write((image,))

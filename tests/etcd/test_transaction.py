@@ -189,9 +189,24 @@ def test_a_staged_commit_sweeps_beyond_its_own_parts_in_its_last_step_only() -> 
     ]
 
 
-def test_an_entity_that_fits_into_no_transaction_is_an_invalid_request() -> None:
-    with pytest.raises(InvalidRequest, match="model/big has 75001 bytes, at most 75000"):
-        plan_commit(commit(3, EPOCH, EXPECTED, Image("model/big", bytes(75_001))), ground(request_bytes_max=100_000))
+def test_an_entity_that_stands_there_although_it_is_too_large_is_written_to_its_key() -> None:
+    big, announced = Image("model/big", noise(150_000)), entry(3, EPOCH)
+    small = tuple(Image(f"model/{number}", b"") for number in range(200))
+    plan = plan_commit(Commit(EXPECTED, head(3, EPOCH), (*small, big), announced), ground(request_bytes_max=100_000))
+    assert len(plan.steps) == 1
+    assert "model/big" in entities(plan)
+    announced = entry(3, EPOCH, announcements=(Announcement("model/big", "T", noise(150_000)),))
+    plan = plan_commit(Commit(EXPECTED, head(3, EPOCH), (small[0], big), announced), ground(request_bytes_max=100_000))
+    assert [step.ByteSize() > 100_000 for step in plan.steps] == [False] * (len(plan.steps) - 1) + [True]
+    assert entities(plan) == ["model/big"]
+
+
+def test_what_waits_in_a_delta_follows_though_the_limit_was_lowered_meanwhile() -> None:
+    waiting = (Image("model/big", noise(150_000)), Image("model/small", b""))
+    lowered = ground(Delta(1, 10, waiting), request_bytes_max=100_000)
+    plan = plan_tidying(Tidying(EXPECTED, head(1, EPOCH), EPOCH), lowered)
+    assert plan is not None
+    assert entities(plan) == ["model/big"]
 
 
 def test_a_commit_record_that_fits_into_no_transaction_is_an_invalid_request() -> None:

@@ -46,7 +46,7 @@ def test_growth_is_refused_and_what_is_too_large_already_hinders_nobody_and_goes
     play.wait_until_quiet()
     assert first.terminate() == 0
     lower_limit(play)
-    play.stage.start()
+    play.stage.start(ETCD__REQUEST_BYTES_MAX="300000")
     play.send([load("small", 1, 10), load("large", 2, 10), unload("iris"), unload("large")])
     play.send([line("high", "ServerReplicaDraining", where)])
     play.send([line("high", "ServerReplicaDisconnected", {**where, "reason": "lost"})])
