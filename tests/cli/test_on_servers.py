@@ -142,6 +142,7 @@ def test_status_shards_and_doctor_agree_that_all_is_well(cli: Cli) -> None:
         "etcd",
         "etcd limits",
         "etcd space",
+        "etcd version",
         "clock",
         "shard 0",
         "shard 0 inputs",
