@@ -5,7 +5,6 @@ never succeed. The failures module's CompactedError and LeaseGoneError come thro
 any thread.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator
 from math import inf
 from typing import Any
@@ -15,7 +14,7 @@ import msgspec
 from etcd3.etcdrpc import rpc_pb2 as rpc
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from processor.engine.errors import OutcomeUnknown, StoreUnavailable
+from processor.engine.errors import OutcomeUnknown, StoreDenied, StoreUnavailable
 from processor.etcd.channel import Access
 from processor.etcd.connection import Connection, Metadata, Reread, Wire
 from processor.etcd.failures import CompactedError, Failure, read_error, write_error
@@ -24,6 +23,7 @@ CALL_TIMEOUT_S = 3.0
 TRANSACTION_TIMEOUT_S = 2.0
 """Sent again, a transaction goes to the next member: what a frozen member or an election takes from us is this long."""
 PAGE_TIMEOUT_S = 30.0
+COMPACTION_DENIED = "etcd: permission denied: it needs the role root, whatever the rights on keys are"
 SIZE_IN_USE_FIELD = 9
 QUOTA_FIELD = 12
 """Fields of StatusResponse that are younger than the stubs."""
@@ -163,8 +163,12 @@ class EtcdClient:
 
     def compact(self, revision: int) -> None:
         """Forget all history below `revision`; a revision that is gone already is no error."""
-        with contextlib.suppress(CompactedError):
+        try:
             self._call(lambda wire: wire.kv.Compact, rpc.CompactionRequest(revision=revision))
+        except CompactedError:
+            return
+        except StoreDenied as error:
+            raise StoreDenied(COMPACTION_DENIED if "permission denied" in str(error) else str(error)) from error
 
     def grant_lease(self, ttl_s: int) -> int:
         """Return the id of a new lease."""
