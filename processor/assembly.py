@@ -132,7 +132,7 @@ class Service:
         return {place: count for lag in list(self._lags.values()) for place, count in lag().items()}
 
     def owner_of(self, shard: int) -> str:
-        """Return the instance that owned the shard when this process looked last, empty: none did. From any thread."""
+        """Return the other instance that owned the shard when we looked last, empty: none did. From any thread."""
         return self._owner_of(shard)
 
     def _start_backend(self) -> None:

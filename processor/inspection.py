@@ -1,6 +1,6 @@
 """Looking at shards from outside: their heads, owners, positions and state, without owning any."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,18 +9,20 @@ import msgspec
 from processor.assembly import cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.backends import TopicNames, etcd_client, kafka_connection, shard_topics
-from processor.cluster.document import to_document
-from processor.cluster.state import State
+from processor.engine.errors import StoreUnavailable
 from processor.engine.positions import reached
 from processor.engine.values import Head, TopicFacts
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
+from processor.etcd.failures import CompactedError
 from processor.etcd.layout import Owner, ShardKeys, decode_head
 from processor.kafka.source import KafkaSource
 from processor.settings import Settings
 from processor.travel.stored import StoredStates
 
 FACTS_TIMEOUT_S = 10.0
+KEYS_PER_READ = 64
+"""Far below the operations that any server takes in one transaction."""
 BEHIND_AFTER_MS = 10_000
 """A shard with waiting records that committed nothing for so long is behind."""
 
@@ -51,19 +53,11 @@ def store_client(settings: Settings) -> Iterator[EtcdClient]:
 
 
 def shard_views(client: EtcdClient, settings: Settings) -> list[ShardView]:
-    """Return every shard of the settings. Raises StoreUnavailable, ShardRefused (newer layout)."""
-    return [_view(client, settings, shard) for shard in range(len(settings.clusters))]
-
-
-def state_document(client: EtcdClient, settings: Settings, shard: int) -> Mapping[str, Any]:
-    """Return a shard's state now as a document. Raises as `current_state` does."""
-    return to_document(current_state(client, settings, shard))
-
-
-def current_state(client: EtcdClient, settings: Settings, shard: int) -> State:
-    """Return a shard's state now. Raises StoreUnavailable, ShardRefused (never ran, newer build, unreadable)."""
-    state: State = stored_states(client, settings, shard).now().state
-    return state
+    """Return every shard of the settings, as of one revision. Raises StoreUnavailable, ShardRefused (newer layout)."""
+    keys = [ShardKeys(settings.etcd.prefix, settings.app, shard) for shard in range(len(settings.clusters))]
+    found = list(_keys_of(client, [*(key.head for key in keys), *(key.owner for key in keys)]))
+    shards = zip(settings.clusters, found[: len(keys)], found[len(keys) :], strict=True)
+    return [_view(shard, *told) for shard, told in enumerate(shards)]
 
 
 def stored_states(client: EtcdClient, settings: Settings, shard: int) -> StoredStates:
@@ -104,14 +98,26 @@ def status_of(view: ShardView, waiting: int, now_ms: int) -> str:
     return "degraded" if waiting and now_ms - view.head.committed_ms > BEHIND_AFTER_MS else "healthy"
 
 
-def _view(client: EtcdClient, settings: Settings, shard: int) -> ShardView:
-    keys = ShardKeys(settings.etcd.prefix, settings.app, shard)
-    answer = client.read(requests.transaction((), (requests.get(keys.head), requests.get(keys.owner))))
-    heads, owners = (list(response.response_range.kvs) for response in answer.responses)
+def _keys_of(client: EtcdClient, keys: Sequence[bytes]) -> Iterator[Any]:
+    """Yield the KeyValue of each key, None where there is none, all as of one revision."""
+    revision = 0
+    for start in range(0, len(keys), KEYS_PER_READ):
+        reads = [requests.get(key, revision=revision) for key in keys[start : start + KEYS_PER_READ]]
+        try:
+            answer = client.read(requests.transaction((), reads))
+        except CompactedError as error:
+            raise StoreUnavailable(f"the shards could not be read at one revision: {error}") from error
+        revision = revision or answer.header.revision
+        for response in answer.responses:
+            found = list(response.response_range.kvs)
+            yield found[0] if found else None
+
+
+def _view(shard: int, cluster: str, head: Any, owner: Any) -> ShardView:
     return ShardView(
         shard=shard,
-        cluster=settings.clusters[shard],
-        head=decode_head(heads[0].value) if heads else None,
-        owner=msgspec.json.decode(owners[0].value, type=Owner) if owners else None,
-        epoch=owners[0].create_revision if owners else 0,
+        cluster=cluster,
+        head=None if head is None else decode_head(head.value),
+        owner=None if owner is None else msgspec.json.decode(owner.value, type=Owner),
+        epoch=0 if owner is None else owner.create_revision,
     )

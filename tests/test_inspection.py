@@ -1,8 +1,12 @@
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from processor.engine.values import Head, PartitionFacts, TopicFacts
 from processor.etcd.layout import Owner
-from processor.inspection import ShardView, lag, status_of
+from processor.inspection import KEYS_PER_READ, ShardView, lag, shard_views, status_of
+from processor.settings import Settings
 
 FACTS = TopicFacts(topic_ids={}, inputs={("high", 0): PartitionFacts(2, 10), ("normal", 0): PartitionFacts(0, 5)})
 OWNER = Owner("here", "host", 1, 0)
@@ -53,3 +57,21 @@ def test_an_owner_that_has_not_started_the_shard_yet_is_not_healthy() -> None:
 def test_the_outbox_is_what_is_not_known_to_be_published() -> None:
     assert ShardView(0, "cluster", _head(), OWNER, 3).outbox == 2
     assert ShardView(0, "cluster", None, None, 0).outbox == 0
+
+
+def test_all_shards_are_read_as_of_one_revision_however_many_reads_that_takes() -> None:
+    pinned: list[set[int]] = []
+
+    class Client:
+        def read(self, request: Any) -> Any:
+            """Answer that nothing is there, at a revision that grows."""
+            pinned.append({operation.request_range.revision for operation in request.success})
+            responses = [SimpleNamespace(response_range=SimpleNamespace(kvs=[])) for _ in request.success]
+            return SimpleNamespace(header=SimpleNamespace(revision=7 + len(pinned)), responses=responses)
+
+    clusters = tuple(f"c{number}" for number in range(KEYS_PER_READ))
+    views = shard_views(Client(), Settings(clusters=clusters))  # type: ignore[arg-type]
+    assert [(view.shard, view.cluster, view.head) for view in views] == [
+        (number, name, None) for number, name in enumerate(clusters)
+    ]
+    assert pinned == [{0}, {8}]

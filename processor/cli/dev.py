@@ -144,8 +144,9 @@ def _make_topics(settings: "Settings") -> None:
     from processor.backends import kafka_connection
     from processor.cli.topics import specs_of
     from processor.kafka.admin import CreateTopic, TopicsAdmin
+    from processor.kafka.recognition import recognised
 
-    admin = TopicsAdmin(kafka_connection(settings))
+    admin = TopicsAdmin(recognised(kafka_connection(settings)))
     wanted = [action for action in admin.plan(specs_of(settings)) if isinstance(action, CreateTopic)]
     failures = [f"{result.action}: {result.failure}" for result in admin.apply(wanted) if result.failure]
     if failures:

@@ -74,9 +74,11 @@ class Reach:
         return RecordDecoder(self.catalogue)
 
     def partition_of(self, cluster: str | None) -> int:
-        """Return the partition of a cluster; without a name there must be only one. Raises InvalidRequest."""
+        """Return the partition of a cluster; without a name there must be only one. Raises CommandError."""
         from processor.clients import partition_of
 
+        if cluster is None and len(self.settings.clusters) > 1:
+            raise usage(f"which cluster? --cluster with one of {', '.join(self.settings.clusters)}")
         return partition_of(self.settings.clusters, cluster)
 
     def topic_named(self, word: str) -> str:

@@ -10,7 +10,7 @@ from processor.cli.difference import diff
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.explain import explain
 from processor.cli.options import ClusterName, ConfigFile, Output
-from processor.cli.output import emit_document, emit_rows
+from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.points import AtOffset, AtRevision, AtSeq, AtTime, go, past_of
 from processor.cli.reach import Reach
 from processor.cli.remote import Server, ask
@@ -53,7 +53,7 @@ def get(  # noqa: PLR0913 - the options of the command
     config: ConfigFile = None,
     output: Output = "table",
 ) -> None:
-    """Print the state now or then: all of it, one kind, or one entity.
+    """Print the state now or then: all of it, one kind, or one entity. Its seq is told on stderr.
 
     Then is read from the store's history while it reaches back, else the recorded events are folded again.
     """
@@ -91,17 +91,15 @@ def summary(kind: str, name: str, entity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _document(reach: Reach, shard: int, point: "Past | None") -> Mapping[str, Any]:
-    if point is not None:
-        from processor.cluster.document import to_document
-
-        return to_document(go(reach, shard, point).state)
-    if reach.settings.server is not None:
-        document: Mapping[str, Any] = ask(reach.settings.server, f"state?shard={shard}")["state"]
+    if point is None and reach.settings.server is not None:
+        told = ask(reach.settings.server, f"state?shard={shard}")
+        note(f"seq {told['seq']}, from {reach.settings.server}")
+        document: Mapping[str, Any] = told["state"]
         return document
-    from processor.inspection import state_document
+    from processor.cluster.document import to_document
+    from processor.travel.points import Now
 
-    with reach.store() as client:
-        return state_document(client, reach.settings, shard)
+    return to_document(go(reach, shard, point or Now()).state)
 
 
 def _print_all(document: Mapping[str, Any], output: Output) -> None:

@@ -103,8 +103,9 @@ class Sharing:
         return self._cut_off or self._plan.hand_over == shard
 
     def owner_of(self, shard: int) -> str:
-        """Return the instance that owned the shard at the last look, empty when none did."""
-        return self._owners.get(shard, "")
+        """Return the other instance that owned the shard at the last look, empty when none did."""
+        owner = self._owners.get(shard, "")
+        return "" if owner == self._instance else owner
 
     def _has_peers(self) -> bool:
         return any(name != self._instance for name in self._instances)

@@ -20,7 +20,7 @@ class Views(msgspec.Struct, frozen=True, kw_only=True):
     """Where the answers come from; every callable may be called from any thread.
 
     `health` gives each shard as one whole value, the state of an owned one in it, which `document` turns into JSON;
-    `owner` the instance that owns a shard, as far as it is known. `now_s` is monotonic, `now_ms` wall time.
+    `owner` the other instance that owns a shard, as far as it is known. `now_s` is monotonic, `now_ms` wall time.
     """
 
     app: str
@@ -108,7 +108,7 @@ def _not_here(views: Views, shard: int, health: Health | None) -> Answer:
         last = len(views.clusters) - 1
         return problem(HTTPStatus.NOT_FOUND, f"{sentence}, nor by any: PROCESSOR_CLUSTERS makes shards 0 to {last}")
     owner = views.owner(shard)
-    if owner and owner != views.instance:
+    if owner:
         return problem(HTTPStatus.CONFLICT, f"{sentence}: {owner} owns it, ask that one", shard=shard, owner=owner)
     why = f": {health.why}" if health.why else ""
     sentence = f"{sentence}, nor by another at present; here it is {health.phase}{why}"

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from processor.cli.difference import rows_of
-from processor.cli.exits import Exit
+from processor.cli.exits import CommandError, Exit
 from processor.cli.points import past_of
 from processor.cli.reach import NO_ADDRESS
-from processor.engine.errors import InvalidRequest
 from processor.travel.points import AtOffset, AtRevision, AtSeq, AtTime
 from tests.cli.conftest import Cli
 
@@ -21,7 +20,7 @@ def test_an_option_is_a_point() -> None:
     assert past_of(**{**NONE, "at_time": "5"}) == AtTime(5)
     assert past_of(**{**NONE, "at_offset": "a.b:0:7"}) == AtOffset("a.b", 0, 7)
     assert past_of(**{**NONE, "at_revision": "7"}) == AtRevision(7)
-    with pytest.raises(InvalidRequest, match="is not a seq"):
+    with pytest.raises(CommandError, match="--at-seq: 'x' is not a seq"):
         past_of(**{**NONE, "at_seq": "x"})
 
 

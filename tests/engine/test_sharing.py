@@ -262,3 +262,16 @@ def test_another_process_of_our_name_is_told_of_once_it_outlived_a_lease(monkeyp
     warned = [one for one in told if one["event"] == "instance_name_shared"]
     assert [(one["us"], one["other"]) for one in warned] == [("same~1", "same~2 (host h, pid 7)")]
     assert "PROCESSOR_INSTANCE" in warned[0]["advice"]
+
+
+def test_who_owns_a_shard_is_known_and_told_once() -> None:
+    table = Table()
+    two, one = table.sharing("two"), table.sharing("one")
+    MemoryOwnership(table.cluster, 1, "two").campaign()
+    MemoryOwnership(table.cluster, 0, "one").campaign()
+    for _ in range(3):
+        two.look()
+        one.look()
+    assert [one.owner_of(shard) for shard in range(SHARDS)] == ["", "two", "", ""]
+    assert [two.owner_of(shard) for shard in range(SHARDS)] == ["one", "", "", ""]
+    assert table.log.count("standing_by") == 2
