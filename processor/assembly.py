@@ -78,6 +78,7 @@ def engine_limits(settings: Settings) -> EngineLimits:
         dead_letters_max_ratio=settings.dead_letters.max_ratio,
         dead_letters_max_consecutive=settings.dead_letters.max_consecutive,
         crash_attempts_max=settings.dead_letters.crash_attempts_max,
+        stall_timeout_ms=round(1000 * settings.shards.stall_timeout_s),
     )
 
 
@@ -138,6 +139,8 @@ class Service:
     def _start_backend(self) -> None:
         limits = engine_limits(self._settings)
         pause_ms = limits.retry_pause_ms
+        for board in self.boards:
+            board.put(moved_s=self._clock.monotonic_s())
         while not self._stop.is_set():
             try:
                 self._backend.start()
@@ -205,6 +208,7 @@ class Service:
                 stopping=self._stop.is_set,
                 may_campaign=partial(sharing.may_campaign, shard),
                 hand_over_asked=partial(sharing.hand_over_asked, shard),
+                leave_to_peers=partial(sharing.leave_to_peers, shard),
                 once=self._once,
             ).run()
         finally:

@@ -136,6 +136,9 @@ class ShardsSettings(Group):
 
     lease_ttl_s: Annotated[int, Field(ge=1, le=TIME_TO_LIVE_S_MAX)] = 5
     """Seconds after which a silent owner loses its shards."""
+    stall_timeout_s: Annotated[float, Field(ge=1, le=86_400)] = 60
+    """Seconds without a possible commit, or with nothing published of what waits, after which an owner that has peers
+    leaves the shard to them; doubled each time until it has published something, up to eight times as long."""
 
 
 class DeadLettersSettings(Group):

@@ -1,6 +1,7 @@
 """When the publisher is pumped: between two steps of the loop, or from a thread of its own."""
 
 import threading
+from collections.abc import Callable
 from math import inf
 from typing import Protocol
 
@@ -30,8 +31,8 @@ class Announcer(Protocol):
         """Publish what waits, or tell how publishing fares. Raises OwnershipLost, ShardRefused."""
         ...
 
-    def stop(self) -> bool:
-        """Publish nothing more; safe to call twice, and without a start.
+    def stop(self, moved: Callable[[], None] = lambda: None) -> bool:
+        """Publish nothing more; safe to call twice, and without a start. `moved` is called while it waits.
 
         Return False when the process is to end and a transaction is still under way: the publisher is not free.
         """
@@ -67,8 +68,9 @@ class InlineAnnouncer:
         else:
             self._patience.renewed()
 
-    def stop(self) -> bool:
+    def stop(self, moved: Callable[[], None] = lambda: None) -> bool:
         """Return True: nothing is under way between two calls."""
+        del moved
         return True
 
 
@@ -102,12 +104,13 @@ class BackgroundAnnouncer:
         if self._failure is not None:
             raise self._failure
 
-    def stop(self) -> bool:
+    def stop(self, moved: Callable[[], None] = lambda: None) -> bool:
         """End the thread after the transaction under way; not waiting for long when the process is to end."""
         self._stopped.set()
         while self._thread.is_alive() and self._last_wait_s > 0:
             self._publisher.wake()
             self._thread.join(JOIN_SLICE_S)
+            moved()
             if self._parts.left_s() < inf:
                 self._last_wait_s = min(self._last_wait_s - JOIN_SLICE_S, self._parts.left_s())
         return not self._thread.is_alive()

@@ -14,6 +14,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     `state` is the committed state that `seq`, `digest`, `committed_ms` and the head's `revision` belong to; None, with
     the seq of no commit, while the shard is not owned here. `reason` says why it is not processing, `troubles` what is
     away while it goes on: the inputs, the output.
+    `publishing_since_s`: when a call for the output began that takes long, 0: none does.
     `seen_s`: when head and owner were last as they should be. `moved_s`: when a pausing loop last tried again.
     """
 
@@ -30,6 +31,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     state: Any = None
     seen_s: float = 0.0
     moved_s: float = 0.0
+    publishing_since_s: float = 0.0
 
     @property
     def why(self) -> str:
@@ -50,6 +52,7 @@ NOT_OWNED: Mapping[str, Any] = {
     "digest": "",
     "revision": 0,
     "state": None,
+    "publishing_since_s": 0.0,
 }
 """What is known of a shard's commits in a process that does not own it: nothing."""
 

@@ -46,6 +46,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How often a standby campaigns."""
     silent_max_ms: int = 10_000
     """Silence of inputs and output after which a process that has peers leaves its shards to them."""
+    stall_timeout_ms: int = 60_000
+    """Time without a possible commit, or without publishing what waits, after which peers may try the shard."""
     dead_letters_max_ratio: float = 0.5
     """Share of dead letters among the last `dead_letters_window` events that opens the breaker."""
     dead_letters_window: int = 200

@@ -5,7 +5,9 @@ The outbox in the store is the truth; this queue is its part that is not acknowl
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from math import inf
 
 from processor.engine.compose import Identity
 from processor.engine.errors import OwnershipLost, SinkUnavailable, SinkUnclear
@@ -23,13 +25,23 @@ class Publisher:
     """
 
     def __init__(
-        self, sink: Sink, ownership: Ownership, *, identity: Identity, limits: Limits, failpoint: Failpoint = never
+        self,
+        sink: Sink,
+        ownership: Ownership,
+        *,
+        identity: Identity,
+        limits: Limits,
+        failpoint: Failpoint = never,
+        monotonic_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._sink = sink
         self._ownership = ownership
         self._identity = identity
         self._limits = limits
         self._failpoint = failpoint
+        self._monotonic_s = monotonic_s
+        self.called_since_s = inf
+        """Since when the port's call takes that is under way, inf: none is. May be read from any thread."""
         self._lock = threading.Lock()
         self._offered = threading.Condition(self._lock)
         self._queue: deque[tuple[StoredEntry, int]] = deque()
@@ -77,16 +89,23 @@ class Publisher:
             self._waiting_bytes = 0
         self.offer_all(entries)
 
-    def open_output(self, *, epoch: int) -> None:
+    def open_output(self, *, epoch: int, moved: Callable[[], None] = lambda: None) -> None:
         """Fence every older producer, read the tails, and only then ask whether the shard is still ours.
 
+        `moved` is called between two calls of ports.
         Raises SinkUnavailable, ShardRefused, OwnershipLost, StoreUnavailable.
         """
         self._producer_open = False
-        self._sink.open()
-        self._tails = self._sink.tails()
+        with self._call():
+            self._sink.open()
+        moved()
+        with self._call():
+            self._tails = self._sink.tails()
+        moved()
         self._failpoint("in_tail_read")
-        if not self._ownership.verify(epoch):
+        with self._call():
+            is_ours = self._ownership.verify(epoch)
+        if not is_ours:
             raise OwnershipLost("another instance owns the shard")
         self._producer_open = True
 
@@ -132,7 +151,8 @@ class Publisher:
             # in doubt until it has answered, whatever else ends this call
             self._producer_open = False
             try:
-                self._sink.publish(records)
+                with self._call():
+                    self._sink.publish(records)
             except SinkUnclear as unclear:
                 # made anew by the next call, after a pause: an output that takes nothing would keep us spinning
                 raise SinkUnavailable(str(unclear)) from unclear
@@ -144,6 +164,14 @@ class Publisher:
         """Throw the producer away."""
         self._producer_open = False
         self._sink.close()
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        self.called_since_s = self._monotonic_s()
+        try:
+            yield
+        finally:
+            self.called_since_s = inf
 
     def _reopen(self) -> None:
         self.open_output(epoch=self._epoch)

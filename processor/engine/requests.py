@@ -22,6 +22,10 @@ class Requests:
         self._last_resends = 0
         self.resends = 0
 
+    def show_life(self) -> None:
+        """Put down that the loop has not got stuck, between two things that may each take long."""
+        self._board.put(moved_s=self._parts.clock.monotonic_s())
+
     def resolve(self, in_flight: InFlight) -> Committed | Refused:
         """Wait for the answer, however long the store is away.
 

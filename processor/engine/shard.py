@@ -9,17 +9,22 @@ from processor.engine.orchestrator import Orchestrator
 from processor.engine.parts import Parts
 from processor.engine.publisher import Publisher
 from processor.engine.requests import Requests
+from processor.engine.stall import Stall
 from processor.engine.takeover import TakenOver, take_over
+
+CALL_SHOWN_AFTER_S = 5.0
+"""A call of the publisher that takes so long is shown, for liveness."""
 
 
 class ShardRunner:
     """Runs until `stopping` says so. Every operating error ends in a pause, a new campaign or a refusal.
 
     `may_campaign` is asked while the shard is not ours: its no comes after a wait, and it may raise Retry.
-    `hand_over_asked` is asked between two batches: somebody else shall own the shard.
+    `hand_over_asked` is asked between two batches: somebody else shall own the shard. `leave_to_peers` is asked when
+    we do not get on: whether peers may try, which leaves the shard to them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is handed in
         self,
         parts: Parts,
         *,
@@ -27,12 +32,16 @@ class ShardRunner:
         stopping: Callable[[], bool],
         may_campaign: Callable[[], bool] = lambda: True,
         hand_over_asked: Callable[[], bool] = lambda: False,
+        leave_to_peers: Callable[[], bool] = lambda: False,
         once: bool = False,
     ) -> None:
         self._parts = parts
         self._stopping = stopping
         self._may_campaign = may_campaign
         self._hand_over_asked = hand_over_asked
+        self._leave_to_peers = leave_to_peers
+        self._stall = Stall(parts.limits.stall_timeout_ms / 1000)
+        self._left_to_peers = False
         self._unsettled = False
         self._once = once
         self._done = False
@@ -40,6 +49,7 @@ class ShardRunner:
         self._refused_at = 0
         self.board = board
         board.log = parts.log
+        self._show_life()
 
     def run(self) -> None:
         """Own the shard whenever we may and nobody else does; return when stopping, with the shard handed over.
@@ -58,7 +68,21 @@ class ShardRunner:
         return self._done or self._stopping()
 
     def _leaving(self) -> bool:
-        return self._stopping() or self._hand_over_asked()
+        return self._stopping() or self._hand_over_asked() or self._gives_up()
+
+    def _gives_up(self) -> bool:
+        """Tell whether we do not get on, and peers may try."""
+        if self._left_to_peers:
+            return True
+        reason = self._stall.reason(self._parts.clock.monotonic_s())
+        if not reason or not self._leave_to_peers():
+            return False
+        self._left_to_peers = True
+        self._stall.gave_up()
+        self._parts.log(
+            "shard_left_to_peers", shard=self._parts.identity.shard, reason=f"{reason}: {self.board.health.why}"
+        )
+        return True
 
     def _campaign(self) -> int | None:
         try:
@@ -81,6 +105,8 @@ class ShardRunner:
 
     def _own(self, epoch: int) -> None:
         parts = self._parts
+        self._left_to_peers = False
+        self._stall.begin(parts.clock.monotonic_s())
         publisher = self._new_publisher()
         announcer = self._new_announcer(publisher)
         orchestrator, clean = None, False
@@ -98,7 +124,7 @@ class ShardRunner:
             self._refuse(epoch, refused)
             self._refused_at = self._refused_at if orchestrator is None else orchestrator.revision
         finally:
-            announcer.stop()
+            announcer.stop(self._show_life)
             self.board.put(**NOT_OWNED)
             publisher.close()
             released = self._release(epoch, clean=clean)
@@ -131,7 +157,14 @@ class ShardRunner:
     def _new_publisher(self) -> Publisher:
         parts = self._parts
         identity, limits, failpoint = parts.identity, parts.limits, parts.failpoint
-        return Publisher(parts.sink, parts.ownership, identity=identity, limits=limits, failpoint=failpoint)
+        return Publisher(
+            parts.sink,
+            parts.ownership,
+            identity=identity,
+            limits=limits,
+            failpoint=failpoint,
+            monotonic_s=parts.clock.monotonic_s,
+        )
 
     def _new_announcer(self, publisher: Publisher) -> Announcer:
         background = self._parts.announce_in_background
@@ -143,11 +176,12 @@ class ShardRunner:
         )
 
     def _loop(self, orchestrator: Orchestrator, publisher: Publisher, announcer: Announcer) -> None:
-        while not (self._ended() or self._hand_over_asked()):
+        while not (self._ended() or self._leaving()):
             self._check_lease()
             try:
                 announcer.announce()
                 self._show_troubles(announcer)
+                self._show_output(publisher)
                 reason = self._held_up(publisher)
                 if reason:
                     self._pause(Retry(reason))
@@ -156,6 +190,7 @@ class ShardRunner:
             except Retry as error:
                 self._pause(error)
                 continue
+            self._stall.got_round(self._parts.clock.monotonic_s())
             self._recovered()
             if report is None:
                 if self._once and orchestrator.idle and not publisher.waiting[0]:
@@ -170,14 +205,24 @@ class ShardRunner:
     def _held_up(self, publisher: Publisher) -> str:
         if publisher.full:
             return "the output is behind: too many commits wait to be published"
-        return self._parts.pressure()
+        pressure = self._parts.pressure()
+        if pressure:
+            self._stall.got_round(self._parts.clock.monotonic_s())  # it presses upon every peer
+        return pressure
+
+    def _show_output(self, publisher: Publisher) -> None:
+        now_s, since_s = self._parts.clock.monotonic_s(), publisher.called_since_s
+        self._stall.saw_output(now_s, waiting=publisher.waiting[0], acknowledged_seq=publisher.acknowledged_seq)
+        since_s = since_s if now_s - since_s > CALL_SHOWN_AFTER_S else 0.0
+        if since_s != self.board.health.publishing_since_s:
+            self.board.put(publishing_since_s=since_s)
 
     def _hand_over(self, orchestrator: Orchestrator, publisher: Publisher, announcer: Announcer) -> bool:
         """Finish what is under way and publish it; what cannot be published stays in the outbox for the next owner."""
         try:
             orchestrator.settle()
             self._parts.failpoint("in_shutdown")
-            is_free = announcer.stop()
+            is_free = announcer.stop(self._show_life)
             announcer.announce()
             if announcer.trouble or not is_free:
                 raise SinkUnavailable(announcer.trouble or "output: the last transaction has not ended")
@@ -236,6 +281,9 @@ class ShardRunner:
         self.board.put(reason=str(error), moved_s=self._parts.clock.monotonic_s())
         self._parts.clock.sleep(self._pause_ms / 1000)
         self._pause_ms = min(2 * self._pause_ms, self._parts.limits.retry_pause_max_ms)
+
+    def _show_life(self) -> None:
+        self.board.put(moved_s=self._parts.clock.monotonic_s())
 
     def _recovered(self) -> None:
         if self._pause_ms == self._parts.limits.retry_pause_ms:

@@ -5,12 +5,16 @@ from collections.abc import Callable, Mapping
 from math import inf
 
 from processor.engine.errors import Retry, StoreUnavailable
-from processor.engine.ownership import Census, Outlook, Plan, plan
+from processor.engine.ownership import FORSAKEN_TTLS, Census, Outlook, Plan, plan
 from processor.engine.ports import Clock, Membership
 
 NAMESAKE_TTLS = 2
 NAME_ADVICE = "both take their share; give each process a PROCESSOR_INSTANCE of its own to tell them apart"
 CUT_OFF = "inputs and output cannot be reached from here: the shards are left to others"
+
+
+UNWANTED_TTLS = 2 * FORSAKEN_TTLS
+"""What we have left to peers we try again when it was without owner for so many TTLs: they had the first choice."""
 
 
 class Sharing:
@@ -53,6 +57,7 @@ class Sharing:
         self._instances: tuple[str, ...] = ()
         self._vacant_since_s: dict[int, float] = {}
         self._kept: frozenset[int] = frozenset()
+        self._left: frozenset[int] = frozenset()
         self._namesakes_since_s: dict[str, float] = {}
         self._namesakes_told: frozenset[str] = frozenset()
         self._owners: Mapping[int, str] = {}
@@ -79,6 +84,7 @@ class Sharing:
             self._tell(Plan(), failure=str(error) or "the store does not answer")
         else:
             self._note(census)
+            self._note_left(census)
             outlook = self._outlook(census)
             decided = plan(outlook)
             self._kept |= frozenset(filter(outlook.is_unwanted, decided.campaign))
@@ -106,6 +112,16 @@ class Sharing:
         """Return the other instance that owned the shard at the last look, empty when none did."""
         owner = self._owners.get(shard, "")
         return "" if owner == self._instance else owner
+
+    def leave_to_peers(self, shard: int) -> bool:
+        """Take part in this shard's sharing no more until somebody else has owned it, or nobody wants it.
+
+        Return False, and change nothing, when there is no peer that could.
+        """
+        with self._looked:
+            if self._has_peers():
+                self._left |= {shard}
+            return shard in self._left
 
     def _has_peers(self) -> bool:
         return any(name != self._instance for name in self._instances)
@@ -151,6 +167,18 @@ class Sharing:
                 self._namesakes_told |= {key}
                 self._log("instance_name_shared", us=self._instance, other=namesakes[key], advice=NAME_ADVICE)
 
+    def _note_left(self, census: Census) -> None:
+        """Forget what was left to peers once one of them had it, there are none, or none took it for so long."""
+        now_s = self._clock.monotonic_s()
+        with self._looked:
+            self._left = frozenset(
+                shard
+                for shard in self._left
+                if self._has_peers()
+                and census.owners.get(shard, self._instance) == self._instance
+                and now_s - self._vacant_since_s.get(shard, now_s) < UNWANTED_TTLS * self._ttl_s
+            )
+
     def _outlook(self, census: Census) -> Outlook:
         now_s = self._clock.monotonic_s()
         return Outlook(
@@ -159,7 +187,7 @@ class Sharing:
             census=census,
             ttl_s=self._ttl_s,
             vacant_s={shard: now_s - since_s for shard, since_s in self._vacant_since_s.items()},
-            unable=self._unable(),
+            unable=self._unable() | self._left,
             kept=self._kept,
         )
 

@@ -30,8 +30,9 @@ def take_over(parts: Parts, *, epoch: int, publisher: Publisher, requests: Reque
 
     Raises OwnershipLost, ShardRefused, Retry (take over again).
     """
-    publisher.open_output(epoch=epoch)
+    publisher.open_output(epoch=epoch, moved=requests.show_life)
     facts = parts.source.facts()
+    requests.show_life()
     snapshot = parts.store.load()
     if snapshot.owner_epoch != epoch:
         raise OwnershipLost(f"the owner's epoch is {snapshot.owner_epoch or 'gone'}, ours was {epoch}")

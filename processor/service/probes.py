@@ -1,6 +1,6 @@
 """Probes: is the process alive, and should it get traffic? Pure judgements over the shards' health."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -26,12 +26,12 @@ class Probe(msgspec.Struct, frozen=True):
 
 
 def live(shards: Iterable[Health], now_s: float) -> Probe:
-    """Judge whether every loop still moves. `now_s` is monotonic, as `Health.seen_s` is."""
-    stalled = tuple(
-        f"shard {health.shard}: no sign of life for {silent_s:.0f} s"
-        for health in shards
-        if (silent_s := _silent_s(health, now_s)) > STALLED_AFTER_S
-    )
+    """Judge whether every loop still moves, and no call of a publisher hangs.
+
+    Waiting for a service that is away is a sign of life: each try of it is one. `now_s` is monotonic, as
+    `Health.seen_s` is.
+    """
+    stalled = tuple(sentence for health in shards for sentence in _stalled(health, now_s))
     return Probe(not stalled, stalled)
 
 
@@ -56,6 +56,15 @@ def verdict(shards: Sequence[Health], now_s: float) -> Verdict:
     if not judged or "down" in judged:
         return "down"
     return "degraded" if "degraded" in judged else "healthy"
+
+
+def _stalled(health: Health, now_s: float) -> Iterator[str]:
+    silent_s = _silent_s(health, now_s)
+    if silent_s > STALLED_AFTER_S:
+        yield f"shard {health.shard}: no sign of life for {silent_s:.0f} s"
+    calling_s = now_s - health.publishing_since_s if health.publishing_since_s else 0.0
+    if calling_s > STALLED_AFTER_S:
+        yield f"shard {health.shard}: one call for the output takes {calling_s:.0f} s"
 
 
 def _silent_s(health: Health, now_s: float) -> float:

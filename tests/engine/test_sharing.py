@@ -9,7 +9,7 @@ import pytest
 
 from processor.engine.errors import StoreUnavailable
 from processor.engine.ownership import Census
-from processor.engine.sharing import Sharing
+from processor.engine.sharing import UNWANTED_TTLS, Sharing
 from processor.memory.cluster import MemoryCluster
 from processor.memory.ownership import MemoryMembership, MemoryOwnership
 from tests.engine.world import ManualClock
@@ -275,3 +275,47 @@ def test_who_owns_a_shard_is_known_and_told_once() -> None:
     assert [one.owner_of(shard) for shard in range(SHARDS)] == ["", "two", "", ""]
     assert [two.owner_of(shard) for shard in range(SHARDS)] == ["one", "", "", ""]
     assert table.log.count("standing_by") == 2
+
+
+def test_what_is_left_to_peers_is_not_campaigned_for_until_one_of_them_had_it() -> None:
+    table = Table()
+    one, two = table.sharing("one"), table.sharing("two")
+    one.look()
+    table.own("one", 0, 1)
+    two.look()
+    one.look()
+    assert one.leave_to_peers(0)
+    vacate(table, 0)
+    one.look()
+    assert 0 not in allowed(one)
+    table.own("two", 0)
+    one.look()
+    assert one._left == frozenset()
+
+
+def test_what_is_left_to_peers_and_wanted_by_none_is_tried_again() -> None:
+    table = Table()
+    one = table.sharing("one")
+    table.sharing("refuser").look()
+    one.look()
+    assert one.leave_to_peers(0)
+    one.look()
+    for _ in range(UNWANTED_TTLS - 1):
+        table.clock.sleep(TTL_S)
+        one.look()
+        assert 0 not in allowed(one)
+    table.clock.sleep(TTL_S)
+    one.look()
+    assert one._left == frozenset()
+
+
+def test_who_is_alone_leaves_nothing_to_anybody() -> None:
+    table = Table()
+    alone = table.sharing("alone")
+    alone.look()
+    assert not alone.leave_to_peers(0)
+    assert allowed(alone) == set(range(SHARDS))
+
+
+def vacate(table: Table, shard: int) -> None:
+    table.cluster.write(shard, lambda _: True, lambda keys, _: setattr(keys, "owner", None))

@@ -26,6 +26,12 @@ def test_who_waits_for_a_service_is_alive_while_it_asks_again() -> None:
     assert not live([waiting], NOW_S + 2).passed
 
 
+def test_a_call_for_the_output_that_hangs_is_no_life() -> None:
+    calling = Health(shard=2, phase="owner", seen_s=NOW_S, publishing_since_s=NOW_S - 61)
+    assert live([calling], NOW_S).reasons == ("shard 2: one call for the output takes 61 s",)
+    assert live([calling], NOW_S - 2).passed
+
+
 def test_a_shard_that_waits_for_people_does_not_restart_the_process() -> None:
     assert live([_health("refused", seen_s=1)], NOW_S).passed
 

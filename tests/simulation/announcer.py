@@ -1,5 +1,7 @@
 """The publisher's own thread, as an actor that runs when it holds the baton."""
 
+from collections.abc import Callable
+
 from processor.engine.announcing import BackgroundAnnouncer
 from processor.engine.errors import ProcessorError
 from processor.engine.parts import Parts
@@ -23,8 +25,9 @@ class SimulatedAnnouncer(BackgroundAnnouncer):
         self._running = True
         self._process.stage.scheduler.spawn(f"{self._process.name}'s publisher", self._run)
 
-    def stop(self) -> bool:
+    def stop(self, moved: Callable[[], None] = lambda: None) -> bool:
         """End the actor after the transaction under way."""
+        del moved
         self._stopped.set()
         while self._running:
             self._process.pause(LOOK_INTERVAL_MS)

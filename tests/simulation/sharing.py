@@ -9,6 +9,7 @@ from functools import partial
 from random import Random
 
 from processor.engine.sharing import Sharing
+from processor.engine.stall import Stall
 from processor.memory.cluster import MemoryCluster
 from processor.memory.ownership import MemoryMembership, MemoryOwnership
 from tests.simulation.scheduler import Scheduler
@@ -99,6 +100,7 @@ class Player:
         self._frozen: list[Callable[[], None]] | None = None
         self._busy: set[int] = set()
         self._epochs: dict[int, int] = {}
+        self._stalls: dict[int, Stall] = {}
         self._membership = MemoryMembership(table.cluster, name, shards=table.shards)
         self._claims = [MemoryOwnership(table.cluster, shard, name) for shard in range(table.shards)]
         self.sharing = Sharing(
@@ -128,6 +130,11 @@ class Player:
         if duration_ms > TTL_MS:
             self._expire_later()
         self._table.scheduler.after(duration_ms, self._thaw)
+
+    def stall(self, shard: int, timeout_s: float) -> None:
+        """Get on with a shard no more whenever it is owned here, from now on."""
+        self._stalls[shard] = Stall(timeout_s)
+        self._stalls[shard].begin(self._table.now_s)
 
     def leave(self) -> None:
         """End as a process does that is asked to: be no instance, then give up shard after shard."""
@@ -163,7 +170,7 @@ class Player:
         if shard in self._epochs and not self._claims[shard].alive():
             del self._epochs[shard]
         if shard in self._epochs:
-            if self.sharing.hand_over_asked(shard):
+            if self.sharing.hand_over_asked(shard) or self._gives_up(shard):
                 self._busy.add(shard)
                 delay_ms = self._chance.uniform(HAND_OVER_MIN_MS, HAND_OVER_MAX_MS)
                 self._after(delay_ms, partial(self._hand_over, shard))
@@ -176,7 +183,16 @@ class Player:
         epoch = self._claims[shard].campaign()
         if epoch is not None:
             self._epochs[shard] = epoch
+            if shard in self._stalls:
+                self._stalls[shard].begin(self._table.now_s)
             self._table.note()
+
+    def _gives_up(self, shard: int) -> bool:
+        stall = self._stalls.get(shard)
+        if stall is None or not stall.reason(self._table.now_s) or not self.sharing.leave_to_peers(shard):
+            return False
+        stall.gave_up()
+        return True
 
     def _hand_over(self, shard: int) -> None:
         self._busy.discard(shard)

@@ -5,12 +5,17 @@ from random import Random
 
 import pytest
 
+from processor.engine.ownership import FORSAKEN_TTLS
+from processor.engine.sharing import UNWANTED_TTLS
+from processor.engine.stall import PATIENCE_MAX_TIMEOUTS
 from tests.simulation.sharing import TTL_MS, Player, Table
 
 SEEDS = [*range(5), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(5, 30))]
 STRIKES = 25
 SETTLE_S = 25.0
 CALM_S = 30.0
+STALL_TIMEOUT_S = 20.0
+LONG_S = 1200.0
 QUICK_MS = 1200.0
 """From the end of a lease, or a hand-over, to the next owner: two looks and a campaign."""
 SLOW_MS = 2 * TTL_MS + 2000.0
@@ -135,3 +140,44 @@ def test_what_one_process_refuses_others_run_and_it_does_not_go_to_and_fro(seed:
     world.forget()
     world.run(CALM_S)
     assert world.moves == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_shard_that_one_process_does_not_get_on_with_moves_and_stays(seed: int) -> None:
+    made = Table(seed, shards=made_of(seed))
+    for _ in range(2 + seed % 3):
+        made.join()
+    settle(made)
+    name, shards = next((name, owned) for name, owned in made.owned().items() if owned)
+    shard = min(shards)
+    made.forget()
+    made.players[name].stall(shard, STALL_TIMEOUT_S)
+    made.run(STALL_TIMEOUT_S + SETTLE_S)
+    assert shard not in made.owned()[name]
+    assert made.moves <= 2, "that one, and perhaps another that makes the shares fair again"
+    assert made.vacant_ms[shard] < FORSAKEN_TTLS * TTL_MS + QUICK_MS
+    made.forget()
+    made.run(CALM_S)
+    assert made.moves == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_shard_that_no_process_gets_on_with_wanders_ever_more_slowly(seed: int) -> None:
+    made = Table(seed, shards=made_of(seed))
+    players = [made.join() for _ in range(2 + seed % 3)]
+    settle(made)
+    for player in players:
+        player.stall(0, STALL_TIMEOUT_S)
+    made.forget()
+    made.run(LONG_S)
+    early = made.moves
+    made.forget()
+    made.run(LONG_S)
+    patience_s = PATIENCE_MAX_TIMEOUTS * STALL_TIMEOUT_S
+    assert 0 < made.moves <= 2 * (LONG_S / patience_s + 1), "each time another may move to make the shares fair"
+    assert made.moves < early
+    assert max(made.vacant_ms.values()) < UNWANTED_TTLS * TTL_MS + QUICK_MS
+
+
+def made_of(seed: int) -> int:
+    return 1 + seed % 5
