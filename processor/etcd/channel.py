@@ -51,9 +51,8 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
 )
 
 
-def open_channel(access: Access) -> grpc.Channel:
-    """Open a channel to all endpoints. Raises StoreUnavailable when no name can be resolved."""
-    target = target_of(access.endpoints)
+def open_channel(access: Access, target: str) -> grpc.Channel:
+    """Open a channel to grpc's name of all endpoints."""
     if not access.encrypted:
         return grpc.insecure_channel(target, options=OPTIONS)
     credentials = grpc.ssl_channel_credentials(access.ca, access.private_key, access.certificate)
@@ -63,9 +62,10 @@ def open_channel(access: Access) -> grpc.Channel:
 
 
 def target_of(endpoints: Sequence[str]) -> str:
-    """Return grpc's name for the endpoints: one name is resolved by grpc again and again, several once, here.
+    """Return grpc's name for the endpoints: one name is resolved by grpc again and again, several here, as of now.
 
-    A list of grpc has one family: with an IPv6 address in it, IPv4 ones are written as IPv6 (`::ffff:…`).
+    A list of grpc has one family: with an IPv6 address in it, IPv4 ones are written as IPv6 (`::ffff:…`). Raises
+    StoreUnavailable when no name can be resolved.
     """
     named = [parse(endpoint) for endpoint in endpoints]
     if len(named) == 1 and not named[0].is_numeric:

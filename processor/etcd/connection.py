@@ -1,8 +1,9 @@
 """The channel to etcd, and who we are there; both are made anew when the files that they were read from have changed.
 
-etcd has passwords and certificates rotated, and rights revoked, while we run. A refusal is therefore no end: what came
-from files is read again, at most every REREAD_INTERVAL_S, and the next call goes out with it. A channel that is
-replaced lives on until no call can be under way on it any more.
+etcd has passwords and certificates rotated, rights revoked, and members that come back under other addresses while we
+run. A refusal is therefore no end: what came from files is read again, at most every REREAD_INTERVAL_S, names are
+resolved again, and the next call goes out with it. A channel that is replaced lives on until no call can be under way
+on it any more.
 """
 
 import threading
@@ -16,7 +17,7 @@ from etcd3.etcdrpc import rpc_pb2_grpc as stubs
 
 from processor.engine.errors import InvalidRequest, StoreUnavailable
 from processor.etcd import diagnosis
-from processor.etcd.channel import Access, open_channel
+from processor.etcd.channel import Access, open_channel, target_of
 from processor.etcd.failures import Failure, failure_of, read_error, text_of
 from processor.etcd.open_call import OpenCall
 
@@ -31,13 +32,16 @@ RETIRED_FOR_S = 60.0
 Metadata = tuple[tuple[str, str], ...]
 Reread = Callable[[], Access]
 """Return how etcd is reached as the files are now. Raises InvalidRequest."""
+Resolve = Callable[[tuple[str, ...]], str]
+"""Return grpc's name for endpoints, as of now. Raises StoreUnavailable."""
 
 
 class Wire:
-    """One channel with its stubs."""
+    """One channel with its stubs; `target` is grpc's name of the members."""
 
-    def __init__(self, access: Access) -> None:
-        self.channel = open_channel(access)
+    def __init__(self, access: Access, target: str) -> None:
+        self.target = target
+        self.channel = open_channel(access, target)
         self.kv = stubs.KVStub(self.channel)
         self.lease = stubs.LeaseStub(self.channel)
         self.watch = stubs.WatchStub(self.channel)
@@ -59,10 +63,12 @@ class Connection:
         access: Access,
         reread: Reread | None = None,
         left_s: Callable[[], float] = lambda: inf,
+        resolve: Resolve = target_of,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.access = access
-        self.wire = Wire(access)
+        self._resolve = resolve
+        self.wire = Wire(access, self._target(access, otherwise=f"dns:///{access.endpoints[0]}"))
         self._reread = reread
         self._left_s = left_s
         self._monotonic_s = monotonic_s
@@ -71,7 +77,7 @@ class Connection:
         self._token_lock = threading.Lock()
         self._metadata: Metadata | None = None if access.username else ()
         self._retired: list[tuple[float, Wire]] = []
-        self._reread_after_s = 0.0
+        self._renewed_after_s = 0.0
         self._probed_after_s = 0.0
         self._trouble = ""
         self._cause = ""
@@ -82,9 +88,10 @@ class Connection:
         Raises StoreUnavailable, StoreDenied (wrong password).
         """
         with self._token_lock:
-            if self._metadata is None or (self._metadata == other_than and self.access.username):
-                self._metadata = (("token", self._fetch_token()),)
-            return self._metadata
+            metadata = self._metadata
+            if metadata is None or (metadata == other_than and self.access.username):
+                metadata = self._metadata = (("token", self._fetch_token()),)
+            return metadata
 
     def judged(self, error: grpc.RpcError, *, probing: bool = True) -> tuple[Failure, str]:
         """Return what to do about an error and what to tell people; the files are read again where that may help.
@@ -96,18 +103,18 @@ class Connection:
             failure = Failure.DENIED  # there is no token to be had
         code = error.code()
         if failure is Failure.DENIED:
-            renewed = self._renew()
+            renewed = self._renew(resolving=False)
             cause = diagnosis.refusal(error.details() or "", self.access)
             text = f"{text}: {cause}" if cause else text
         elif code is grpc.StatusCode.UNAVAILABLE:
-            renewed = self.access.encrypted and self._renew()
-            hurried = self._left_s() < PROBE_INTERVAL_S
-            cause = self._probed(error) if probing and not hurried else self._cause
+            at_leisure = probing and self._left_s() > PROBE_INTERVAL_S
+            renewed = self._renew(resolving=at_leisure)
+            cause = self._probed(error) if at_leisure else ""
             if cause:
                 failure, text = Failure.DENIED, f"etcd: {cause} ({code.name})"
         else:
             return failure, text
-        return failure, f"{text}{'; what changed in the files is used from now on' if renewed else self._trouble}"
+        return failure, f"{text}{'; what has changed is used from now on' if renewed else self._trouble}"
 
     def bounded_s(self, timeout_s: float) -> float:
         """Return a call's timeout with regard to the time that is left."""
@@ -137,27 +144,42 @@ class Connection:
                 self._probe_lock.release()
         return self._cause
 
-    def _renew(self) -> bool:
-        """Read the files again and use what changed; tell whether something did."""
-        with self._renewal_lock:
-            now_s = self._monotonic_s()
-            if self._reread is None or now_s < self._reread_after_s:
-                return False
-            self._reread_after_s = now_s + REREAD_INTERVAL_S
-            try:
-                access = self._reread()
-                changed = access != self.access
-                if changed:
-                    self._replace(access, now_s)
-            except (InvalidRequest, StoreUnavailable) as error:
-                self._trouble = f"; {error}"
-                return False
-            self._trouble = ""
-            return changed
+    def _target(self, access: Access, *, otherwise: str) -> str:
+        """Return where the members are now, as far as that is known."""
+        try:
+            return self._resolve(access.endpoints)
+        except StoreUnavailable:
+            return otherwise
 
-    def _replace(self, access: Access, now_s: float) -> None:
-        if not access.has_channel_of(self.access):
-            wire = Wire(access)
+    def _renew(self, *, resolving: bool) -> bool:
+        """Read the files again, ask for the members' addresses, and use what changed; tell whether something did."""
+        if self._monotonic_s() < self._renewed_after_s or not self._renewal_lock.acquire(blocking=False):
+            return False
+        try:
+            access, target = self._reread_access(), self.wire.target
+            if resolving and _adds(found := self._target(access, otherwise=target), target):
+                target = found
+            if access == self.access and target == self.wire.target:
+                return False
+            self._replace(access, target)
+            return True
+        finally:
+            self._renewed_after_s = self._monotonic_s() + REREAD_INTERVAL_S
+            self._renewal_lock.release()
+
+    def _reread_access(self) -> Access:
+        """Return the access as the files are now; the one of now while they cannot be used, and note why."""
+        try:
+            access = self._reread() if self._reread else self.access
+        except InvalidRequest as error:
+            self._trouble = f"; {error}"
+            return self.access
+        self._trouble = ""
+        return access
+
+    def _replace(self, access: Access, target: str) -> None:
+        if target != self.wire.target or not access.has_channel_of(self.access):
+            wire, now_s = Wire(access, target), self._monotonic_s()
             for since_s, old in self._retired:
                 if now_s - since_s > RETIRED_FOR_S:
                     old.close()
@@ -168,3 +190,8 @@ class Connection:
             self._probed_after_s = 0.0
         self.access = access
         self._metadata = None if access.username else ()
+
+
+def _adds(found: str, target: str) -> bool:
+    """Tell whether there is an address in a name of grpc's that another one does not have."""
+    return not set(found.partition(":")[2].split(",")) <= set(target.partition(":")[2].split(","))
