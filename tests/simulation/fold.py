@@ -10,13 +10,13 @@ from processor.engine.digest import MODULUS, digest_bytes, entity_digest
 from processor.engine.values import Accepted, CommitRecord, Head, Invalid, Record
 from tests.engine.world import JsonCodec
 from tests.simulation.edits import Edit
-from tests.simulation.workload import KILLS, RAISES, TOO_LARGE, UNDECODABLE
+from tests.simulation.workload import KILLS, RAISES, UNDECODABLE
 
 Place = tuple[str, int]
 EDITED_KINDS = ("repair", "upgrade")
 CAUSELESS = "process_crash"
 """The code of a record that was in hand whenever a process ended: it may be any record."""
-CODES = {RAISES: "reducer_error", KILLS: CAUSELESS, TOO_LARGE: "transition_too_large"}
+CODES = {RAISES: "reducer_error", KILLS: CAUSELESS}
 
 
 class Fold:
@@ -47,7 +47,7 @@ class Fold:
             yield f"commit {commit.seq} is a {commit.kind} on top of an edit"
         rejected = []
         for place, outcome in self._consumed(commit):
-            found, rejection = self._reduce(place, outcome)
+            found, rejection = self._reduce(place, outcome, entity_bytes_max=commit.entity_bytes_max)
             rejected += rejection
             if found != outcome:
                 yield f"commit {commit.seq}: {place} is {outcome} there, {found} here"
@@ -83,7 +83,7 @@ class Fold:
         outcomes = [run.outcome for run in commit.outcomes for _ in range(run.count)]
         return zip([place for place in places if place in self._inputs], outcomes, strict=False)
 
-    def _reduce(self, place: Place, outcome: str) -> tuple[str, list[tuple[str, str]]]:
+    def _reduce(self, place: Place, outcome: str, *, entity_bytes_max: int) -> tuple[str, list[tuple[str, str]]]:
         """Return the outcome of a record and what its rejection would be announced as: key and code."""
         record = self._inputs[place]
         if outcome == "dead_lettered" and self._codes.get(place) == CAUSELESS:
@@ -98,11 +98,21 @@ class Fold:
         if decoded.event.device in CODES and outcome == "dead_lettered":
             is_told = self._codes.get(place) == CODES[decoded.event.device]
             return (outcome if is_told else f"dead letter {self._codes.get(place)}"), []
-        result = self._machine.apply(self._state, decoded.event)
+        return self._applied(decoded.event, key, entity_bytes_max=entity_bytes_max)
+
+    def _applied(self, event: Any, key: str, *, entity_bytes_max: int) -> tuple[str, list[tuple[str, str]]]:
+        """Return the outcome of an event and what its rejection would be announced as."""
+        result = self._machine.apply(self._state, event)
         if isinstance(result, Rejected):
             return "rejected", [(key, result.code)]
+        if self._size(result, event.device) > max(self._size(self._state, event.device), entity_bytes_max):
+            return "rejected", [(key, "entity_too_large")]
         same, self._state = result is self._state, result
         return ("unchanged" if same else "applied"), []
+
+    def _size(self, state: Twins, name: str) -> int:
+        device = state.devices.get(name)
+        return 0 if device is None else len(self._codec.encode(f"device/{name}", device))
 
     def _compare_facts(self, commit: CommitRecord, changed: int, rejected: int, before: Twins) -> Iterator[str]:
         tells_less = commit.kind == "upgrade" or commit.seq in self._adoptions

@@ -7,6 +7,8 @@ import msgspec
 from processor.engine.limits import Capacity, Limits
 
 ROOMY_BYTES = 1 << 20
+VALUE_BYTES_MAX = 500
+"""A device with a short name has about 75, none may have more than half."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -52,6 +54,8 @@ def draw_settings(seed: int) -> Settings:
             retry_pause_max_ms=200,
             tell_interval_ms=500,
         ),
-        capacity=Capacity(entities_max=pick((1, 2, 100)), bytes_max=pick((300, 1000, ROOMY_BYTES))),
+        capacity=Capacity(
+            entities_max=pick((1, 2, 100)), bytes_max=pick((300, 1000, ROOMY_BYTES)), value_bytes_max=VALUE_BYTES_MAX
+        ),
         announce_in_background=pick((True, False)),
     )

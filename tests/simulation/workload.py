@@ -12,7 +12,7 @@ from tests.simulation.process import Process, Stage
 from tests.simulation.scheduler import Ended
 
 DEVICES = ("a", "b", "c", "d", "e")
-RAISES, KILLS, TOO_LARGE = "raises", "kills", "w" * 1000
+RAISES, KILLS, TOO_LARGE = "raises", "kills", "w" * 250
 UNDECODABLE = b"\xff no json "
 
 
