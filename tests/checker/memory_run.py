@@ -49,6 +49,8 @@ class MemoryRun:
     `record_bytes_max` and `value_bytes_max` are what the next processor may publish and store.
     """
 
+    sink_type: type[BoundedSink] = BoundedSink
+
     def __init__(self, *, batch_events_max: int = 3) -> None:
         self.reference = cluster_reference()
         self.record_bytes_max = RECORD_BYTES_MAX
@@ -84,7 +86,7 @@ class MemoryRun:
         self._world.run(self._parts(middleware=(lambda _: next(calls, lambda: None)(),)))
 
     def _parts(self, **changes: Any) -> Parts:
-        sink = BoundedSink(self._world.broker, TOPICS, 0, "app-0")  # type: ignore[arg-type]
+        sink = self.sink_type(self._world.broker, TOPICS, 0, "app-0")  # type: ignore[arg-type]
         sink.bytes_max = self.record_bytes_max
         capacity = msgspec.structs.replace(self._world.capacity, value_bytes_max=self.value_bytes_max)
         return self._world.parts(

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from processor.avro.catalogue import Catalogue
 from processor.avro.codec import AvroEncoder
 from processor.cluster.machine import ENTITY_TYPES
+from processor.engine.sizes import size_limits
+from processor.memory.sink import MemorySink
 from processor.settings import PROJECT_DIRECTORY
-from tests.checker.memory_run import GIBIBYTE, MemoryRun
+from tests.checker.memory_run import GIBIBYTE, BoundedSink, MemoryRun
 from tests.checker.verdict import assert_whole
+from tests.engine.world import TOPICS, World
 from tests.sizes.test_sizes import POLICY, rejections
 
 Line = tuple[str, dict[str, Any]]
@@ -200,6 +203,52 @@ def test_where_batches_are_cut_does_not_matter_near_the_limits(
         tell(run, told)
         ends.append((rejections(run), dict(run.artefacts().store.entities)))
     assert ends[0] == ends[1] == ends[2]
+
+
+class RestlessSink(BoundedSink):
+    """Says something else whenever it is asked what may be published, never more than it takes."""
+
+    asked = 0
+
+    def record_bytes_max(self) -> int:
+        self.asked += 1
+        return self.bytes_max // (1 + self.asked % 3)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(lines, min_size=15, max_size=40), LIMITS)
+def test_the_log_tells_the_limits_of_each_commit_however_often_they_change(
+    told: list[Line], limits: tuple[int, int]
+) -> None:
+    run = run_under(limits)
+    run.sink_type = RestlessSink
+    run.record_bytes_max *= 2
+    tell(run, told)
+    artefacts = run.artefacts()
+    assert artefacts.dead_letters == ()
+    assert_whole(artefacts, run.reference)
+
+
+class ShrinkingSink(MemorySink):
+    """Takes half as much whenever it is asked."""
+
+    bytes_max = 100_000
+
+    def record_bytes_max(self) -> int:
+        self.bytes_max //= 2
+        return self.bytes_max
+
+
+def test_what_is_carried_to_the_next_commit_brings_its_limits_along() -> None:
+    world = World(batch_events_max=2)
+    world.submit("DeviceReported", device="brief", reading=1)
+    world.submit("DeviceRetired", device="brief")
+    world.submit("DeviceReported", device="lasting", reading=1)
+    world.run(world.parts(sink=ShrinkingSink(world.broker, TOPICS, 0, "app-0")))  # type: ignore[arg-type]
+    (commit,) = world.commits()
+    assert [(run.outcome, run.count) for run in commit.outcomes] == [("applied", 3)]
+    limits = size_limits(record_bytes_max=50_000, value_bytes_max=0)
+    assert (commit.entity_bytes_max, commit.record_bytes_max) == (limits.entity_bytes_max, 25_000)
 
 
 @cache

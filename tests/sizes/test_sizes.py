@@ -146,6 +146,23 @@ def test_what_is_too_large_already_is_changed_and_removed_and_its_announcement_s
     whole(run)
 
 
+def test_transitions_that_do_not_fit_are_left_out_and_the_model_itself_is_told() -> None:
+    run = MemoryRun(batch_events_max=500)
+    run.record_bytes_max = 100_000
+    server, count = "s" * 250, 400
+    for replica in range(count):
+        data = {"server": server, "replica": replica, "memory": GIBIBYTE}
+        run.submit("ServerReplicaConnected", data, high=True)
+    data = {"model": "iris", "spec": {**SPEC, "uri": "s3://iris"}, "deployment": {"replicas": count}}
+    run.submit_json("ModelLoadRequested", data)
+    run.process()
+    change = last(run, "model/iris")
+    assert omitted(change) == {"transitions"}
+    assert change.value["after"] == run.entity("model/iris")
+    assert len(change.value["after"]["versions"][0]["replicas"]) == count
+    whole(run)
+
+
 def test_growth_of_what_is_too_large_already_is_refused_and_what_does_not_grow_is_not() -> None:
     run = large_neighbour()
     connect(run)
