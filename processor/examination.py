@@ -14,7 +14,7 @@ from processor.engine.positions import checked_positions
 from processor.engine.recovery import check_versions, foreign_edit, restore
 from processor.engine.tails import check_not_ahead, reached_by
 from processor.engine.values import Head
-from processor.inspection import ShardView
+from processor.inspection import BEHIND_AFTER_MS, ShardView, input_marks
 from processor.kafka.reader import RecordReader
 from processor.offline import offline_parts
 from processor.settings import Settings
@@ -65,6 +65,9 @@ def examine(view: ShardView, settings: Settings, topics: TopicNames, *, no_broke
             yield Check(f"{name} output", "not looked at", no_brokers)
         else:
             yield from guarded(f"{name} inputs", lambda: _inputs(f"{name} inputs", head, parts))
+            yield from guarded(
+                f"{name} transactions", lambda: _transactions(f"{name} transactions", view, settings, topics)
+            )
             yield from guarded(f"{name} output", lambda: _output(f"{name} output", parts))
         yield from guarded(f"{name} state", lambda: _state(f"{name} state", parts))
 
@@ -91,6 +94,17 @@ def _inputs(name: str, head: Head, parts: Parts) -> Iterator[Check]:
     check_versions(head, reducer_version=ClusterMachine.version)
     positions = checked_positions(head, parts.source.facts())
     yield Check(name, "ok", f"{sum(map(len, positions.values()))} positions are where records are")
+
+
+def _transactions(name: str, view: ShardView, settings: Settings, topics: TopicNames) -> Iterator[Check]:
+    """Yield the transactions that are open in the inputs; one that stays open stops what is behind it."""
+    now_ms = time.time_ns() // 1_000_000
+    opened = {place: mark.opened for place, mark in input_marks(settings, topics, view.shard).items() if mark.opened}
+    for place, one in opened.items():
+        verdict: Verdict = "failed" if now_ms - one.since_ms > BEHIND_AFTER_MS else "warning"
+        yield Check(name, verdict, one.sentence(place, settings.kafka.bootstrap_servers))
+    if not opened:
+        yield Check(name, "ok", "none is open in the inputs")
 
 
 def _output(name: str, parts: Parts) -> Iterator[Check]:

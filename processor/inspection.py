@@ -1,6 +1,6 @@
 """Looking at shards from outside: their heads, owners, positions and state, without owning any."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,11 +11,12 @@ from processor.avro.catalogue import Catalogue
 from processor.backends import TopicNames, etcd_client, kafka_connection, shard_topics
 from processor.engine.errors import StoreUnavailable
 from processor.engine.positions import reached
-from processor.engine.values import Head, TopicFacts
+from processor.engine.values import HIGH, NORMAL, Head, TopicFacts
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
 from processor.etcd.failures import CompactedError
 from processor.etcd.layout import Owner, ShardKeys, decode_head
+from processor.kafka.offsets import OffsetReader, Place, Watermarks
 from processor.kafka.source import KafkaSource
 from processor.settings import Settings
 from processor.travel.stored import StoredStates
@@ -79,11 +80,21 @@ def input_facts(settings: Settings, topics: TopicNames, shard: int) -> TopicFact
         source.close()
 
 
-def lag(head: Head | None, facts: TopicFacts) -> dict[str, int]:
-    """Return topic → offsets that wait, behind what holds no record; from the first record where there is no head."""
+def input_marks(settings: Settings, topics: TopicNames, shard: int) -> dict[Place, Watermarks]:
+    """Return what a shard's inputs hold, and the transactions that are open in them. Raises SourceUnavailable."""
+    places = [(topics[lane], shard) for lane in (HIGH, NORMAL)]
+    with OffsetReader(kafka_connection(settings), f"{settings.app}-tools", timeout_s=FACTS_TIMEOUT_S) as reader:
+        return reader.watermarks(places)
+
+
+def lag(head: Head | None, marks: Mapping[Place, Watermarks]) -> dict[str, int]:
+    """Return topic → offsets that wait, behind what holds no record; from the first record where there is no head.
+
+    What an open transaction hides waits, too.
+    """
     positions = reached(head) if head else {}
     waiting: dict[str, int] = {}
-    for (topic, partition), extent in facts.inputs.items():
+    for (topic, partition), extent in marks.items():
         position = positions.get(topic, {}).get(partition, extent.low)
         waiting[topic] = waiting.get(topic, 0) + max(0, extent.high - position)
     return waiting

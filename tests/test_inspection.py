@@ -3,12 +3,13 @@ from typing import Any
 
 import pytest
 
-from processor.engine.values import Head, PartitionFacts, TopicFacts
+from processor.engine.values import Head
 from processor.etcd.layout import Owner
 from processor.inspection import KEYS_PER_READ, ShardView, lag, shard_views, status_of
+from processor.kafka.offsets import OpenTransaction, Watermarks
 from processor.settings import Settings
 
-FACTS = TopicFacts(topic_ids={}, inputs={("high", 0): PartitionFacts(2, 10), ("normal", 0): PartitionFacts(0, 5)})
+MARKS = {("high", 0): Watermarks(2, 10), ("normal", 0): Watermarks(0, 5)}
 OWNER = Owner("here", "host", 1, 0)
 
 
@@ -27,11 +28,16 @@ def _head(committed_ms: int = 0) -> Head:
 
 
 def test_lag_is_what_waits_behind_the_positions() -> None:
-    assert lag(_head(), FACTS) == {"high": 3, "normal": 0}
+    assert lag(_head(), MARKS) == {"high": 3, "normal": 0}
+
+
+def test_what_an_open_transaction_hides_waits_too() -> None:
+    marks = {("high", 0): Watermarks(2, 10, OpenTransaction(10, 5, 4)), ("normal", 0): Watermarks(0, 5)}
+    assert lag(_head(), marks) == {"high": 7, "normal": 0}
 
 
 def test_without_a_head_everything_waits() -> None:
-    assert lag(None, FACTS) == {"high": 8, "normal": 5}
+    assert lag(None, MARKS) == {"high": 8, "normal": 5}
 
 
 @pytest.mark.parametrize(

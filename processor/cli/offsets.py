@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
-from processor.cli.output import emit_rows
+from processor.cli.output import emit_rows, note
 from processor.cli.plans import check_servers, note_plan, nothing_to_do
 from processor.cli.points import read_as
 from processor.cli.reach import Reach
@@ -17,7 +17,7 @@ from processor.cli.reach import Reach
 if TYPE_CHECKING:
     from processor.engine.values import Head, LaneName, TopicFacts
     from processor.inspection import ShardView
-    from processor.kafka.offsets import Marks, Place
+    from processor.kafka.offsets import Place, Watermarks
     from processor.resetting import Reset
 
 SHOWN = (
@@ -29,6 +29,7 @@ SHOWN = (
     "group_offset",
     "low",
     "end",
+    "high_watermark",
     "lag",
     "oldest_waiting_s",
 )
@@ -56,7 +57,8 @@ def register(app: App) -> None:
 def show(*, config: ConfigFile = None, output: Output = "table") -> None:
     """Print each shard's positions in its inputs, how much waits there and since when.
 
-    The position is the store's. Beside it stands what the consumer group says, which follows it for lag tools.
+    The position is the store's. Beside it stands what the consumer group says, which follows it for lag tools. The end
+    is the last stable offset: what an open transaction hides from there to the high watermark waits, too.
     """
     from processor.backends import group_of
     from processor.inspection import shard_views
@@ -68,9 +70,14 @@ def show(*, config: ConfigFile = None, output: Output = "table") -> None:
         views = shard_views(client, reach.settings)
     places = [(reach.topics[lane], view.shard) for view in views for lane in LANES]
     with OffsetReader(reach.connection, group_of(reach.settings)) as reader:
-        marks = reader.marks(places)
+        marks, committed = reader.watermarks(places), reader.committed(places)
     rows = [_row(reach, view, lane, marks[reach.topics[lane], view.shard]) for view in views for lane in LANES]
+    for row in rows:
+        row["group_offset"] = committed[row["topic"], row["partition"]]
     emit_rows(rows, output, columns=SHOWN, name="topic")
+    for place, mark in marks.items():
+        if mark.opened is not None:
+            note(mark.opened.sentence(place, reach.connection.bootstrap_servers))
 
 
 def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a word
@@ -122,14 +129,17 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
     return Exit.OK
 
 
-def _row(reach: Reach, view: "ShardView", lane: Any, marks: "Marks") -> dict[str, Any]:
+def _row(reach: Reach, view: "ShardView", lane: Any, marks: "Watermarks") -> dict[str, Any]:
     from processor.engine.positions import reached
 
     topic = reach.topics[lane]
     head = view.head
     kept = None if head is None else head.positions.get(topic, {}).get(view.shard)
     position = marks.low if head is None or kept is None else reached(head)[topic][view.shard]
-    waiting_ms = _oldest_ms(reach, topic, view.shard, position) if marks.low <= position < marks.high else None
+    opened = marks.opened
+    waiting_ms = None if opened is None or opened.since_ms < 0 else opened.since_ms
+    if marks.low <= position < marks.stable:
+        waiting_ms = _oldest_ms(reach, topic, view.shard, position)
     return {
         "shard": view.shard,
         "cluster": view.cluster,
@@ -137,11 +147,14 @@ def _row(reach: Reach, view: "ShardView", lane: Any, marks: "Marks") -> dict[str
         "topic": topic,
         "partition": view.shard,
         "position": kept,
-        "group_offset": marks.committed,
+        "group_offset": None,
         "low": marks.low,
-        "end": marks.high,
+        "end": marks.stable,
+        "high_watermark": marks.high,
         "lag": max(0, marks.high - position),
         "oldest_waiting_ms": waiting_ms,
+        "hidden": 0 if opened is None else opened.hidden,
+        "open_since_ms": None if opened is None else opened.since_ms,
         "oldest_waiting_s": None if waiting_ms is None else round(time.time() - waiting_ms / 1000, 1),
     }
 

@@ -8,7 +8,7 @@ from cyclopts import App
 
 from processor.cli.exits import Exit, usage
 from processor.cli.options import ConfigFile, Output
-from processor.cli.output import emit_rows
+from processor.cli.output import emit_rows, note
 from processor.cli.reach import Reach
 from processor.cli.remote import Server, ask
 from processor.cli.shards import row_of
@@ -32,7 +32,7 @@ def status(*, server: Server = None, config: ConfigFile = None, output: Output =
 
 
 def _from_outside(reach: Reach) -> list[dict[str, Any]]:
-    from processor.inspection import input_facts, lag, shard_views, status_of
+    from processor.inspection import input_marks, lag, shard_views, status_of
 
     now_ms = time.time_ns() // 1_000_000
     rows = []
@@ -41,13 +41,22 @@ def _from_outside(reach: Reach) -> list[dict[str, Any]]:
     if reach.connection.embedded:
         raise usage("the broker is an embedded one: ask its processor with --server URL")
     for view in views:
-        waiting = lag(view.head, input_facts(reach.settings, reach.topics, view.shard))
+        marks = input_marks(reach.settings, reach.topics, view.shard)
+        waiting = lag(view.head, marks)
+        opened = [
+            mark.opened.sentence(place, reach.connection.bootstrap_servers)
+            for place, mark in marks.items()
+            if mark.opened is not None
+        ]
+        for sentence in opened:
+            note(sentence)
         rows.append(
             {
                 **row_of(view),
                 "status": status_of(view, sum(waiting.values()), now_ms),
                 "high_lag": waiting[reach.topics["high"]],
                 "normal_lag": waiting[reach.topics["normal"]],
+                "open_transactions": opened,
             }
         )
     return rows

@@ -93,7 +93,7 @@ def _submitted(
     if waiter is None or timeout_s is None:
         emit_rows(rows, output, columns=("type", "topic", "partition", "offset"), name="id")
         return Exit.OK
-    return _told(rows, places, waiter.wait(places, timeout_s=timeout_s), output)
+    return _told(reach, rows, places, waiter.wait(places, timeout_s=timeout_s), output)
 
 
 def _produced(reach: Reach, producer: "EventProducer", events: list[dict[str, Any]], partition: int) -> "list[Place]":
@@ -117,7 +117,9 @@ def _produced(reach: Reach, producer: "EventProducer", events: list[dict[str, An
     return places
 
 
-def _told(rows: list[dict[str, Any]], places: "list[Place]", known: Mapping[Any, Any], output: Output) -> int:
+def _told(
+    reach: Reach, rows: list[dict[str, Any]], places: "list[Place]", known: Mapping[Any, Any], output: Output
+) -> int:
     for row, place in zip(rows, places, strict=True):
         fate = known.get(place)
         row["outcome"] = fate.outcome if fate else "unknown"
@@ -126,11 +128,26 @@ def _told(rows: list[dict[str, Any]], places: "list[Place]", known: Mapping[Any,
         row["message"] = fate.message if fate else ""
     emit_rows(rows, output, columns=("type", "topic", "offset", "outcome", "seq", "code", "message"), name="id")
     if len(known) < len(set(places)):
-        raise unreachable(f"{len(set(places)) - len(known)} events have no outcome yet: is a processor running?")
+        why = _hidden_by(reach, set(places) - set(known)) or "is a processor running?"
+        raise unreachable(f"{len(set(places)) - len(known)} events have no outcome yet: {why}")
     refused = sum(fate.outcome in {"rejected", "dead_lettered"} for fate in known.values())
     if refused:
         note(f"{refused} of {len(places)} events were refused")
     return Exit.INVALID_DATA if refused else Exit.OK
+
+
+def _hidden_by(reach: Reach, places: "set[Place]") -> str:
+    """Return what keeps these events from every reader, empty: nothing does."""
+    from processor.backends import group_of
+    from processor.kafka.offsets import OffsetReader
+
+    with OffsetReader(reach.connection, group_of(reach.settings)) as reader:
+        marks = reader.watermarks(sorted({(place.topic, place.partition) for place in places}))
+    return "; ".join(
+        mark.opened.sentence(place, reach.connection.bootstrap_servers)
+        for place, mark in marks.items()
+        if mark.opened is not None
+    )
 
 
 def _from_file(path: Path) -> Iterator[dict[str, Any]]:

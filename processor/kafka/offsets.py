@@ -1,6 +1,8 @@
 """Where the offsets of a topic's partitions stand: what is there, what a time means, what a group has committed."""
 
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -9,18 +11,53 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from processor.engine.errors import SourceUnavailable
 from processor.kafka.connection import KafkaConnection, Property, client
-from processor.kafka.reader import REQUIRED, TIMEOUT_S
+from processor.kafka.reader import REQUIRED, TIMEOUT_S, RecordReader
 
 Place = tuple[str, int]
 """Topic and partition."""
 
 
-class Marks(msgspec.Struct, frozen=True):
-    """What a partition holds, from `low` to `high` (exclusive), and what the group has committed, None: nothing."""
+STILL_OPEN_AFTER_S = 0.5
+"""A transaction that is open for less is in the way of nobody."""
+
+
+class OpenTransaction(msgspec.Struct, frozen=True):
+    """The oldest transaction of a partition that is not ended: its first offset, and that record's time, −1: none.
+
+    `hidden`: how many offsets from there to the high watermark nobody can read (read_committed).
+    """
+
+    first_offset: int
+    since_ms: int
+    hidden: int
+
+    def sentence(self, place: Place, bootstrap: str) -> str:
+        """Return what is to be known of it, and the commands that tell its producer's id and end it."""
+        topic, partition = place
+        tool = f"kafka-transactions.sh --bootstrap-server {bootstrap}"
+        where = f"--topic {topic} --partition {partition}"
+        return (
+            f"{topic}[{partition}]: an open transaction, begun {self._since()}, hides {self.hidden} offsets from "
+            f"{self.first_offset} on (last stable offset {self.first_offset}, high watermark "
+            f"{self.first_offset + self.hidden}). Its producer id: {tool} describe-producers {where}. If its writer "
+            f"does not end it: {tool} abort {where} --start-offset {self.first_offset}"
+        )
+
+    def _since(self) -> str:
+        return "at an unknown time" if self.since_ms < 0 else f"at {utc(self.since_ms)} as its first record says"
+
+
+class Watermarks(msgspec.Struct, frozen=True):
+    """What a partition holds, from `low` to `stable` (exclusive), and what an open transaction hides behind that."""
 
     low: int
-    high: int
-    committed: int | None
+    stable: int
+    opened: OpenTransaction | None = None
+
+    @property
+    def high(self) -> int:
+        """The high watermark."""
+        return self.stable + (self.opened.hidden if self.opened else 0)
 
 
 class OffsetReader:
@@ -30,14 +67,26 @@ class OffsetReader:
         self._connection = connection
         required: dict[str, Property] = {**REQUIRED, "group.id": group_id}
         self._consumer = client(Consumer, connection.properties({}, required))
+        uncommitted: dict[str, Property] = {**required, "isolation.level": "read_uncommitted"}
+        self._uncommitted = client(Consumer, connection.properties({}, uncommitted))
         self._timeout_s = timeout_s
 
-    def marks(self, places: Sequence[Place]) -> dict[Place, Marks]:
-        """Return the marks of partitions."""
+    def watermarks(self, places: Sequence[Place]) -> dict[Place, Watermarks]:
+        """Return what partitions hold. A transaction counts as open that still is after `STILL_OPEN_AFTER_S`."""
+        marks = {place: self._marks(place) for place in places}
+        hiding = {place for place, (_, stable, high) in marks.items() if high > stable}
+        if hiding:
+            time.sleep(STILL_OPEN_AFTER_S)
+        return {
+            place: self._watermarks(place, before=stable) if place in hiding else Watermarks(low, stable)
+            for place, (low, stable, _) in marks.items()
+        }
+
+    def committed(self, places: Sequence[Place]) -> dict[Place, int | None]:
+        """Return what the group has committed, None: nothing."""
         try:
             committed = self._consumer.committed([TopicPartition(*place) for place in places], self._timeout_s)
-            found = {(item.topic, item.partition): item.offset for item in committed}
-            return {place: self._marks(place, found[place]) for place in places}
+            return {(item.topic, item.partition): item.offset if item.offset >= 0 else None for item in committed}
         except KafkaException as failure:
             cause = self._connection.cause_of(failure, self._consumer)
             raise SourceUnavailable(f"Kafka: the offsets cannot be read: {cause}") from failure
@@ -55,6 +104,7 @@ class OffsetReader:
     def close(self) -> None:
         """Leave; safe to call twice."""
         self._consumer.close()
+        self._uncommitted.close()
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +114,33 @@ class OffsetReader:
     ) -> None:
         self.close()
 
-    def _marks(self, place: Place, committed: int) -> Marks:
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=self._timeout_s)
-        return Marks(low, high, committed if committed >= 0 else None)
+    def _watermarks(self, place: Place, *, before: int) -> Watermarks:
+        """Look again at a partition whose last stable offset was `before` a moment ago."""
+        low, stable, high = self._marks(place)
+        still_open = stable == before and high > stable
+        return Watermarks(low, stable, self._opened(place, stable, high) if still_open else None)
+
+    def _marks(self, place: Place) -> tuple[int, int, int]:
+        """Return low watermark, last stable offset and high watermark; the last is asked for first, so it lags."""
+        partition = TopicPartition(*place)
+        try:
+            _, high = self._uncommitted.get_watermark_offsets(partition, timeout=self._timeout_s)
+            low, stable = self._consumer.get_watermark_offsets(partition, timeout=self._timeout_s)
+        except KafkaException as failure:
+            cause = self._connection.cause_of(failure, self._consumer)
+            raise SourceUnavailable(f"Kafka: the offsets cannot be read: {cause}") from failure
+        return int(low), int(stable), int(high)
+
+    def _opened(self, place: Place, stable: int, high: int) -> OpenTransaction:
+        """Return the transaction that begins at the last stable offset."""
+        topic, partition = place
+        with RecordReader(
+            self._connection, topic, (partition,), timeout_s=self._timeout_s, isolation="read_uncommitted"
+        ) as reader:
+            first = reader.at(partition, stable)
+        return OpenTransaction(stable, -1 if first is None else first.timestamp_ms, high - stable)
+
+
+def utc(at_ms: int) -> str:
+    """Return a time in ms as people read it, to the second."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -6,7 +6,7 @@ Nothing here is part of processing: readers come and go, and what they see is co
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -37,6 +37,8 @@ REQUIRED: dict[str, Property] = {
     "group.id": "processor-tools",
 }
 
+Isolation = Literal["read_committed", "read_uncommitted"]
+
 REMOVED = frozenset(
     {
         KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - the library's own name for it
@@ -62,12 +64,13 @@ class RecordReader:
         partitions: tuple[int, ...] | None = None,
         *,
         timeout_s: float = TIMEOUT_S,
+        isolation: Isolation = "read_committed",
     ) -> None:
         self.topic = topic
         self._connection = connection
         self._timeout_s = timeout_s
         # checksums are not looked at: the embedded broker's records that end a transaction have none
-        self._consumer = client(Consumer, connection.properties(TUNED, REQUIRED))
+        self._consumer = client(Consumer, connection.properties(TUNED, {**REQUIRED, "isolation.level": isolation}))
         self.partitions = partitions if partitions is not None else self._all_partitions()
 
     def extents(self) -> dict[int, Extent]:

@@ -94,6 +94,27 @@ def test_lag_is_what_waits_beyond_the_positions_told_last(world: KafkaWorld) -> 
     assert source.lag() == {}
 
 
+def test_what_an_open_transaction_hides_is_lag_and_the_end_of_one_is_none(world: KafkaWorld) -> None:
+    world.begin("one", inputs(world.topics.normal, [1])).commit()
+    source = KafkaSource(world.connection, world.topics, "group")
+    place = (world.topics.normal, 0)
+    source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
+    taken(source, 1)
+    source.commit_group_offsets({world.topics.high: {0: 0}, world.topics.normal: {0: 1}})
+
+    def lag() -> int:
+        source.wait(1)
+        assert source.take(NORMAL, 1) == []
+        return source.lag()[place]
+
+    assert eventually(lag, lambda found: found == 0) == 0
+    transaction = world.begin("two", inputs(world.topics.normal, [2, 3]))
+    assert eventually(lag, lambda found: found == 2) == 2
+    transaction.abort()
+    assert eventually(lag, lambda found: found == 0) == 0
+    source.close()
+
+
 def test_properties_of_the_user_do_not_touch_what_correctness_rests_on(world: KafkaWorld) -> None:
     extra: dict[str, Property] = {
         "isolation.level": "read_uncommitted",

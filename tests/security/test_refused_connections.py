@@ -129,7 +129,7 @@ def recognise(connection: KafkaConnection) -> None:
 def consume(connection: KafkaConnection) -> None:
     """Ask as a consumer."""
     with OffsetReader(connection, "refused", timeout_s=TIMEOUT_S) as reader:
-        reader.marks([("no-such-topic", 0)])
+        reader.committed([("no-such-topic", 0)])
 
 
 def produce(connection: KafkaConnection) -> None:
