@@ -129,8 +129,8 @@ def etcd_client(settings: Settings, *, left_s: Callable[[], float] = lambda: inf
     return EtcdClient(etcd_access(settings), reread=partial(etcd_access, settings), left_s=left_s)
 
 
-def shard_topics(topics: TopicNames, *, inputs: Sequence[int], output: int) -> ShardTopics:
-    """Return the topics of a shard with its partitions."""
+def shard_topics(topics: TopicNames, *, inputs: Sequence[int], output: int, ticked: bool = False) -> ShardTopics:
+    """Return the topics of a shard with its partitions; `ticked`: its clock writes, too."""
     return ShardTopics(
         high=topics["high"],
         normal=topics["normal"],
@@ -139,6 +139,7 @@ def shard_topics(topics: TopicNames, *, inputs: Sequence[int], output: int) -> S
         dead_letters=topics["dead-letters"],
         input_partitions=tuple(inputs),
         output_partition=output,
+        ticked=ticked,
     )
 
 
@@ -153,11 +154,12 @@ def shard_sink(
     topics: ShardTopics,
     timeouts: SinkTimeouts | None = None,
     failpoint: Failpoint = never,
+    describer: TopicDescriber | None = None,
 ) -> Sink:
     """Return what writes a shard's outputs; opened, it fences every other one of the shard."""
     kind = KafkaSink if settings.publish.mode == "transactional" else IdempotentSink
     writer = f"{settings.app}-{topics.output_partition}"
-    return kind(connection, topics, writer, timeouts or SinkTimeouts(), failpoint)
+    return kind(connection, topics, writer, timeouts or SinkTimeouts(), failpoint, describer)
 
 
 class ServerBackend:
@@ -177,6 +179,7 @@ class ServerBackend:
         owner = Owner(name, socket.gethostname(), os.getpid(), clock.now_ms(), unique_id(name))
         root = f"{settings.etcd.prefix}/{settings.app}"
         self._lease = InstanceLease(self._client, root, owner, ttl_s=settings.shards.lease_ttl_s)
+        self._tickers: dict[int, KafkaTicker] = {}
         self._describer = TopicDescriber(self._connection)
         self._reach = Reach(self._describer, tuple(topics.values()))
         self._compactor = Compactor(
@@ -204,7 +207,7 @@ class ServerBackend:
         """Return the ports of one shard."""
         settings = self._settings
         keys = ShardKeys(settings.etcd.prefix, settings.app, shard)
-        topics = shard_topics(self._topics, inputs=(shard,), output=shard)
+        topics = shard_topics(self._topics, inputs=(shard,), output=shard, ticked=settings.clock.enabled)
         source = KafkaSource(self._connection, topics, group_of(settings), describer=self._describer)
         return Ports(
             store=EtcdStore(
@@ -215,15 +218,26 @@ class ServerBackend:
                 failpoint=self._failpoint,
             ),
             source=source,
-            sink=shard_sink(settings, self._connection, topics, self._timeouts, self._failpoint),
+            sink=shard_sink(settings, self._connection, topics, self._timeouts, self._failpoint, self._describer),
             ownership=EtcdOwnership(self._client, keys, self._lease),
             lag=source.lag,
-            trouble=lambda: f"inputs: Kafka: {source.trouble}" if source.trouble else "",
+            trouble=lambda: self._trouble(shard, source),
         )
 
     def ticker(self, shard: int, *, key: bytes, value: bytes, headers: Headers) -> Ticker:
         """Return what sends this event to the shard's partition of the normal topic."""
-        return KafkaTicker(self._connection, self._topics["normal"], shard, key=key, value=value, headers=headers)
+        ticker = KafkaTicker(self._connection, self._topics["normal"], shard, key=key, value=value, headers=headers)
+        self._tickers[shard] = ticker
+        return ticker
+
+    def ticks_failed(self) -> int:
+        """Return how many ticks could not be written so far. Safe from any thread."""
+        return sum(ticker.failed_count for ticker in list(self._tickers.values()))
+
+    def _trouble(self, shard: int, source: KafkaSource) -> str:
+        ticker = self._tickers.get(shard)
+        inputs = f"inputs: Kafka: {source.trouble}" if source.trouble else ""
+        return "; ".join(filter(None, (inputs, ticker.trouble if ticker else "")))
 
     def pressure(self) -> str:
         """Return that etcd is almost full, before its own alarm stops everything."""

@@ -6,7 +6,7 @@ from functools import partial
 
 from processor.addresses import parse
 from processor.avro.catalogue import Catalogue
-from processor.backends import TopicNames, etcd_access, kafka_connection
+from processor.backends import TopicNames, etcd_access, group_of, kafka_connection, shard_topics
 from processor.engine.errors import StoreDenied
 from processor.etcd import diagnosis
 from processor.etcd.client import EtcdClient
@@ -15,7 +15,9 @@ from processor.etcd.transaction import Limits
 from processor.examination import Check, Verdict, clock, examine, guarded
 from processor.inspection import shard_views, store_client
 from processor.kafka.admin import Action, CreateTopic, Impossible, TopicsAdmin, TopicSpec
+from processor.kafka.connection import KafkaConnection
 from processor.kafka.recognition import recognised
+from processor.kafka.rights import Right, lacking, missing_rights, shard_rights
 from processor.settings import Settings
 from processor.topics import Topics
 
@@ -29,9 +31,9 @@ def check_up(settings: Settings, topics: Topics, specs: list[TopicSpec]) -> Iter
     What would need a server that is away is not looked at: each look would wait for it once more.
     """
     yield from guarded("schemas", lambda: _schemas(settings, topics))
-    brokers = _Brokers(settings, specs)
-    yield from guarded("kafka", brokers.check)
     names = {role: topic.name for role, topic in topics.by_role.items()}
+    brokers = _Brokers(settings, names, specs)
+    yield from guarded("kafka", brokers.check)
     reached = False
     for check in guarded("etcd", lambda: _etcd(settings, names, no_brokers=brokers.missing)):
         yield check
@@ -53,8 +55,9 @@ def _schemas(settings: Settings, topics: Topics) -> Iterator[Check]:
 class _Brokers:
     """What is to be said of Kafka; `missing` says what a shard's checks would miss there, empty: nothing."""
 
-    def __init__(self, settings: Settings, specs: list[TopicSpec]) -> None:
+    def __init__(self, settings: Settings, topics: TopicNames, specs: list[TopicSpec]) -> None:
         self._settings = settings
+        self._topics = topics
         self._specs = specs
         self.missing = "Kafka does not answer"
 
@@ -69,13 +72,37 @@ class _Brokers:
             yield Check("kafka", "warning", f"{where}; it is an embedded broker, which has no admin API")
             return
         yield Check("kafka", "ok", where)
-        differences = TopicsAdmin(connection, timeout_s=ANSWER_TIMEOUT_S).plan(self._specs)
+        yield from guarded("kafka rights", lambda: self._check_rights(connection))
+        yield from self._check_topics(connection)
+
+    def _check_rights(self, connection: KafkaConnection) -> Iterator[Check]:
+        """Ask what a processor may do; whether it may use its transactional ids is told only to who does."""
+        settings, needed = self._settings, [Right("GROUP", group_of(self._settings), "READ")]
+        for shard in range(len(settings.clusters)):
+            topics = shard_topics(self._topics, inputs=(shard,), output=shard, ticked=settings.clock.enabled)
+            needed += shard_rights(topics, f"{settings.app}-{shard}")
+        missing = missing_rights(connection, list(dict.fromkeys(needed)), timeout_s=ANSWER_TIMEOUT_S)
+        if missing:
+            yield Check("kafka rights", "failed", lacking(connection, missing))
+        else:
+            yield Check("kafka rights", "ok", f"{connection.principal} may read and write what a processor does")
+
+    def _check_topics(self, connection: KafkaConnection) -> Iterator[Check]:
+        needed = [Right("TOPIC", spec.name, "DESCRIBE_CONFIGS") for spec in self._specs]
+        hidden = {right.name for right in missing_rights(connection, needed, timeout_s=ANSWER_TIMEOUT_S)}
+        seen = [spec for spec in self._specs if spec.name not in hidden]
+        if hidden:
+            what = f"the settings of {', '.join(sorted(hidden))} cannot be compared: {connection.principal} lacks "
+            why = "DESCRIBE_CONFIGS, which a processor does not need there: an operator does (processor acls operator)"
+            yield Check("topics", "warning", what + why)
+        differences = TopicsAdmin(connection, timeout_s=ANSWER_TIMEOUT_S).plan(seen)
         absent = [difference.spec.name for difference in differences if isinstance(difference, CreateTopic)]
         self.missing = f"without topics: {', '.join(absent)}" if absent else ""
         for difference in differences:
             yield Check("topics", "failed", _advised(difference))
-        if not differences:
-            yield Check("topics", "ok", f"all {len(self._specs)} topics are as {self._settings.topics_file} has them")
+        if seen and not differences:
+            every = "all " if not hidden else ""
+            yield Check("topics", "ok", f"{every}{len(seen)} topics are as {self._settings.topics_file} has them")
 
 
 def _advised(difference: Action) -> str:

@@ -138,7 +138,7 @@ class Running:
         readings = Readings(health=self._health, lag=self._lag, entities=entity_counts)
         if isinstance(self.backend, ServerBackend):
             etcd = {"etcd_bytes": self.backend.database_bytes, "etcd_denied": self.backend.etcd_denied}
-            readings = msgspec.structs.replace(readings, **etcd)
+            readings = msgspec.structs.replace(readings, **etcd, ticks_failed=self.backend.ticks_failed)
         return Metrics(
             lanes={self.topics["high"]: "high", self.topics["normal"]: "normal"},
             known_types=frozenset(EVENT_TYPES),

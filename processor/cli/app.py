@@ -9,6 +9,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from processor.cli import (
+    acls,
     commits,
     config,
     dead_letters,
@@ -48,6 +49,7 @@ MODULES: tuple[Any, ...] = (
     doctor,
     topics,
     schemas,
+    acls,
     config,
 )
 

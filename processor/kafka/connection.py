@@ -38,12 +38,12 @@ UNREACHED = frozenset(
 )
 """Codes of a call that failed because no broker was reached: why is told to `error_cb`."""
 DENIED: Mapping[int, str] = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "a topic",
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "a consumer group",
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "a transactional id",
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the cluster",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "a right on a topic",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "READ on a consumer group",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "WRITE on a transactional id",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "a right on the cluster",
 }
-"""Codes of a call that an authorizer refused, and what the right is missing on."""
+"""Codes of a call that an authorizer refused, and which right is missing, as far as that alone tells."""
 
 FILES: Mapping[str, str] = {
     "ssl.ca.location": "PROCESSOR_KAFKA__CA_FILE",
@@ -72,7 +72,9 @@ class KafkaConnection(msgspec.Struct, frozen=True):
         fixed = {"bootstrap.servers": self.bootstrap_servers, "error_cb": self.causes.note}
         return {**RECONNECTING, **tuned, **self.extra, **fixed, **required}
 
-    def cause_of(self, failure: BaseException, asked: Consumer | Producer | AdminClient | None = None) -> str:
+    def cause_of(
+        self, failure: BaseException, asked: Consumer | Producer | AdminClient | None = None, *, needs: str = ""
+    ) -> str:
         """Return what is known about a failure: librdkafka's words, and what its clients were told where it has none.
 
         `asked` is the client that failed; it is polled, which hands out what it was told. A consumer that has an
@@ -81,14 +83,17 @@ class KafkaConnection(msgspec.Struct, frozen=True):
         if asked is not None and not (isinstance(asked, Consumer) and asked.assignment()):
             with contextlib.suppress(KafkaException):  # a producer that is past saving says so again
                 asked.poll(0)
-        return self.explained(cause_of(failure), failure)
+        return self.explained(cause_of(failure), failure, needs=needs)
 
-    def explained(self, words: str, failure: BaseException | KafkaError) -> str:
-        """Return words about a failure with what is known besides: why no broker was reached, or whose right misses."""
+    def explained(self, words: str, failure: BaseException | KafkaError, *, needs: str = "") -> str:
+        """Return words about a failure with what is known besides: why no broker was reached, or who lacks which right.
+
+        `needs` is the right without which the call is denied.
+        """
         error = failure.args[0] if isinstance(failure, KafkaException) and failure.args else failure
         code = error.code() if isinstance(error, KafkaError) else KafkaError.NO_ERROR
         if code in DENIED:
-            return f"{words}: {self.principal} has no right that it needs on {DENIED[code]}: see processor acls"
+            return f"{self.principal} lacks {needs or DENIED[code]}: processor acls prints how to give it [{words}]"
         if code in UNREACHED or isinstance(failure, TimeoutError):
             why = self.causes.sentence({**self.extra, "bootstrap.servers": self.bootstrap_servers})
             return f"{why} [{words}]" if why else words
@@ -122,7 +127,7 @@ def _hint(words: str) -> str:
 
 
 class ShardTopics(msgspec.Struct, frozen=True):
-    """The topics of a shard by role and its partitions of them."""
+    """The topics of a shard by role and its partitions of them; `ticked`: the clock writes to the normal one."""
 
     high: str
     normal: str
@@ -131,6 +136,7 @@ class ShardTopics(msgspec.Struct, frozen=True):
     dead_letters: str
     input_partitions: tuple[int, ...]
     output_partition: int
+    ticked: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -30,11 +30,15 @@ READ_BYTES = 65_536
 
 
 class DescribedTopic(msgspec.Struct, frozen=True):
-    """A topic that exists; `replicas` is the least of its partitions."""
+    """A topic that exists; `replicas` is the least of its partitions.
+
+    `allowed` are the operations that the asking principal may do, None when that was not asked, or not told.
+    """
 
     id: str
     partitions: int
     replicas: int
+    allowed: tuple[str, ...] | None = None
 
 
 Answers = Mapping[str, "Future[DescribedTopic]"]
@@ -66,18 +70,23 @@ class TopicDescriber:
     ) -> None:
         self.close()
 
-    def ask(self, names: Sequence[str], timeout_s: float) -> Answers:
-        """Return name → answer, done within `timeout_s` and a margin.
+    def ask(
+        self, names: Sequence[str], timeout_s: float, *, groups: Sequence[str] = (), rights: bool = False
+    ) -> Answers:
+        """Return name → answer, done within `timeout_s` and a margin; the answer to a group stands under `group:NAME`.
 
+        `rights`: ask for the allowed operations, too; that is all that is told of a group.
         An answer's exception is a KafkaException, or InvalidRequest when librdkafka does not take a property.
         """
-        answers: dict[str, Future[DescribedTopic]] = {name: Future() for name in names}
+        asked = [*names, *(f"group:{group}" for group in groups)]
+        answers: dict[str, Future[DescribedTopic]] = {name: Future() for name in asked}
         question = _Question(answers, monotonic() + timeout_s + ANSWER_MARGIN_S)
         with self._lock:
             number = next(self._numbers)
             try:
                 process = self._running()
-                _write(process, {"id": number, "names": list(names), "timeout_s": timeout_s})
+                told = {"id": number, "names": list(names), "groups": list(groups), "rights": rights}
+                _write(process, {**told, "timeout_s": timeout_s})
             except OSError as failure:  # it has just ended, or there may be no more processes
                 _fail((question,), _unasked(f"the process that describes topics cannot be asked: {failure}"))
             else:

@@ -4,8 +4,11 @@ librdkafka ends the process when a broker answers such a question without naming
 that was fenced while it was frozen does), or with an error instead: `DescribeTopics` and `DescribeCluster` then assert
 a result that they have not made. Here that costs one answer. It is run by its path and imports nothing of ours.
 
-One JSON object a line. In: first the client's properties, then questions `{"id", "names", "timeout_s"}`. Out, once a
-question: `{"id", "topics": {name: [topic id, partitions, replicas] or [code, text]}}`.
+One JSON object a line. In: first the client's properties, then questions `{"id", "names", "timeout_s", "groups",
+"rights"}`. Out, once a question: `{"id", "topics": {name: [topic id, partitions, replicas, operations] or error}}`;
+an error is [code, text];
+the operations that are allowed are null unless `rights` asks for them. A consumer group is described as a topic whose
+name is `group:` and its own.
 """
 
 import json
@@ -17,7 +20,7 @@ import threading
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
 LISTEN_S = 10.0
 WRITING = threading.Lock()
@@ -53,22 +56,30 @@ def _tell(error: KafkaError) -> None:
 
 
 def _answer(client: AdminClient, question: dict[str, Any]) -> None:
-    timeout_s = question["timeout_s"]
+    groups = [f"group:{group}" for group in question["groups"]]
+    options = {"request_timeout": question["timeout_s"], "include_authorized_operations": question["rights"]}
     try:
-        asked = client.describe_topics(TopicCollection(question["names"]), request_timeout=timeout_s)
+        asked = dict(client.describe_topics(TopicCollection(question["names"]), **options))  # the library keeps its own
+        if groups:
+            described = client.describe_consumer_groups(question["groups"], **options)
+            asked |= {f"group:{group}": future for group, future in described.items()}
         topics = {name: _outcome(future) for name, future in asked.items()}
     except KafkaException as failure:
-        topics = dict.fromkeys(question["names"], _failed(failure))
+        topics = dict.fromkeys([*question["names"], *groups], _failed(failure))
     _write({"id": question["id"], "topics": topics})
 
 
 def _outcome(future: Any) -> list[Any]:
     try:
-        topic = future.result()
+        described = future.result()
     except KafkaException as failure:
         return _failed(failure)
-    replicas = min((len(partition.replicas) for partition in topic.partitions), default=0)
-    return [str(topic.topic_id), len(topic.partitions), replicas]
+    operations = described.authorized_operations
+    allowed = None if not operations else [operation.name for operation in operations]
+    if isinstance(described, ConsumerGroupDescription):
+        return [described.group_id, 0, 0, allowed]
+    replicas = min((len(partition.replicas) for partition in described.partitions), default=0)
+    return [str(described.topic_id), len(described.partitions), replicas, allowed]
 
 
 def _failed(failure: KafkaException) -> list[Any]:

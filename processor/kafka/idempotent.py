@@ -11,6 +11,7 @@ from processor.engine.errors import SinkUnclear
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.values import OutputRecord, Role, Tail
 from processor.kafka.connection import KafkaConnection, ShardTopics, client, words_of
+from processor.kafka.describer import TopicDescriber
 from processor.kafka.output import Output, SinkTimeouts
 
 
@@ -24,8 +25,9 @@ class IdempotentSink:
         writer: str,
         timeouts: SinkTimeouts = SinkTimeouts(),  # noqa: B008 - frozen
         failpoint: Failpoint = never,
+        describer: TopicDescriber | None = None,
     ) -> None:
-        self._output = Output(connection, topics, writer, timeouts)
+        self._output = Output(connection, topics, writer, timeouts, describer)
         self._timeouts = timeouts
         self._failpoint = failpoint
         self._producer: Producer | None = None
@@ -38,6 +40,7 @@ class IdempotentSink:
     def open(self) -> None:
         """Make a new producer. Raises SinkUnavailable."""
         self._discard()
+        self._output.check_rights()
         self._output.read_limits()
         # Without the guarantee a record that failed could be overtaken by those behind it.
         required = {"enable.idempotence": True, "enable.gapless.guarantee": True, "linger.ms": 0}

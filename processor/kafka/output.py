@@ -9,10 +9,12 @@ import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource
 
-from processor.engine.errors import SinkUnavailable
+from processor.engine.errors import SinkUnavailable, SourceUnavailable
 from processor.engine.values import OutputRecord, Role, Tail
 from processor.kafka.connection import UNHEARD, KafkaConnection, Property, ShardTopics, client
+from processor.kafka.describer import TopicDescriber
 from processor.kafka.records import produce_arguments
+from processor.kafka.rights import lacking, missing_rights, shard_rights, tails_group
 from processor.kafka.tail import TailReader
 
 # librdkafka ends a request at its timeout; its answer needs a moment to arrive.
@@ -51,8 +53,17 @@ class SinkTimeouts(msgspec.Struct, frozen=True):
 class Output:
     """The output side of a shard; whatever writes to it holds one."""
 
-    def __init__(self, connection: KafkaConnection, topics: ShardTopics, writer: str, timeouts: SinkTimeouts) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topics: ShardTopics,
+        writer: str,
+        timeouts: SinkTimeouts,
+        describer: TopicDescriber | None = None,
+    ) -> None:
         self.connection = connection
+        self._describer = describer
+        self._all_topics = topics
         self._topics = topics.outputs
         self._partition = topics.output_partition
         self._writer = writer
@@ -71,6 +82,20 @@ class Output:
         limits = [EMBEDDED_RECORD_BYTES_MAX] if self.connection.embedded else self._limits()
         self._topic_bytes_max = min(limits)
 
+    def check_rights(self) -> None:
+        """Ask the brokers what the shard may do. Raises SinkUnavailable, with all that is missing."""
+        if self.connection.embedded:
+            return
+        needed = shard_rights(self._all_topics, self._writer)
+        try:
+            missing = missing_rights(
+                self.connection, needed, timeout_s=self._timeouts.request_s, describer=self._describer
+            )
+        except SourceUnavailable as failure:
+            raise SinkUnavailable(str(failure)) from failure
+        if missing:
+            raise SinkUnavailable(f"Kafka: {lacking(self.connection, missing)}")
+
     def producer_properties(self, required: Mapping[str, Property]) -> dict[str, Property]:
         """Return a producer's properties: acknowledged by all replicas, no batch larger than a topic takes."""
         batch = {"batch.size": min(BATCH_BYTES_MAX, self.record_bytes_max())}
@@ -84,7 +109,7 @@ class Output:
         """Return the last data record of each partition. Raises SinkUnavailable, ShardRefused."""
         places = {role: (topic, self._partition) for role, topic in self._topics.items()}
         # not kept: between two readings nobody polls it, and what a client says in an outage would pile up
-        reader = TailReader(self.connection, f"{self._writer}-tails", places)
+        reader = TailReader(self.connection, tails_group(self._writer), places)
         try:
             return reader.read(self._timeouts.tails_s)
         finally:

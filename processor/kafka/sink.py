@@ -13,6 +13,7 @@ from processor.engine.errors import SinkUnavailable, SinkUnclear
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.values import OutputRecord, Role, Tail
 from processor.kafka.connection import KafkaConnection, Property, ShardTopics, client
+from processor.kafka.describer import TopicDescriber
 from processor.kafka.output import Output, SinkTimeouts
 
 QUEUE_FULL_POLL_S = 0.01
@@ -31,8 +32,9 @@ class KafkaSink:
         transactional_id: str,
         timeouts: SinkTimeouts = SinkTimeouts(),  # noqa: B008 - frozen
         failpoint: Failpoint = never,
+        describer: TopicDescriber | None = None,
     ) -> None:
-        self._output = Output(connection, topics, transactional_id, timeouts)
+        self._output = Output(connection, topics, transactional_id, timeouts, describer)
         self._transactional_id = transactional_id
         self._timeouts = timeouts
         self._failpoint = failpoint
@@ -45,6 +47,7 @@ class KafkaSink:
     def open(self) -> None:
         """Make a new producer and fence every older one; what they left open is aborted. Raises SinkUnavailable."""
         self._discard()
+        self._output.check_rights()
         self._output.read_limits()
         producer = client(Producer, self._output.producer_properties(self._required()))
         self._initialise(producer)
@@ -92,7 +95,8 @@ class KafkaSink:
             except (KafkaException, SystemError) as failure:
                 given_up = time.monotonic() > deadline_s or self._timeouts.stopping()
                 if given_up or not _is_retriable(failure):
-                    cause = self._output.connection.cause_of(failure, producer)
+                    needs = f"WRITE on transactional id {self._transactional_id}"
+                    cause = self._output.connection.cause_of(failure, producer, needs=needs)
                     advice = self._advice(failure)
                     raise SinkUnavailable(f"Kafka: the producer cannot be initialised: {cause}{advice}") from failure
             else:

@@ -255,7 +255,7 @@ class _Lane:
             place = TopicPartition(topic, partition)
             low, high = self._consumer.get_watermark_offsets(place, timeout=self._facts_timeout_s)
         except KafkaException as failure:
-            cause = self._trouble.connection.cause_of(failure, self._consumer)
+            cause = self._trouble.connection.cause_of(failure, self._consumer, needs=f"READ on topic {topic}")
             raise SourceUnavailable(f"{topic}[{partition}]: no watermarks: {cause}") from failure
         return low, high
 
@@ -306,7 +306,10 @@ class _Lane:
         error = message.error()
         place = f"{message.topic()}[{message.partition()}]"
         if error.code() not in HOLES:
-            return SourceUnavailable(f"{place}: {self._trouble.connection.explained(words_of(error), error)}")
+            needs = f"READ on topic {message.topic()}"
+            return SourceUnavailable(
+                f"{place}: {self._trouble.connection.explained(words_of(error), error, needs=needs)}"
+            )
         extent, target = self._extent(message.topic(), message.partition(), message.offset())
         return ShardRefused(
             f"{place}: nothing can be read at offset {message.offset()}: {words_of(error)}; {extent}. "

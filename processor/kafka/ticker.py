@@ -25,6 +25,7 @@ class KafkaTicker:
         self._connection = connection
         self._place = {"topic": topic, "partition": partition}
         self._record = {"key": key, "value": value, "headers": list(headers)}
+        self._needs = f"WRITE on topic {topic}"
         self._producer: Producer | None = None
         self._logged_s = -LOG_INTERVAL_S
         self.failed_count = 0
@@ -47,7 +48,7 @@ class KafkaTicker:
         except BufferError:
             self._fail("the queue of ticks is full")
         except KafkaException as failure:
-            self._fail(self._connection.cause_of(failure, producer))
+            self._fail(self._connection.cause_of(failure, producer, needs=self._needs))
             self._producer = None  # a failure may be for ever: the next tick makes another
         producer.poll(0)
 
@@ -60,7 +61,7 @@ class KafkaTicker:
         if error is None:
             self._trouble = ""
         else:
-            self._fail(self._connection.explained(words_of(error), error))
+            self._fail(self._connection.explained(words_of(error), error, needs=self._needs))
 
     def _fail(self, cause: str) -> None:
         self.failed_count += 1

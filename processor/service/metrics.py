@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from processor.engine.health import Health
@@ -30,7 +30,8 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     """What is read at the moment of asking; every callable may be called from any thread.
 
     `lag` is (topic, partition) → records, `entities` counts states by kind, `etcd_bytes` is (in use, quota) or None,
-    `etcd_denied` call → whether etcd denies it.
+    `etcd_denied` call → whether etcd denies it,
+    `ticks_failed` counts ticks of the clock that could not be written.
     """
 
     health: Callable[[], Sequence[Health]] = tuple
@@ -38,6 +39,7 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     entities: Callable[[Sequence[Any]], Mapping[str, int]] = lambda _states: {}
     etcd_bytes: Callable[[], tuple[int, int] | None] = lambda: None
     etcd_denied: Callable[[], Mapping[str, bool]] = dict
+    ticks_failed: Callable[[], int] = int
 
 
 class Metrics:
@@ -119,7 +121,7 @@ class _ReadWhenAsked(Collector):
     def __init__(self, readings: Readings) -> None:
         self._readings = readings
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         shards = self._readings.health()
         yield from self._shards(shards)
         yield self._labelled(
@@ -140,6 +142,9 @@ class _ReadWhenAsked(Collector):
             ("call",),
             {(call,): int(denied) for call, denied in self._readings.etcd_denied().items()},
         )
+        failed = CounterMetricFamily("processor_clock_ticks_failed_total", "Ticks that could not be written")
+        failed.add_metric((), self._readings.ticks_failed())
+        yield failed
         if (sizes := self._readings.etcd_bytes()) is not None:
             yield GaugeMetricFamily("processor_etcd_database_bytes", "Bytes in use in etcd's database", sizes[0])
             yield GaugeMetricFamily("processor_etcd_quota_bytes", "etcd's quota", sizes[1])

@@ -1,0 +1,53 @@
+"""`acls`: the least rights that a processor and those around it need."""
+
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from processor.cli.options import ConfigFile
+
+AudienceName = Literal["processor", "producer", "consumer", "operator"]
+Form = Literal["commands", "strimzi", "json"]
+
+
+def register(app: App) -> None:
+    """Add this group's commands."""
+    app.command(acls)
+
+
+def acls(
+    role: Annotated[
+        AudienceName, Parameter(help="Whose rights: who runs, sends events, follows or operates.")
+    ] = "processor",
+    /,
+    *,
+    principal: Annotated[str | None, Parameter(help="Whom ACLs name, as in User:me; else a name of the app's.")] = None,
+    output: Annotated[
+        Form, Parameter(name=["--output", "-o", "--format"], help="A shell script, a KafkaUser, or data.")
+    ] = "commands",
+    config: ConfigFile = None,
+) -> None:
+    """Print the least rights at Kafka and etcd as kafka-acls and etcdctl commands, as Strimzi's KafkaUser, or as JSON.
+
+    Names come from the settings: app, topics, prefix. Nothing is connected to.
+    """
+    import sys
+
+    import msgspec
+
+    from processor.access import access_of, commands, strimzi
+    from processor.cli.options import settings_of
+    from processor.cli.output import emit_document
+    from processor.topics import load_topics
+
+    settings = settings_of(config).settings
+    topics = {name: topic.name for name, topic in load_topics(settings.topics_file).by_role.items()}
+    access = access_of(settings, topics, role, principal)
+    match output:
+        case "commands":
+            servers, endpoints = settings.kafka.bootstrap_servers, settings.etcd.endpoints
+            sys.stdout.writelines(f"{line}\n" for line in commands(access, servers=servers, endpoints=endpoints))
+        case "strimzi":
+            emit_document(strimzi(access), "yaml", name="KafkaUser")
+        case "json":
+            emit_document(msgspec.to_builtins(access), "json", name="access")
