@@ -138,6 +138,7 @@ def test_status_shards_and_doctor_agree_that_all_is_well(cli: Cli) -> None:
     assert {check["check"] for check in doctor.json} == {
         "schemas",
         "kafka",
+        "kafka rights",
         "topics",
         "etcd",
         "etcd limits",
