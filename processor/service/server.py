@@ -89,6 +89,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
+    raw_requestline: bytes
     protocol_version = "HTTP/1.1"
     default_request_version = "HTTP/1.0"
     """What is taken for the version of a request without one: an answer of 0.9 would have no status."""
@@ -99,6 +100,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self._write(self._answered())
+
+    def parse_request(self) -> bool:
+        """Read the request's head; an empty first line is answered, too."""
+        if self.raw_requestline.strip():
+            return super().parse_request()
+        self.command, self.requestline, self.request_version = "", "", self.default_request_version
+        self.send_error(HTTPStatus.BAD_REQUEST, "the request line is empty")
+        return False
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer what the library refuses: a method without a `do_…`, a request line or headers beyond its limits."""
