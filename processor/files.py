@@ -37,6 +37,16 @@ def bytes_of(path: Path) -> bytes:
         raise Unreadable(f"cannot read {str(path)!r}: {error}") from error
 
 
+def check_readable(path: Path) -> None:
+    """Raise Unreadable for a file that cannot be read, before anything is done for the sake of what it holds."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise Unreadable(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise Unreadable(f"cannot read {str(path)!r}: {error}") from error
+
+
 def text_of(path: Path) -> str:
     """Return the text in a file; `-` is no special name. Raises Unreadable, NotText."""
     return decoded(bytes_of(path), str(path))

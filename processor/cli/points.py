@@ -14,7 +14,7 @@ from processor.cli.output import note
 from processor.cli.reach import Reach
 from processor.cli.records import time_of
 from processor.cli.travel import now, traveller
-from processor.files import Unreadable, bytes_of, decoded
+from processor.files import NotText, bytes_of, decoded
 
 if TYPE_CHECKING:
     from processor.travel.points import Now, Point
@@ -112,7 +112,7 @@ def in_file(reach: Reach, shard: int, path: Path) -> "View":
         if content.startswith(MAGIC):
             return _in_snapshot(reach, shard, path)
         state = from_document(json.loads(decoded(content, str(path))))
-    except (Unreadable, ValueError, RecursionError, InvalidState) as error:
+    except (NotText, ValueError, RecursionError, InvalidState) as error:
         raise invalid(f"{path} holds no state: {error}") from error
     return View(state, -1, 0, "", "", str(path))
 

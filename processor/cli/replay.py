@@ -16,6 +16,7 @@ from processor.cli.output import emit_document, note
 from processor.cli.reach import Reach
 from processor.cli.replaying import ShardReplay
 from processor.cli.whatif import compare, instead_of
+from processor.files import check_readable
 
 if TYPE_CHECKING:
     from processor.replay.report import Report
@@ -94,8 +95,7 @@ def replay(  # noqa: PLR0913 - the options of the command
     own history. With other events or another state machine, it tells where that history parts and what differs at the
     end. Exit 1 when something differs, 5 when records are gone or cannot be read.
     """
-    if from_seq is not None and from_snapshot is not None:
-        raise usage("one place to begin at: --from-seq or --from-snapshot")
+    _check_start(from_seq, from_snapshot)
     if announcements and not verify:
         raise usage("--announcements goes with --verify")
     instead = instead_of(with_events, at_seq, without, reducer)
@@ -120,6 +120,13 @@ def replay(  # noqa: PLR0913 - the options of the command
         raise CommandError("what was folded is not what was recorded", Exit.DIFFERS)
     if report.compared == 0 and report.commits:
         raise CommandError("no commit could be compared: this build has another version than all of them", Exit.DIFFERS)
+
+
+def _check_start(from_seq: int | None, from_snapshot: Path | None) -> None:
+    if from_seq is not None and from_snapshot is not None:
+        raise usage("one place to begin at: --from-seq or --from-snapshot")
+    if from_snapshot is not None:
+        check_readable(from_snapshot)
 
 
 @contextmanager

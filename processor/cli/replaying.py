@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from processor.cli.exits import invalid, usage
+from processor.cli.exits import usage
 from processor.cli.output import note
 from processor.cli.progress import Progress
 from processor.cli.reach import Reach
@@ -69,7 +69,7 @@ class ShardReplay:
         try:
             start = self._shelf().start(from_snapshot, self.build)
         except OSError as error:
-            raise invalid(str(error)) from error
+            raise usage(f"cannot read {from_snapshot}: {error.strerror}") from error
         if start.seq > target:
             raise usage(f"{from_snapshot} is of seq {start.seq}, behind the last commit to fold, {target}")
         return start

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from processor.cli.exits import CommandError, Exit, invalid
+from processor.cli.exits import Exit, invalid, usage
 from processor.cli.options import ClusterName, ConfigFile, Execute, Output
 from processor.cli.output import emit_document, note
 from processor.cli.plans import check_servers, emit_plan
@@ -86,7 +86,7 @@ def read(reach: Reach, shard: int, file: Path) -> "Snapshot":
         snapshot = read_snapshot(file)
         check_owner(file, snapshot, app=settings.app, shard=shard, cluster=settings.clusters[shard])
     except OSError as error:
-        raise invalid(f"cannot read {file}: {error.strerror}") from error
+        raise usage(f"cannot read {file}: {error.strerror}") from error
     except SnapshotDamaged as error:
         raise invalid(str(error)) from error
     _check(reach, file, snapshot)
@@ -100,7 +100,7 @@ def write(file: Path, snapshot: "Snapshot") -> dict[str, Any]:
     try:
         size_bytes = write_snapshot(file, snapshot)
     except OSError as error:
-        raise CommandError(f"{file} cannot be written: {error}", Exit.INVALID_DATA) from error
+        raise usage(f"cannot write {file}: {error.strerror}") from error
     return {**facts_of(file, snapshot), "bytes": size_bytes}
 
 

@@ -10,6 +10,7 @@ from processor.cli.exits import CommandError, Exit, invalid, usage
 from processor.cli.options import Output
 from processor.cli.output import cell, emit_document
 from processor.cli.simulate import lines_of
+from processor.files import STDIN, check_readable
 
 if TYPE_CHECKING:
     from processor.cli.replaying import ShardReplay
@@ -27,18 +28,20 @@ class Instead(NamedTuple):
     events: Path | None
     at_seq: int | None
     without: tuple[str, ...]
-    reducer: str | None
+    machine: "StateMachine[Any, Any] | None"
 
 
 def instead_of(
     events: Path | None, at_seq: int | None, without: tuple[str, ...], reducer: str | None
 ) -> Instead | None:
-    """Return what the options ask for, None: nothing shall be otherwise. Raises CommandError."""
+    """Return what the options ask for, None: nothing shall be otherwise. Raises CommandError, Unreadable."""
     if (events is None) != (at_seq is None):
         raise usage("--with-events FILE and --at-seq N go together")
     if events is None and not without and reducer is None:
         return None
-    return Instead(events, at_seq, without, reducer)
+    if events is not None and events != STDIN:
+        check_readable(events)
+    return Instead(events, at_seq, without, None if reducer is None else machine_of(reducer))
 
 
 def compare(work: "ShardReplay", instead: Instead, target: int, start: "Start", output: Output) -> None:
@@ -51,8 +54,8 @@ def compare(work: "ShardReplay", instead: Instead, target: int, start: "Start", 
         raise usage(f"--at-seq {instead.at_seq}: what is folded are commits {start.seq} to {target}")
     extra = () if instead.events is None else tuple(_events(instead.events))
     build = work.build
-    if instead.reducer is not None:
-        build = msgspec.structs.replace(build, machine=machine_of(instead.reducer))
+    if instead.machine is not None:
+        build = msgspec.structs.replace(build, machine=instead.machine)
     changed = Changed(frozenset(instead.without), extra, instead.at_seq or 0)
     found = work.instead(target, start, build, changed)
     if instead.without and not found.left_out:
@@ -117,13 +120,15 @@ def readable(document: Mapping[str, Any]) -> Iterator[str]:
 def machine_of(named: str) -> "StateMachine[Any, Any]":
     """Return the state machine MODULE:ATTRIBUTE, made without arguments where it is a class. Raises CommandError."""
     module_name, _, attribute = named.partition(":")
-    if not (module_name and attribute):
+    if not (module_name and attribute) or module_name.startswith("."):
         raise usage(f"--reducer {named}: MODULE:ATTRIBUTE is wanted, like mine.machine:Machine")
     try:
         found = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
+        machine: StateMachine[Any, Any] = found() if isinstance(found, type) else found
+    except (ImportError, AttributeError, SyntaxError) as error:
         raise usage(f"--reducer {named}: {error}; PYTHONPATH tells where modules are") from error
-    machine: StateMachine[Any, Any] = found() if isinstance(found, type) else found
+    except TypeError as error:  # a class that wants arguments
+        raise usage(f"--reducer {named}: {error}") from error
     missing = [name for name in NEEDED if not hasattr(machine, name)]
     if missing:
         raise usage(f"--reducer {named} is no state machine: it has no {', '.join(missing)}")

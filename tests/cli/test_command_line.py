@@ -214,6 +214,32 @@ def test_what_contradicts_itself_or_is_not_there_is_said(cli: Cli, tokens: list[
     _refused(cli, "", *tokens, names=sentence)
 
 
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ["simulate", "nowhere"],
+        ["simulate", "events.jsonl", "--state", "nowhere"],
+        ["submit", "-f", "nowhere"],
+        ["state", "import", "nowhere"],
+        ["topics", "plan", "--patch", "nowhere"],
+        ["offsets", "reset", "--from-file", "nowhere"],
+        ["replay", "--from-snapshot", "nowhere"],
+        ["replay", "--with-events", "nowhere", "--at-seq", "1"],
+    ],
+    ids=" ".join,
+)
+def test_a_file_that_cannot_be_read_is_named_at_once(cli: Cli, tokens: list[str]) -> None:
+    for name in ("nowhere", "."):
+        told = cli(*[name if word == "nowhere" else word for word in tokens])
+        assert (told.code, told.out) == (Exit.USAGE, ""), told
+        assert f"cannot read {name}: " in told.err
+
+
+@pytest.mark.parametrize("value", ["nope", "nope:x", "json:nope", "json:dumps", "..x:y", "datetime:date", ":", ""])
+def test_a_state_machine_that_is_none_is_refused_at_once(cli: Cli, value: str) -> None:
+    _refused(cli, "replay", f"--reducer={value}", names="--reducer")
+
+
 def test_an_unknown_event_type_is_told_with_the_nearest_and_all_that_there_are(cli: Cli) -> None:
     told = cli("submit", "ModelLoadRequest", "--data", "{}")
     assert (told.code, told.out) == (Exit.INVALID_DATA, "")
