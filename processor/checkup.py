@@ -15,6 +15,7 @@ from processor.etcd.transaction import Limits
 from processor.examination import Check, Verdict, clock, examine, guarded
 from processor.inspection import shard_views, store_client
 from processor.kafka.admin import Action, CreateTopic, Impossible, TopicsAdmin, TopicSpec
+from processor.kafka.brokers import refused_transactions
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.recognition import recognised
 from processor.kafka.rights import Right, lacking, missing_rights, shard_rights
@@ -72,6 +73,8 @@ class _Brokers:
             yield Check("kafka", "warning", f"{where}; it is an embedded broker, which has no admin API")
             return
         yield Check("kafka", "ok", where)
+        if self._settings.publish.mode == "transactional":
+            yield from guarded("transactions", lambda: _transactions(connection))
         yield from guarded("kafka rights", lambda: self._check_rights(connection))
         yield from self._check_topics(connection)
 
@@ -114,6 +117,19 @@ def _advised(difference: Action) -> str:
             return str(difference)
         case _:
             return f"topic {difference}; set it with: processor topics apply"
+
+
+def _transactions(connection: KafkaConnection) -> Iterator[Check]:
+    refused = refused_transactions(connection)
+    if refused is None:
+        told = (
+            "the brokers do not tell their limit: DESCRIBE_CONFIGS on the cluster is missing, which nothing else needs"
+        )
+        yield Check("transactions", "warning", told)
+    elif refused:
+        yield Check("transactions", "failed", refused)
+    else:
+        yield Check("transactions", "ok", "the brokers take transactions as long as ours")
 
 
 def _etcd(settings: Settings, topics: TopicNames, *, no_brokers: str) -> Iterator[Check]:

@@ -40,6 +40,7 @@ def _from_outside(reach: Reach) -> list[dict[str, Any]]:
         views = shard_views(client, reach.settings)
     if reach.connection.embedded:
         raise usage("the broker is an embedded one: ask its processor with --server URL")
+    refused = _refused_transactions(reach)
     for view in views:
         marks = input_marks(reach.settings, reach.topics, view.shard)
         waiting = lag(view.head, marks)
@@ -53,13 +54,29 @@ def _from_outside(reach: Reach) -> list[dict[str, Any]]:
         rows.append(
             {
                 **row_of(view),
-                "status": status_of(view, sum(waiting.values()), now_ms),
+                "status": _at_best_degraded(status_of(view, sum(waiting.values()), now_ms), refused),
                 "high_lag": waiting[reach.topics["high"]],
                 "normal_lag": waiting[reach.topics["normal"]],
                 "open_transactions": opened,
             }
         )
     return rows
+
+
+def _refused_transactions(reach: Reach) -> str:
+    """Return why no owner could publish, which neither etcd nor the topics show; empty where nothing is known."""
+    from processor.kafka.brokers import refused_transactions
+
+    if reach.settings.publish.mode != "transactional":
+        return ""
+    refused = refused_transactions(reach.connection) or ""
+    if refused:
+        note(refused)
+    return refused
+
+
+def _at_best_degraded(status: str, why: str) -> str:
+    return "degraded" if why and status == "healthy" else status
 
 
 def _dated(shard: Mapping[str, Any]) -> dict[str, Any]:

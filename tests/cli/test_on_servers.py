@@ -140,6 +140,7 @@ def test_status_shards_and_doctor_agree_that_all_is_well(cli: Cli) -> None:
         "kafka",
         "kafka rights",
         "topics",
+        "transactions",
         "etcd",
         "etcd limits",
         "etcd space",

@@ -28,7 +28,7 @@ from tests.integration.conftest import Note
 from tests.integration.filler import Filler
 from tests.integration.outage import staged
 from tests.integration.play import Play
-from tests.integration.processes import ProcessorProcess
+from tests.integration.processes import ProcessorProcess, command
 from tests.local_servers import LocalServer
 from tests.waiting import wait_until
 
@@ -58,7 +58,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """A state: how it begins and ends, and what the reason that readiness gives for it matches, empty: it is ready.
 
     `at_start` is that where a process that starts gives another one, `of_owner` where an owner at work does.
-    `flows`: events can be sent meanwhile.
+    `flows`: events can be sent meanwhile. `held` is called while it lasts.
     """
 
     begin: Callable[[Servers, Play], object]
@@ -68,6 +68,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     at_start: str | None = None
     flows: bool = True
     settings: dict[str, str] = {}
+    held: Callable[[Play], object] = lambda _: None
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,14 @@ def away(service: str, action: str) -> Callable[[Servers, Play], object]:
     return lambda servers, _: getattr(getattr(servers, service), action)()
 
 
+def see_it_named(play: Play) -> None:
+    """Doctor and status look from outside; neither etcd nor the topics show anything."""
+    for name in ("doctor", "status"):
+        told = command(play.stage.environment(), name)
+        assert told.returncode == 1, told.stdout + told.stderr
+        assert TRANSACTION_LIMIT in told.stdout + told.stderr
+
+
 def changes_of(play: Play) -> str:
     return play.stage.topics["changes"]
 
@@ -173,7 +182,12 @@ CASES = {
         begin=lambda _, play: forbid(ResourceType.GROUP, group_of, AclOperation.READ, play), end=allow_everything
     ),
     "transactions limited": Case(
-        begin=limit_transactions, end=allow_transactions, name=TRANSACTION_LIMIT, of_owner="", flows=False
+        begin=limit_transactions,
+        end=allow_transactions,
+        name=TRANSACTION_LIMIT,
+        of_owner="",
+        flows=False,
+        held=see_it_named,
     ),
 }
 SAMPLE = ("kafka frozen", "transactions limited", "group not readable")
@@ -202,6 +216,7 @@ def test_it_ends_in_time_and_goes_on_by_itself(
             of_owner = end(owner)
             starting = play.stage.start(**case.settings)
             _await(starting, case.name if case.at_start is None else case.at_start)
+            case.held(play)
             of_starting = end(starting)
             healing = play.stage.start(**case.settings)
             _await(healing, case.name if case.at_start is None else case.at_start)
