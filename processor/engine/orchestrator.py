@@ -58,6 +58,7 @@ class Orchestrator:
         self._conflicts = 0
         self._sent: Sent | None = None
         self._stale: tuple[Candidate, ...] = ()
+        self._tidying_untold = False  # one was sent whose outcome is not known: nothing else may be sent
         self._house = Housekeeping(parts)
         self._alarm = Alarm(parts)
         self._head, self._revision = taken.head, taken.revision
@@ -127,7 +128,9 @@ class Orchestrator:
 
         Retention may remove them before the next owner looks.
         """
-        if self.idle and scan_to_end(self._parts.source, self._parts.clock) and self._house.scanned_further(self._head):
+        if not self.idle or self._tidying_untold:
+            return
+        if scan_to_end(self._parts.source, self._parts.clock) and self._house.scanned_further(self._head):
             self._tidy()
 
     # -- preparing -------------------------------------------------------------------------------------------
@@ -315,7 +318,9 @@ class Orchestrator:
         in_flight = self._parts.store.tidy(tidying)
         if in_flight is None:
             return
+        self._tidying_untold = True
         answer = self._requests.resolve(in_flight)
+        self._tidying_untold = False
         if isinstance(answer, Refused):
             self._refused(answer, None)
         else:
