@@ -6,6 +6,7 @@ ProcessorError
 │   │   └── StoreDenied
 │   └── SinkUnavailable
 ├── OutcomeUnknown      the request may or may not have been applied: send the identical one again
+│   └── WriteDenied
 ├── SinkUnclear         the output may hold any part of the transaction: new producer, tails, owner, resume
 ├── OwnershipLost       stop owning, at once, and say nothing
 └── ShardRefused        stop, state the facts, wait for a person (`facts` tells what and what to do)
@@ -39,6 +40,10 @@ class SourceUnavailable(Retry):
 
 class OutcomeUnknown(ProcessorError):
     """A write got no answer. Only the identical request, sent again, may settle it."""
+
+
+class WriteDenied(OutcomeUnknown):
+    """The store does not know us or does not let us write. This copy was not applied; an earlier one may have been."""
 
 
 class SinkUnclear(ProcessorError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from processor.engine.errors import OutcomeUnknown, OwnershipLost, StoreUnavailable
+from processor.engine.errors import OutcomeUnknown, OwnershipLost, StoreUnavailable, WriteDenied
 from processor.engine.health import Board
 from processor.engine.parts import Parts
 from processor.engine.ports import InFlight
@@ -38,7 +38,7 @@ class Requests:
             try:
                 answer = in_flight.result()
             except OutcomeUnknown as unknown:
-                self._wait(str(unknown), pause_ms)
+                self._wait(unknown, pause_ms)
                 pause_ms = min(2 * pause_ms, limits.retry_pause_max_ms)
                 in_flight.again()
                 self.resends += 1
@@ -48,9 +48,9 @@ class Requests:
             self._board.put(seen_s=clock.monotonic_s())
             return answer
 
-    def _wait(self, why: str, pause_ms: int) -> None:
-        reason = f"store: no answer to a commit ({why})"
-        self._board.put(reason=reason, moved_s=self._parts.clock.monotonic_s())
+    def _wait(self, why: OutcomeUnknown, pause_ms: int) -> None:
+        what = "a commit is denied" if isinstance(why, WriteDenied) else "no answer to a commit"
+        self._board.put(reason=f"store: {what} ({why})", moved_s=self._parts.clock.monotonic_s())
         if not self._parts.ownership.alive():
             raise OwnershipLost("the lease ran out while a commit was unanswered")
         if self._stopping():

@@ -1,8 +1,8 @@
 """Calls to etcd on the generated stubs: one channel, deadlines, tokens, and errors by what to do about them.
 
-Reads raise StoreUnavailable (StoreDenied when etcd refuses us), writes OutcomeUnknown; both InvalidRequest for what can
-never succeed. The failures module's CompactedError and LeaseGoneError come through where the text says so. Safe from
-any thread.
+Reads raise StoreUnavailable, writes OutcomeUnknown (StoreDenied and WriteDenied when etcd refuses us); both
+InvalidRequest for what can never succeed. The failures module's CompactedError and LeaseGoneError come through where
+the text says so. Safe from any thread.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ import msgspec
 from etcd3.etcdrpc import rpc_pb2 as rpc
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from processor.engine.errors import OutcomeUnknown, StoreDenied, StoreUnavailable
+from processor.engine.errors import OutcomeUnknown, StoreDenied, StoreUnavailable, WriteDenied
 from processor.etcd.channel import Access
 from processor.etcd.connection import Connection, Metadata, Reread, Wire
 from processor.etcd.failures import CompactedError, Failure, read_error, write_error
@@ -49,7 +49,7 @@ class PendingTransaction:
         self._connection = connection
         self._request = request
         self._metadata: Metadata | None = None
-        self._refused = ""
+        self._no_token: StoreUnavailable | None = None
         self._future = self._begin()
 
     def result(self) -> Any:
@@ -68,7 +68,7 @@ class PendingTransaction:
         try:
             self._metadata = self._connection.metadata(other_than=self._metadata)
         except StoreUnavailable as error:
-            self._refused = str(error)
+            self._no_token = error
             return None
         kv = self._connection.wire.kv
         return kv.Txn.future(
@@ -77,7 +77,8 @@ class PendingTransaction:
 
     def _wait(self) -> Any:
         if self._future is None:
-            raise OutcomeUnknown(self._refused)
+            kind = WriteDenied if isinstance(self._no_token, StoreDenied) else OutcomeUnknown
+            raise kind(str(self._no_token))
         try:
             return self._future.result()
         except grpc.RpcError as error:

@@ -7,7 +7,14 @@ from enum import Enum
 
 import grpc
 
-from processor.engine.errors import InvalidRequest, OutcomeUnknown, ProcessorError, StoreDenied, StoreUnavailable
+from processor.engine.errors import (
+    InvalidRequest,
+    OutcomeUnknown,
+    ProcessorError,
+    StoreDenied,
+    StoreUnavailable,
+    WriteDenied,
+)
 
 
 class Failure(Enum):
@@ -86,7 +93,15 @@ def write_error(failure: Failure, message: str) -> Exception:
 
     What is denied was not applied, but an earlier copy of it may have been.
     """
+    if failure is Failure.DENIED:
+        return WriteDenied(message)
     return _special(failure, message) or OutcomeUnknown(message)
+
+
+def not_written(error: OutcomeUnknown, what: str) -> StoreUnavailable:
+    """Return the error of a write that may simply be made again later; `what` begins the sentence."""
+    kind = StoreDenied if isinstance(error, WriteDenied) else StoreUnavailable
+    return kind(f"{what}: {error}")
 
 
 def _special(failure: Failure, message: str) -> CompactedError | LeaseGoneError | ProcessorError | None:

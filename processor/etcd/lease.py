@@ -9,7 +9,7 @@ from typing import Any
 from processor.engine.errors import InvalidRequest, OutcomeUnknown, StoreUnavailable
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
-from processor.etcd.failures import LeaseGoneError
+from processor.etcd.failures import LeaseGoneError, not_written
 from processor.etcd.layout import Owner, encode_owner, instances_folder
 
 DEFAULT_TTL_S = 5
@@ -119,7 +119,7 @@ class InstanceLease:
         try:
             self._client.transact(requests.transaction((), (operation,))).result()
         except OutcomeUnknown as error:
-            raise StoreUnavailable(f"whether the instance is registered is unknown: {error}") from error
+            raise not_written(error, "whether the instance is registered is unknown") from error
 
     def _keep(self, lease_id: int) -> None:
         pause_s = self.ttl_s / KEEPALIVES_PER_TTL

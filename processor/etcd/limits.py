@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from processor.engine.errors import InvalidRequest, OutcomeUnknown, StoreUnavailable
+from processor.engine.errors import InvalidRequest, OutcomeUnknown
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
+from processor.etcd.failures import not_written
 from processor.etcd.transaction import Limits
 
 PROBE = b"probe"
@@ -34,4 +35,4 @@ def _check(client: EtcdClient, operations: Sequence[Any], complaint: str) -> Non
     except InvalidRequest as error:
         raise InvalidRequest(f"{complaint} ({error})") from error
     except OutcomeUnknown as error:
-        raise StoreUnavailable(str(error)) from error
+        raise not_written(error, "the limits could not be asked for") from error

@@ -13,7 +13,7 @@ from processor.engine.errors import OutcomeUnknown, StoreUnavailable
 from processor.engine.values import Attempts
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
-from processor.etcd.failures import LeaseGoneError
+from processor.etcd.failures import LeaseGoneError, not_written
 from processor.etcd.layout import ShardKeys, encode_attempts
 from processor.etcd.lease import InstanceLease, attached
 
@@ -112,7 +112,7 @@ class EtcdOwnership:
         try:
             return self._client.transact(request).result()
         except OutcomeUnknown as error:
-            raise StoreUnavailable(f"the campaign got no answer: {error}") from error
+            raise not_written(error, "the campaign did not come through") from error
         except LeaseGoneError as error:
             self._lease.give_up(lease_id)
             raise StoreUnavailable(f"the lease ended: {error}") from error

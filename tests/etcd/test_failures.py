@@ -1,7 +1,7 @@
 import grpc
 import pytest
 
-from processor.engine.errors import InvalidRequest, OutcomeUnknown, StoreDenied, StoreUnavailable
+from processor.engine.errors import InvalidRequest, OutcomeUnknown, StoreDenied, StoreUnavailable, WriteDenied
 from processor.etcd.failures import CompactedError, Failure, LeaseGoneError, classify, read_error, write_error
 
 CODE = grpc.StatusCode
@@ -44,7 +44,7 @@ def test_errors_are_classed_by_what_to_do_about_them(code: grpc.StatusCode, deta
     [
         (Failure.AWAY, StoreUnavailable, OutcomeUnknown),
         (Failure.TOKEN_EXPIRED, StoreUnavailable, OutcomeUnknown),
-        (Failure.DENIED, StoreDenied, OutcomeUnknown),
+        (Failure.DENIED, StoreDenied, WriteDenied),
         (Failure.IMPOSSIBLE, InvalidRequest, InvalidRequest),
         (Failure.COMPACTED, CompactedError, CompactedError),
         (Failure.LEASE_GONE, LeaseGoneError, LeaseGoneError),

@@ -97,6 +97,7 @@ def test_a_role_limited_to_the_prefix_is_enough_to_run_and_for_the_doctor(stage:
     assert "processor_etcd_database_bytes" in metrics
     doctor = command(stage.environment(), "doctor", "-o", "json")
     verdicts = {check["check"]: check["verdict"] for check in json.loads(doctor.stdout)}
+    assert verdicts.pop("etcd") in {"ok", "warning"}, "a busy machine answers slowly"
     assert (doctor.returncode, set(verdicts.values())) == (0, {"ok"}), doctor.stdout
     assert process.terminate() == 0
     assert process.log.count("etcd_call_denied") == 1
@@ -135,6 +136,7 @@ def test_a_revoked_role_pauses_until_it_is_granted_again(stage: SecuredStage, ro
     submitted(stage, "before")
     root.revoke(stage.name, stage.name)
     wait_until(lambda: waits_for(process, "needs readwrite on the prefix"), what="it pauses and says why")
+    assert "no answer" not in process.get("/readyz")[1]
     doctor = command(stage.environment(), "doctor", "-o", "json")
     verdicts = {check["check"]: check["verdict"] for check in json.loads(doctor.stdout)}
     assert (doctor.returncode, verdicts["etcd"]) == (1, "failed"), doctor.stdout

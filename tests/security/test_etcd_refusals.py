@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from processor.engine.errors import InvalidRequest, OutcomeUnknown, StoreDenied, StoreUnavailable
+from processor.addresses import parse
+from processor.engine.errors import InvalidRequest, StoreDenied, StoreUnavailable, WriteDenied
 from processor.engine.values import Committed
-from processor.etcd import requests
+from processor.etcd import diagnosis, requests
 from processor.etcd.channel import Access
 from processor.etcd.client import EtcdClient
 from processor.etcd.compactor import Compactor
@@ -87,7 +88,7 @@ def refusal_of(access: Access) -> str:
     with closing(EtcdClient(access)) as client:
         with pytest.raises(StoreDenied) as read:
             client.ping()
-        with pytest.raises(OutcomeUnknown) as written:
+        with pytest.raises(WriteDenied) as written:
             client.transact(requests.transaction((), (requests.put(b"/x", b""),))).result()
     assert str(written.value) == str(read.value)
     return str(read.value)
@@ -193,7 +194,7 @@ def test_a_role_revoked_under_a_commit_leaves_it_unknown_until_the_right_is_back
     store.load()
     root.revoke(limited.name, limited.name)
     flight = store.send(commit(0, epoch, 0))
-    with pytest.raises(OutcomeUnknown, match=f"needs readwrite on the prefix {limited.root}"):
+    with pytest.raises(WriteDenied, match=f"needs readwrite on the prefix {limited.root}"):
         flight.result()
     with pytest.raises(StoreDenied):
         store.peek()
@@ -281,6 +282,14 @@ def test_files_that_cannot_be_used_are_told_and_what_was_there_is_kept(lab: Etcd
 
 def replaced(access: Access, **fields: Any) -> Access:
     return msgspec.structs.replace(access, **fields)
+
+
+def test_each_member_is_looked_at_by_itself(lab: EtcdLab) -> None:
+    access = lab.secured(endpoints=(lab.tls, lab.elsewhere, "127.0.0.1:1", lab.plain))
+    found = [diagnosis.cause_of_member(parse(endpoint), access) for endpoint in access.endpoints]
+    assert found[0] == found[1] == ""  # the certificate has to be valid for the first one's host alone
+    assert "does not answer: [Errno 111] Connection refused" in found[2]
+    assert "does not speak TLS" in found[3]
 
 
 def test_a_denied_compaction_is_told_once_and_the_size_goes_on_being_known(
