@@ -127,6 +127,15 @@ def test_the_newest_commits_come_first_each_with_its_events() -> None:
     assert history.whole
 
 
+def test_what_came_after_the_state_that_is_explained_is_left_out() -> None:
+    topics = Topics()
+    for _ in range(3):
+        topics.commit([LOAD], ("model/iris",))
+    history = history_of(topics.sources, 0, "model/iris", count=5)
+    assert [episode.seq for episode in history.episodes] == [3, 2, 1]
+    assert [episode.seq for episode in history.until(2).episodes] == [2, 1]
+
+
 def test_only_so_many_commits_are_told_and_then_it_is_not_the_whole() -> None:
     topics = Topics()
     for _ in range(4):
