@@ -247,13 +247,13 @@ def _moved_shard(
 ) -> list[dict[str, Any]]:
     from processor.engine.intervening import known_head
     from processor.engine.moving import Move, move, plan_move
-    from processor.offline import offline_parts, operator
+    from processor.offline import operator
     from processor.resetting import targets_of
 
     def plan(head: "Head", facts: "TopicFacts") -> Move:
         return plan_move(head, facts, targets_of(wanted, head, facts, places), topics={topic for topic, _ in places})
 
-    with offline_parts(reach.settings, shard, reach.topics) as parts:
+    with reach.offline(shard) as parts:
         if execute:
             planned = move(parts, plan, action="offsets-reset", by=operator())
         else:

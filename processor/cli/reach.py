@@ -12,6 +12,7 @@ from processor.cli.options import settings_of
 if TYPE_CHECKING:
     from processor.avro.catalogue import Catalogue
     from processor.clients import RecordDecoder
+    from processor.engine.parts import Parts
     from processor.engine.values import Role
     from processor.etcd.client import EtcdClient
     from processor.kafka.connection import KafkaConnection
@@ -108,12 +109,25 @@ class Reach:
     @contextmanager
     def store(self) -> "Iterator[EtcdClient]":
         """Open a client of etcd; when it is away, say how to ask a processor instead."""
-        from processor.engine.errors import StoreDenied, StoreUnavailable
         from processor.inspection import store_client
 
+        with self._hinted(), store_client(self.settings) as client:
+            yield client
+
+    @contextmanager
+    def offline(self, shard: int, *, brokers: bool = True) -> "Iterator[Parts]":
+        """Open the parts of a shard that is to be changed while nobody owns it; without brokers, no topic is known."""
+        from processor.offline import offline_parts
+
+        with self._hinted(), offline_parts(self.settings, shard, self.topics if brokers else None) as parts:
+            yield parts
+
+    @contextmanager
+    def _hinted(self) -> "Iterator[None]":
+        from processor.engine.errors import StoreDenied, StoreUnavailable
+
         try:
-            with store_client(self.settings) as client:
-                yield client
+            yield
         except StoreDenied:
             raise  # it is there
         except StoreUnavailable as error:

@@ -54,11 +54,11 @@ def adopt(
     """
     from processor.engine.adoption import adopt as adopt_shard
     from processor.engine.adoption import plan_adoption
-    from processor.offline import offline_parts, operator
+    from processor.offline import operator
 
     reach = Reach(config)
     check_shard(reach, shard)
-    with offline_parts(reach.settings, shard) as parts:
+    with reach.offline(shard, brokers=False) as parts:
         adoption = plan_adoption(parts)
         if not adoption.needed:
             raise nothing_to_do(f"shard {shard} has its head's digest: there is nothing to adopt")
@@ -101,7 +101,7 @@ def accept_gap(
     from processor.engine.intervening import known_head
     from processor.engine.moving import Move, facts_of, move, plan_acceptance
     from processor.engine.values import Head, TopicFacts
-    from processor.offline import offline_parts, operator
+    from processor.offline import operator
 
     reach = Reach(config)
     check_shard(reach, shard)
@@ -111,7 +111,7 @@ def accept_gap(
     def plan(head: Head, facts: TopicFacts) -> Move:
         return plan_acceptance(head, facts, name, to, partition=shard)
 
-    with offline_parts(reach.settings, shard, reach.topics) as parts:
+    with reach.offline(shard) as parts:
         planned = plan(known_head(parts, parts.store.load()), parts.source.facts())
         if not planned.needed:
             raise nothing_to_do(f"shard {shard} reads {name} there already: there is nothing to accept")
@@ -135,7 +135,7 @@ def announce(
     Without --again or --skip they are shown. A consumer tells repeats by `processor-number`.
     """
     from processor.engine.reannouncing import announce_again, announce_skip, facts_of, plan_announcing
-    from processor.offline import offline_parts, operator
+    from processor.offline import operator
 
     if again and skip:
         raise usage("--again or --skip, not both")
@@ -144,7 +144,7 @@ def announce(
     reach = Reach(config)
     check_shard(reach, shard)
     check_servers(reach)
-    with offline_parts(reach.settings, shard, reach.topics) as parts:
+    with reach.offline(shard) as parts:
         uncertainty = plan_announcing(parts)
         if not uncertainty.doubts:
             raise nothing_to_do(f"shard {shard}: the output tells what was published, there is nothing to decide")

@@ -59,14 +59,14 @@ def import_(
     The file is checked whole first: checksum, digest, versions. Without --execute the store is only looked at. A shard
     that has a head is never overwritten. What the commit log has beyond the snapshot is to be folded first.
     """
-    from processor.offline import offline_parts, operator
+    from processor.offline import operator
     from processor.replay.importing import import_snapshot, plan_import
 
     reach = Reach(config)
     shard = reach.partition_of(cluster)
     snapshot = read(reach, shard, file)
     check_servers(reach)
-    with offline_parts(reach.settings, shard, reach.topics) as parts:
+    with reach.offline(shard) as parts:
         planned = plan_import(parts, snapshot, logged=_logged(reach, shard))
         if execute:
             import_snapshot(parts, snapshot, planned, by=operator(), file=str(file))

@@ -16,6 +16,7 @@ AT_ONCE = 6
 ANSWER_TIMEOUT_S = 120
 LOCAL = ("simulate", "state import", "schemas", "config", "version")
 """What needs no server, or something else before one."""
+SETTINGS = ("PROCESSOR_KAFKA__BOOTSTRAP_SERVERS", "PROCESSOR_ETCD__ENDPOINTS")
 ENDLESS = {"run"}
 """It waits for the servers: that is what it is for."""
 ENDING: Mapping[str, list[str]] = {"dev": ["--for", "1"]}
@@ -49,4 +50,5 @@ def test_a_server_that_is_away_is_exit_three_and_says_so(tmp_path: Path) -> None
         assert done.returncode == Exit.UNREACHABLE, (command, done.stderr)
         assert "Traceback" not in done.stderr, (command, done.stderr)
         assert NOWHERE in done.stderr, (command, done.stderr)
+        assert any(setting in done.stderr for setting in SETTINGS), (command, done.stderr)
         assert command == "doctor" or not done.stdout, (command, done.stdout)
