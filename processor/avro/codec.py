@@ -7,10 +7,9 @@ schema inside `<Kind>Changed` equals its own, which is asserted when the encoder
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from processor.avro.announcements import ChangeWriter, RejectionWriter
-from processor.avro.binding import Attributes
+from processor.avro.binding import Attributes, bound_structs
+from processor.avro.bounds import growth_bound, is_bounded, size_bound
 from processor.avro.catalogue import Catalogue
 from processor.avro.entities import EntityCodec
 from processor.avro.framing import SINGLE_OBJECT_BYTES, Unframed, single_object_prefix
@@ -21,8 +20,6 @@ from processor.engine.errors import ShardRefused
 from processor.engine.machine import Change
 from processor.engine.values import Announcement, ChangeSource, CommitRecord, EventRejection
 
-AVRO_PER_MSGPACK_MAX: Final = 3
-"""Of the same entity. Worst is a small optional number in an array: three bytes of Avro, one of MessagePack."""
 COMMIT_ATTRIBUTES: Final[Attributes] = {"from": "start", "to": "end"}
 
 
@@ -55,7 +52,11 @@ class AvroEncoder:
         if len(self._writers) < len(self._entities):
             raise SchemaInvalid("two kinds share one struct")
         self._rejections = RejectionWriter(catalogue.require(rejected))
-        self._pack = msgspec.msgpack.Encoder().encode
+        self._bounded = frozenset(
+            entity.struct
+            for entity in self._entities.values()
+            if is_bounded(entity.schema, bound_structs(entity.schema, entity.struct).values())
+        )
         self._write_commit = _commit_writer(catalogue, committed)
 
     def encode(self, key: str, entity: Any) -> bytes:
@@ -64,9 +65,12 @@ class AvroEncoder:
         return self._writers[type(entity)](entity)
 
     def size_bound(self, key: str, entity: Any) -> int:
-        """Return what the stored value has at most: MessagePack with field names is at least a third of Avro."""
-        del key
-        return SINGLE_OBJECT_BYTES + AVRO_PER_MSGPACK_MAX * len(self._pack(entity))
+        """Return what the stored value of an entity has at most, in bytes."""
+        return size_bound(entity) if type(entity) in self._bounded else len(self.encode(key, entity))
+
+    def growth_bound(self, key: str, old: Any, new: Any) -> int:
+        """Return how many bytes more than that of `old` the stored value of `new` has at most."""
+        return growth_bound(old, new) if type(new) in self._bounded else self.size_bound(key, new)
 
     def decode(self, key: str, value: bytes) -> Any:
         """Return the entity; a value of an older schema is resolved. Raises ShardRefused when it cannot be read."""

@@ -102,6 +102,10 @@ class Encoder(Protocol):
         """Return what the stored value of an entity has at most, in bytes; much cheaper than encoding it."""
         ...
 
+    def growth_bound(self, key: str, old: Any, new: Any) -> int:
+        """Return how many bytes more than that of `old` the stored value of `new` has at most; costs what differs."""
+        ...
+
     def decode(self, key: str, value: bytes) -> Any:
         """Return the entity; a value of an older schema is resolved. Raises ShardRefused when it cannot be read."""
         ...

@@ -22,6 +22,8 @@ import msgspec
 from processor.engine.machine import StateMachine
 from processor.engine.ports import Encoder
 
+WEIGHED_WHOLE_BYTES = 4_096
+"""Up to this size an entity is weighed as a whole; of a larger one what differs from the one before."""
 TOO_LARGE = "entity_too_large"
 SURROUNDINGS_BYTES = 4_096
 """What a change record has around its entity: key, headers, envelope, source and the usual transitions."""
@@ -73,8 +75,7 @@ class SizeCheck:
             return False
         if max(sizes, default=0) > limit:
             return True
-        bound = self._encoder.size_bound
-        return any(bound(key, entity) > limit for key, entity in _overwritten(self._machine.puts(before, after)))
+        return any(self._may_exceed(key, series) for key, series in _overwritten(self._machine.puts(before, after)))
 
     def refusal(self, before: Any, event: Any, after: Any) -> str | None:
         """Return why an event is refused that would lead from one state to the other, None when it is not."""
@@ -95,6 +96,24 @@ class SizeCheck:
                 )
         return None
 
+    def _may_exceed(self, key: str, series: list[Any]) -> bool:
+        """Tell whether one of an entity's successive values was too large; of large ones what differs is weighed."""
+        limit, encoder = self._limits.entity_bytes_max, self._encoder
+        known, bound = None, 0
+        for entity in series:
+            if entity is None:
+                bound = 0
+            elif bound > WEIGHED_WHOLE_BYTES:
+                bound += encoder.growth_bound(key, known, entity)
+            else:
+                bound = encoder.size_bound(key, entity)
+            if bound > limit:
+                bound = self._size(key, entity)
+                if bound > limit:
+                    return True
+            known = entity
+        return False
+
     def _exceeded(self, key: str, event: Any, before: int, after: int) -> int:
         """Return the limit that growth exceeds, 0 for none."""
         limits = self._limits
@@ -111,13 +130,16 @@ class SizeCheck:
         return 0 if entity is None else len(self._encoder.encode(key, entity))
 
 
-def _overwritten(puts: Iterable[tuple[str, str, Any, Any]]) -> list[tuple[str, Any]]:
-    """Return the entities that did not last: all but the newest of each key."""
-    seen, found = set(), []
+def _overwritten(puts: Iterable[tuple[str, str, Any, Any]]) -> list[tuple[str, list[Any]]]:
+    """Return key and successive values but the last, the oldest first, of what was put more than once."""
+    newest: set[tuple[str, str]] = set()
+    earlier: dict[tuple[str, str], list[Any]] = {}
     for kind, name, _, entity in puts:
         place = (kind, name)
-        if place not in seen:
-            seen.add(place)
-        elif entity is not None:
-            found.append((f"{kind}/{name}", entity))
-    return found
+        if place not in newest:
+            newest.add(place)
+        elif place in earlier:
+            earlier[place].append(entity)
+        else:
+            earlier[place] = [entity]
+    return [(f"{kind}/{name}", series[::-1]) for (kind, name), series in earlier.items()]

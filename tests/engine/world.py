@@ -87,6 +87,10 @@ class JsonCodec:
     def size_bound(self, key: str, entity: Any) -> int:
         return len(self.encode(key, entity))
 
+    def growth_bound(self, key: str, old: Any, new: Any) -> int:
+        del old
+        return self.size_bound(key, new)
+
     def decode(self, key: str, value: bytes) -> Any:
         del key
         return msgspec.json.decode(value[1:], type=Device)

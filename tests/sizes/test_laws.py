@@ -264,6 +264,9 @@ def encoded(entity: Any) -> bytes:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
-@given(st.one_of(*[st.from_type(struct) for struct in ENTITY_TYPES.values()]))
-def test_the_bound_of_an_entity_is_not_below_its_size(entity: Any) -> None:
-    assert len(encoded(entity)) <= encoder().size_bound("", entity)
+@given(st.one_of(*[st.tuples(st.from_type(struct), st.from_type(struct)) for struct in ENTITY_TYPES.values()]))
+def test_bounds_of_entities_are_not_below_their_sizes(pair: tuple[Any, Any]) -> None:
+    old, new = pair
+    assert type(new) in encoder()._bounded
+    assert len(encoded(new)) <= encoder().size_bound("", new)
+    assert len(encoded(new)) <= len(encoded(old)) + encoder().growth_bound("", old, new)
