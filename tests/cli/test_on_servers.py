@@ -150,6 +150,7 @@ def test_status_shards_and_doctor_agree_that_all_is_well(cli: Cli) -> None:
         "shard 0 inputs",
         "shard 0 output",
         "shard 0 state",
+        "shard 0 transactions",
     }
 
 

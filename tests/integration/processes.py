@@ -17,7 +17,8 @@ from tests.waiting import wait_until
 PROJECT = Path(__file__).resolve().parents[2]
 RUN = ("-m", "processor", "run")
 ANSWER_TIMEOUT_S = 5.0
-END_TIMEOUT_S = 30.0
+END_TIMEOUT_S = 15.0
+"""Who is asked to end has ended by then: `shutdown_timeout_s`, and a margin for a busy machine."""
 START_TIMEOUT_S = 60.0
 COMMAND_TIMEOUT_S = 60.0
 LOG_SHOWN = 3000

@@ -179,7 +179,7 @@ CASES = {
         name="TOPIC_AUTHORIZATION_FAILED",
     ),
     "group not readable": Case(
-        begin=lambda _, play: forbid(ResourceType.GROUP, group_of, AclOperation.READ, play), end=allow_everything
+        begin=lambda _, play: forbid(ResourceType.GROUP, group_of, AclOperation.ALL, play), end=allow_everything
     ),
     "transactions limited": Case(
         begin=limit_transactions,
