@@ -22,7 +22,7 @@ RESERVE_SHARE = 0.2
 RESERVE_MAX_S = 1.5
 BACKSTOP_S = 1.0
 STANDARD_ERROR = 2
-BYSTANDERS = frozenset({"shutdown", "signals", "etcd-lease", "http"})
+BYSTANDERS = frozenset({"shutdown", "signals", "etcd-lease", "http", "topic-describer"})
 """Threads that run until the process ends: nobody waits for them."""
 
 Leave = Callable[[int], object]
