@@ -177,6 +177,7 @@ CASES = {
         begin=lambda _, play: forbid(ResourceType.TOPIC, changes_of, AclOperation.WRITE, play),
         end=allow_everything,
         name="TOPIC_AUTHORIZATION_FAILED",
+        at_start="lacks|TOPIC_AUTHORIZATION_FAILED",
     ),
     "group not readable": Case(
         begin=lambda _, play: forbid(ResourceType.GROUP, group_of, AclOperation.ALL, play), end=allow_everything
@@ -229,6 +230,20 @@ def test_it_ends_in_time_and_goes_on_by_itself(
         play.wait_until_consumed()
         note(f"owner {of_owner}; starting {of_starting}; back after {back_s:.1f} s")
         assert end(healing).startswith("0 ")
+
+
+@pytest.mark.slow
+@pytest.mark.outages
+def test_who_waits_for_a_person_ends_in_time(servers: Servers, namespace: str, tmp_path: Path, note: Note) -> None:
+    with staged(namespace, servers.kafka.address, servers.etcd.address, tmp_path) as play:
+        owner = play.stage.start()
+        play.send(play.script(EVENTS))
+        play.wait_until_quiet()
+        end(owner)
+        play.store.delete_all()
+        refusing = play.stage.start()
+        refusing.wait_for_log("shard_refused")
+        note(f"refused {end(refusing)}")
 
 
 def _await(process: ProcessorProcess, name: str) -> None:
