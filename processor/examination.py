@@ -11,7 +11,7 @@ from processor.cluster.machine import ClusterMachine
 from processor.engine.errors import ProcessorError, Retry, ShardRefused, StoreDenied
 from processor.engine.parts import Parts
 from processor.engine.positions import checked_positions
-from processor.engine.recovery import check_versions, foreign_edit, restore
+from processor.engine.recovery import before_repair, check_versions, foreign_edit, restore
 from processor.engine.tails import check_not_ahead, reached_by
 from processor.engine.values import Head
 from processor.inspection import BEHIND_AFTER_MS, ShardView, input_marks
@@ -131,7 +131,10 @@ def _state(name: str, parts: Parts) -> Iterator[Check]:
     if head.reducer_version < parts.machine.version:
         what = f"made by reducer version {head.reducer_version}: the next owner upgrades it"
         yield Check(name, "warning", what)
-    elif restored.digest != head.digest:
-        raise foreign_edit(parts.store, snapshot, found=restored.digest)
-    else:
+    elif restored.digest == head.digest:
         yield Check(name, "ok", f"{len(snapshot.entities)} entities, whose digest is the head's")
+    elif before_repair(snapshot, machine=parts.machine, encoder=parts.encoder) is not None:
+        what = f"repaired by hand: {', '.join(sorted(head.repaired))}; its owner, or the next one, commits the repair"
+        yield Check(name, "warning", what)
+    else:
+        raise foreign_edit(parts.store, snapshot, found=restored.digest)

@@ -11,6 +11,7 @@ from processor.engine.images import Encoded, EncodedChange
 from processor.engine.intervening import known_head, owned, settled
 from processor.engine.parts import Parts
 from processor.engine.recovery import Restored, restore
+from processor.engine.reloading import mend
 from processor.engine.values import Commit, Head, Snapshot
 
 NAMED_MAX = 100
@@ -83,15 +84,10 @@ def _look(parts: Parts) -> tuple[Adoption, Snapshot, Restored]:
 
 
 def _commit(parts: Parts, adoption: Adoption, snapshot: Snapshot, restored: Restored, *, epoch: int) -> Commit:
-    entities = dict(parts.machine.entities(restored.state))
-    changes = restored.images.encode([_as_it_is(key, entities[key]) for key in adoption.named if key in entities])
-    adopted = tuple(EncodedChange(item.key, item.change, None, item.after) for item in changes.changes)
-    draft = Draft(
-        kind="repair",
-        after=restored.state,
-        encoded=Encoded(adopted, restored.images.digest, changes.bytes),
-        positions=adoption.head.positions,
-    )
+    told = mend(snapshot, adoption.head, restored, (), machine=parts.machine, encoder=parts.encoder)
+    draft = _adopted(parts, adoption, restored)
+    if told is not None and told.draft is not None and told.draft.kind == "repair":
+        draft = told.draft  # the head tells what was repaired: its owner would commit the same
     stamp = Stamp(
         head=adoption.head,
         revision=snapshot.head_revision,
@@ -102,6 +98,18 @@ def _commit(parts: Parts, adoption: Adoption, snapshot: Snapshot, restored: Rest
         record_bytes_max=parts.sink.record_bytes_max(),
     )
     return compose(draft, stamp, identity=parts.identity, encoder=parts.encoder)
+
+
+def _adopted(parts: Parts, adoption: Adoption, restored: Restored) -> Draft:
+    entities = dict(parts.machine.entities(restored.state))
+    changes = restored.images.encode([_as_it_is(key, entities[key]) for key in adoption.named if key in entities])
+    adopted = tuple(EncodedChange(item.key, item.change, None, item.after) for item in changes.changes)
+    return Draft(
+        kind="repair",
+        after=restored.state,
+        encoded=Encoded(adopted, restored.images.digest, changes.bytes),
+        positions=adoption.head.positions,
+    )
 
 
 def _as_it_is(key: str, entity: Any) -> AdoptedChange:

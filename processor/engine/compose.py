@@ -241,6 +241,8 @@ def _next_head(draft: Draft, stamp: Stamp, identity: Identity) -> Head:
         announcements=stamp.head.announcements + draft.announcements,
         announced_seq=max(stamp.head.announced_seq, stamp.announced_seq),
         scanned=scanned_after(stamp.head, draft.positions, stamp.stretches),
+        # a gap does not look at the state, so a repair that nobody has announced is not announced by it either
+        repaired=stamp.head.repaired if draft.kind == "gap" else {},
     )
 
 

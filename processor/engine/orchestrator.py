@@ -62,14 +62,14 @@ class Orchestrator:
         self._house = Housekeeping(parts)
         self._alarm = Alarm(parts)
         self._head, self._revision = taken.head, taken.revision
-        self._state, self._images = taken.restored.state, taken.restored.images
-        self._tip = Tip(self._state, taken.positions)
+        self._state, self._images = taken.mending.before, taken.restored.images
+        self._tip = Tip(taken.restored.state, taken.positions)
         self._counter.begin(taken.snapshot)
         self._intake.rewind(taken.reading)
         parts.loaded()
         self._show()
-        if taken.upgrade is not None:
-            self._dispatch(taken.upgrade, None)
+        if taken.mending.draft is not None:
+            self._dispatch(taken.mending.draft, None)
             self.settle()
 
     def step(self) -> StepReport | None:
@@ -273,7 +273,7 @@ class Orchestrator:
         if head is None:
             raise ShardRefused("the head is gone: restore etcd; processor doctor looks at what is there")
         restored = restore(snapshot, machine=parts.machine, encoder=parts.encoder)
-        mending = mend(head, restored, self._stale, machine=parts.machine)
+        mending = mend(snapshot, head, restored, self._stale, machine=parts.machine, encoder=parts.encoder)
         if mending is None:
             raise foreign_edit(parts.store, snapshot, found=restored.digest)
         parts.log("reloaded", shard=parts.identity.shard, seq=head.seq, repaired=mending.draft is not None)

@@ -1,5 +1,6 @@
 """From a snapshot to a state that may be built upon: decoded, summed again and compared with the head."""
 
+from base64 import b64decode
 from typing import Any
 
 import msgspec
@@ -48,6 +49,27 @@ def check_versions(head: Head, *, reducer_version: int) -> None:
         )
 
 
+def before_repair(snapshot: Snapshot, *, machine: StateMachine[Any, Any], encoder: Encoder) -> Restored | None:
+    """Return the state before the repair by hand that the head tells of (`Head.repaired`).
+
+    None: it tells of none, or what it tells does not explain the difference between the state's digest and the head's.
+    """
+    head = snapshot.head
+    if head is None or not head.repaired or head.reducer_version != machine.version:
+        return None
+    entities = dict(snapshot.entities)
+    try:
+        for key, value in head.repaired.items():
+            entities.pop(key, None)
+            if value is not None:
+                entities[key] = b64decode(value, validate=True)
+        earlier = msgspec.structs.replace(snapshot, entities=tuple(sorted(entities.items())))
+        before = restore(earlier, machine=machine, encoder=encoder)
+    except (ValueError, ShardRefused):  # no base64, no entity
+        return None
+    return before if before.digest == head.digest else None
+
+
 def foreign_edit(store: Store, snapshot: Snapshot, *, found: str) -> ShardRefused:
     """Return the refusal of a state that does not have its head's digest, naming what was edited."""
     head = snapshot.head
@@ -55,7 +77,9 @@ def foreign_edit(store: Store, snapshot: Snapshot, *, found: str) -> ShardRefuse
     named = store.suspects(snapshot)
     shown = ", ".join(named[:NAMED_MAX]) or "nothing that is still there (something was removed)"
     more = f" and {len(named) - NAMED_MAX} more" if len(named) > NAMED_MAX else ""
+    told = ", ".join(sorted(head.repaired)[:NAMED_MAX]) if head else ""
+    hint = f" (head.repaired tells of {told}, which does not explain it)" if told else ""
     return ShardRefused(
-        f"the state's digest is {found}, its head says {expected}: changed without the head: {shown}{more}. "
+        f"the state's digest is {found}, its head says {expected}: changed without the head: {shown}{more}{hint}. "
         "processor doctor shows it again; to accept what stands there: processor shards adopt SHARD --execute"
     )

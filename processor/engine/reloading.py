@@ -1,4 +1,7 @@
-"""After somebody changed the head while we own the shard: which state was meant, and what to commit of the edit."""
+"""After somebody changed the head by hand: which state was meant, and what to commit of the edit.
+
+The state before is one of ours where the owner met the edit, or the one that the repair itself left in the head.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,8 +11,9 @@ import msgspec
 from processor.engine.compose import Draft
 from processor.engine.images import Encoded
 from processor.engine.machine import StateMachine
-from processor.engine.recovery import Restored
-from processor.engine.values import CommitKind, Head, Positions
+from processor.engine.ports import Encoder
+from processor.engine.recovery import Restored, before_repair
+from processor.engine.values import CommitKind, Head, Positions, Snapshot
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -27,9 +31,17 @@ class Mending(msgspec.Struct, frozen=True):
 
 
 def mend(
-    head: Head, restored: Restored, candidates: Sequence[Candidate], *, machine: StateMachine[Any, Any]
+    snapshot: Snapshot,
+    head: Head,
+    restored: Restored,
+    candidates: Sequence[Candidate],
+    *,
+    machine: StateMachine[Any, Any],
+    encoder: Encoder,
 ) -> Mending | None:
-    """Return what a reload has to commit; None: no candidate has the head's digest, so the edit cannot be told.
+    """Return what a load has to commit; `head` is the snapshot's, with the positions to go on from.
+
+    None: neither a candidate nor the state that the head tells of has the head's digest, so the edit cannot be told.
 
     A state made by an older reducer has no digest that could be compared: as at a take-over, an upgrade takes it as
     it stands.
@@ -40,7 +52,10 @@ def mend(
         return Mending(restored.state)
     before = next((item.state for item in candidates if item.digest == head.digest), None)
     if before is None:
-        return None
+        told = before_repair(snapshot, machine=machine, encoder=encoder)
+        if told is None:
+            return None
+        before = told.state
     changes = machine.diff(before, restored.state)
     return Mending(before, _draft("repair", restored, restored.images.encode(changes), head.positions))
 

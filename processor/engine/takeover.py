@@ -2,19 +2,19 @@
 
 import msgspec
 
-from processor.engine.compose import Draft, first_head
+from processor.engine.compose import first_head
 from processor.engine.errors import OwnershipLost, ShardRefused
 from processor.engine.parts import Parts
 from processor.engine.positions import MutablePositions, checked_positions, first_positions, reached
 from processor.engine.publisher import Publisher
 from processor.engine.recovery import Restored, check_versions, foreign_edit, restore
-from processor.engine.reloading import upgrade_draft
+from processor.engine.reloading import Mending, mend
 from processor.engine.requests import Requests
 from processor.engine.values import Commit, Head, Refused, Snapshot, TopicFacts
 
 
 class TakenOver(msgspec.Struct, frozen=True):
-    """A shard that may be run: reading goes on at `reading`. `upgrade`: the commit to send before anything else."""
+    """A shard that may be run: reading goes on at `reading`. `mending`: the commit to send first."""
 
     snapshot: Snapshot
     head: Head
@@ -22,7 +22,7 @@ class TakenOver(msgspec.Struct, frozen=True):
     restored: Restored
     positions: MutablePositions
     reading: MutablePositions
-    upgrade: Draft | None = None
+    mending: Mending
 
 
 def take_over(parts: Parts, *, epoch: int, publisher: Publisher, requests: Requests) -> TakenOver:
@@ -49,13 +49,11 @@ def _continue(parts: Parts, snapshot: Snapshot, head: Head, facts: TopicFacts) -
     check_versions(head, reducer_version=parts.machine.version)
     positions = checked_positions(head, facts)
     restored = restore(snapshot, machine=parts.machine, encoder=parts.encoder)
-    upgrade = None
-    if head.reducer_version < parts.machine.version:
-        upgrade = upgrade_draft(restored, positions)
-    elif restored.digest != head.digest:
+    going_on = msgspec.structs.replace(head, positions=positions)
+    mending = mend(snapshot, going_on, restored, (), machine=parts.machine, encoder=parts.encoder)
+    if mending is None:
         raise foreign_edit(parts.store, snapshot, found=restored.digest)
-    reading = reached(msgspec.structs.replace(head, positions=positions))
-    return TakenOver(snapshot, head, snapshot.head_revision, restored, positions, reading, upgrade)
+    return TakenOver(snapshot, head, snapshot.head_revision, restored, positions, reached(going_on), mending)
 
 
 def _first_start(parts: Parts, snapshot: Snapshot, facts: TopicFacts, *, epoch: int, requests: Requests) -> TakenOver:
@@ -77,4 +75,4 @@ def _first_start(parts: Parts, snapshot: Snapshot, facts: TopicFacts, *, epoch: 
     answer = requests.resolve(parts.store.send(Commit(expected_revision=0, head=head)))
     if isinstance(answer, Refused):
         raise OwnershipLost("somebody else started the shard")
-    return TakenOver(snapshot, head, answer.revision, restored, positions, positions)
+    return TakenOver(snapshot, head, answer.revision, restored, positions, positions, Mending(restored.state))

@@ -196,6 +196,7 @@ class Head(msgspec.Struct, frozen=True):
     `digest` is 32 hex digits, `announcements` the next announcement's number, `announced_seq` the highest
     seq acknowledged by all output partitions when it was written, `pending` the entity keys still to follow
     (filled in by the store), `scanned` up to where no data record follows a position: topic → partition → offset.
+    `repaired`: what a repair by hand changed, not announced yet: entity → the value before, base64 (None: none).
     """
 
     seq: int
@@ -211,6 +212,7 @@ class Head(msgspec.Struct, frozen=True):
     announced_seq: int = 0
     pending: int = 0
     scanned: dict[str, dict[int, int]] = {}
+    repaired: dict[str, str | None] = {}
 
 
 class Image(msgspec.Struct, frozen=True, gc=False):

@@ -2,10 +2,13 @@
 
 import json
 import secrets
+import subprocess
+import sys
+from base64 import b64encode
 
 from tests.checker.verdict import findings
 from tests.integration.play import Play
-from tests.integration.processes import command
+from tests.integration.processes import PROJECT, command
 
 EVENTS = 400
 
@@ -25,6 +28,49 @@ def test_an_entity_repaired_together_with_the_head_is_announced_and_processing_g
     assert [one.record.key for one in announced] == [key.encode()]
     assert announced[0].value["after"] != announced[0].value["before"]
     assert repair["ranges"] == []
+
+
+def test_the_example_repairs_an_entity_while_nobody_owns_the_shard(play: Play) -> None:
+    lines = play.script(EVENTS)
+    owner = play.stage.start()
+    play.send(lines[: EVENTS // 2])
+    play.wait_until_quiet()
+    assert owner.terminate() == 0
+    key, _ = _edited(play)
+    words = (sys.executable, str(PROJECT / "examples/repair_entity.py"), "0", key, '{"connected_ms": 5}')
+    told = subprocess.run(words, env=play.stage.environment(), capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    play.stage.start()
+    repair = play.wait_for_commit("repair")
+    artefacts = play.assert_whole()
+    (announced,) = [one for one in artefacts.changes if one.seq == repair["seq"]]
+    assert (announced.record.key, announced.value["after"]["connected_ms"]) == (key.encode(), 5)
+
+
+def test_a_repair_whose_owner_is_killed_before_it_announced_it_is_announced_by_the_next_one(play: Play) -> None:
+    lines = play.script(EVENTS)
+    owner = play.stage.start()
+    play.send(lines[: EVENTS // 2])
+    play.wait_until_quiet()
+    owner.freeze()
+    key, edited = _edited(play)
+    before = play.store.dump().entities[key]
+    repaired = {key: b64encode(before).decode()}
+    head = {**(play.store.head() or {}), "commit_id": secrets.token_hex(8), "repaired": repaired}
+    play.store.write({f"state/{key}": edited, "head": json.dumps(head).encode()})
+    owner.kill()
+
+    doctor = command(play.stage.environment(), "doctor", "-o", "json")
+    (check,) = [check for check in json.loads(doctor.stdout) if check["check"] == "shard 0 state"]
+    assert (check["verdict"], key in check["detail"]) == ("warning", True)
+    play.stage.start()
+    repair = play.wait_for_commit("repair")
+    play.send(lines[EVENTS // 2 :])
+    artefacts = play.assert_whole()
+    (announced,) = [one for one in artefacts.changes if one.seq == repair["seq"]]
+    assert announced.record.key == key.encode()
+    assert announced.value["before"]["connected_ms"] + 1 == announced.value["after"]["connected_ms"]
+    assert artefacts.store.head["repaired"] == {}
 
 
 def test_an_entity_edited_behind_the_heads_back_is_refused_by_name_until_it_is_adopted(play: Play) -> None:

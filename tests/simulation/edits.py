@@ -1,5 +1,6 @@
 """Repairs by hand: an entity changed together with the head, which gets a commit id of its own."""
 
+from base64 import b64encode
 from random import Random
 
 import msgspec
@@ -11,6 +12,8 @@ from tests.engine.world import JsonCodec
 from tests.simulation.process import Stage
 from tests.simulation.workload import DEVICES
 
+TELLING = 0.5
+
 
 class Edit(msgspec.Struct, frozen=True):
     """What was written by hand, at which revision; no image: nothing but the head."""
@@ -20,12 +23,13 @@ class Edit(msgspec.Struct, frozen=True):
 
 
 class Hand:
-    """Edits the store now and then, and remembers what it did."""
+    """Edits the store now and then, and remembers what it did. In half of the runs the head tells of it."""
 
     def __init__(self, stage: Stage, chance: Random) -> None:
         self.edits: list[Edit] = []
         self._stage = stage
         self._chance = chance
+        self.tells = chance.random() < TELLING
 
     def edit(self) -> bool:
         """Change something; return False while there is no head yet."""
@@ -33,7 +37,12 @@ class Hand:
 
         def put(keys: Shard, revision: int) -> None:
             assert keys.head is not None
-            keys.put_head(msgspec.structs.replace(keys.head, commit_id=f"by hand {revision}"), revision)
+            head = msgspec.structs.replace(keys.head, commit_id=f"by hand {revision}")
+            if image is not None and self.tells:
+                stands = keys.snapshot(revision).entities
+                before = {key: b64encode(value).decode() for key, value in stands}.get(image.key)
+                head = msgspec.structs.replace(head, repaired={image.key: before, **head.repaired})
+            keys.put_head(head, revision)
             if image is not None:
                 keys.put_entity(image.key, image.value, revision)
 

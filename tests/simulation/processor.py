@@ -128,9 +128,13 @@ class Workshop:
             log=self._log_of(process),
         )
 
-    def unexpected(self, *, edited: bool) -> list[str]:
-        """Return what was refused or loaded again without a fault that explains it."""
-        explained = [EDITED] * edited + [NEWER] * bool(self._stage.faults.fired["upgrade"])
+    def unexpected(self, *, edits: int, told: bool) -> list[str]:
+        """Return what was refused or loaded again without a fault that explains it.
+
+        An edit that the head tells of (`told`) is nobody's reason to refuse.
+        """
+        edited = bool(edits)
+        explained = [EDITED] * (edited and not told) + [NEWER] * bool(self._stage.faults.fired["upgrade"])
         found = [f"refused: {why}" for why in self._refusals if not any(part in why for part in explained)]
         return found + [f"{count} reloads" for count in (self._reloads,) if count and not edited]
 

@@ -191,7 +191,7 @@ class Run:
             found.append(f"not settled {CALM_MAX_MS:.0f} ms after the last fault: {self._state()}")
         else:
             found += judge(self.broker, self.stage.cluster, self.hand.edits)
-        return found + self._workshop.unexpected(edited=bool(self.hand.edits))
+        return found + self._workshop.unexpected(edits=len(self.hand.edits), told=self.hand.tells)
 
     def _state(self) -> str:
         return "; ".join(f"{process.name} {_health(runner)}" for process, runner in self.processes.items())
