@@ -5,7 +5,8 @@ from collections.abc import Callable
 from math import inf
 from typing import Protocol
 
-from processor.engine.errors import Retry
+from processor.engine.contention import Contention
+from processor.engine.errors import OutputContended, Retry
 from processor.engine.parts import Parts
 from processor.engine.publisher import Publisher
 
@@ -21,6 +22,11 @@ class Announcer(Protocol):
     @property
     def trouble(self) -> str:
         """Why nothing is published at present, empty when all is well. Safe from any thread."""
+        ...
+
+    @property
+    def fencings(self) -> int:
+        """How often another writer of our name fenced us while the shard was ours. Safe from any thread."""
         ...
 
     def start(self) -> None:
@@ -52,6 +58,11 @@ class InlineAnnouncer:
     def trouble(self) -> str:
         """Why nothing is published at present."""
         return self._patience.trouble
+
+    @property
+    def fencings(self) -> int:
+        """How often another writer of our name fenced us."""
+        return self._patience.fencings
 
     def start(self) -> None:
         """Nothing is to be begun."""
@@ -94,6 +105,11 @@ class BackgroundAnnouncer:
     def trouble(self) -> str:
         """Why nothing is published at present."""
         return self._patience.trouble
+
+    @property
+    def fencings(self) -> int:
+        """How often another writer of our name fenced us."""
+        return self._patience.fencings
 
     def start(self) -> None:
         """Begin the thread."""
@@ -138,18 +154,36 @@ class _Patience:
     """How long to wait while the output is away, doubled each time, and why it is."""
 
     def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._limits = parts.limits
         self._pause_ms = parts.limits.retry_pause_ms
-        self.trouble = ""
+        self._away = ""
+        self._contention = Contention(parts.identity)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is published, or that somebody else keeps publishing under our name."""
+        return self._contention.sentence(self._parts.clock.monotonic_s()) or self._away
+
+    @property
+    def fencings(self) -> int:
+        return self._contention.count
 
     def longer(self, error: Retry) -> float:
         """Return the pause in seconds."""
-        self.trouble = f"output: {error}"
+        self._away = f"output: {error}"
         pause_ms = self._pause_ms
         self._pause_ms = min(2 * pause_ms, self._limits.retry_pause_max_ms)
-        return pause_ms / 1000
+        if not isinstance(error, OutputContended):
+            return pause_ms / 1000
+        now_s = self._parts.clock.monotonic_s()
+        known = self._contention.sentence(now_s)
+        left_s = self._contention.note(now_s, str(error))
+        if not known and (sentence := self._contention.sentence(now_s)):
+            self._parts.log("output_fenced", shard=self._parts.identity.shard, reason=sentence)
+        return max(pause_ms / 1000, left_s)
 
     def renewed(self) -> None:
         """Start short again."""
-        self.trouble = ""
+        self._away = ""
         self._pause_ms = self._limits.retry_pause_ms

@@ -34,6 +34,10 @@ class SinkUnavailable(Retry):
     """The output cannot be reached."""
 
 
+class OutputContended(SinkUnavailable):
+    """A newer writer of our name fenced us, though the shard is ours: leave the output to it for a while."""
+
+
 class SourceUnavailable(Retry):
     """The inputs cannot be reached."""
 
@@ -48,6 +52,10 @@ class WriteDenied(OutcomeUnknown):
 
 class SinkUnclear(ProcessorError):
     """A transaction ended unclear (fenced, fatal, abort required, timeout): the producer is to be made anew."""
+
+
+class SinkFenced(SinkUnclear):
+    """A newer writer of the same name ended the transaction, which was not past its timeout."""
 
 
 class OwnershipLost(ProcessorError):

@@ -26,6 +26,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     seq: int = -1
     committed_ms: int = 0
     outbox_commits: int = 0
+    fencings: int = 0
+    """How often another producer of our name fenced the owner since it took the shard."""
     digest: str = ""
     revision: int = 0
     state: Any = None

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from math import inf
 
 from processor.engine.compose import Identity
-from processor.engine.errors import OwnershipLost, SinkUnavailable, SinkUnclear
+from processor.engine.errors import OutputContended, OwnershipLost, SinkFenced, SinkUnavailable, SinkUnclear
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.limits import Limits
 from processor.engine.ports import Ownership, Sink
@@ -153,6 +153,11 @@ class Publisher:
             try:
                 with self._call():
                     self._sink.publish(records)
+            except SinkFenced as fenced:
+                # asked before the output is opened anew: whoever owns the shard must not be fenced in turn
+                if not self._ownership.verify(self._epoch):
+                    raise OwnershipLost("another instance owns the shard and publishes") from fenced
+                raise OutputContended(str(fenced)) from fenced
             except SinkUnclear as unclear:
                 # made anew by the next call, after a pause: an output that takes nothing would keep us spinning
                 raise SinkUnavailable(str(unclear)) from unclear

@@ -199,8 +199,9 @@ class ShardRunner:
 
     def _show_troubles(self, announcer: Announcer) -> None:
         troubles = tuple(filter(None, (self._parts.trouble(), announcer.trouble)))
-        if troubles != self.board.health.troubles:
-            self.board.put(troubles=troubles)
+        health = self.board.health
+        if troubles != health.troubles or announcer.fencings != health.fencings:
+            self.board.put(troubles=troubles, fencings=announcer.fencings)
 
     def _held_up(self, publisher: Publisher) -> str:
         if publisher.full:

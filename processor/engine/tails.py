@@ -36,6 +36,7 @@ def reached_by(
     tells what was published.
     """
     check_not_ahead(tails, head_seq=head_seq)
+    check_ours(tails, outbox)
     found = doubts(tails, announced_seq=announced_seq, outbox=outbox) if head_seq >= 0 else ()
     if found:
         raise ShardRefused(_sentence(found))
@@ -48,8 +49,21 @@ def check_not_ahead(tails: Mapping[Role, Tail], *, head_seq: int) -> None:
         if tail.seq is not None and tail.seq > head_seq:
             raise ShardRefused(
                 f"the output's {role} partition holds seq {tail.seq}, the store's head is at seq {head_seq}: "
-                "the store was restored from an older backup, or the topic belongs to another state. "
+                "the store was restored from an older backup, or the topic belongs to another state, "
+                "or another deployment (of another etcd or prefix, with the same topics) publishes here, too. "
                 "Nothing was written; processor doctor explains the choices"
+            )
+
+
+def check_ours(tails: Mapping[Role, Tail], outbox: Sequence[StoredEntry]) -> None:
+    """Raise ShardRefused when what was published under the seq of a commit in the outbox is not that commit."""
+    epochs = {stored.entry.seq: stored.entry.epoch for stored in outbox}
+    for role, tail in sorted(tails.items()):
+        if tail.seq is not None and tail.epoch != epochs.get(tail.seq, tail.epoch):
+            raise ShardRefused(
+                f"the output's {role} partition holds seq {tail.seq} of epoch {tail.epoch}, the store's commit of "
+                f"that seq has epoch {epochs[tail.seq]}: another deployment (of another etcd or prefix) publishes to "
+                "the same topics, its records stand among ours. Stop it, or give it another PROCESSOR_APP and topics"
             )
 
 

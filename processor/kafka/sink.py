@@ -9,14 +9,22 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from processor.engine.errors import SinkUnavailable, SinkUnclear
+from processor.engine.errors import SinkFenced, SinkUnavailable, SinkUnclear
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.values import OutputRecord, Role, Tail
-from processor.kafka.connection import KafkaConnection, Property, ShardTopics, client
+from processor.kafka.connection import KafkaConnection, Property, ShardTopics, client, code_of
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.output import Output, SinkTimeouts
 
 QUEUE_FULL_POLL_S = 0.01
+FENCED = frozenset(
+    {
+        KafkaError._FENCED,  # noqa: SLF001 - the library's own name for it
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+    }
+)
+"""A newer producer of our transactional id was initialised, or the broker ended a transaction past its timeout."""
 INIT_SLICE_S = 1.0
 TRANSACTION_LIMIT = "transaction.max.timeout.ms"
 """The brokers' setting that ours must not be above."""
@@ -58,11 +66,15 @@ class KafkaSink:
         producer = self._producer
         if producer is None:
             raise SinkUnclear("no producer is open")
+        began_s = time.monotonic()
         try:
             commit_s = self._transact(producer, records)
         except (KafkaException, SystemError, BufferError) as failure:
             self._discard()
-            raise SinkUnclear(
+            # The broker itself fences a transaction that is open for too long: that is nobody's doing but ours.
+            in_time = time.monotonic() - began_s < self._timeouts.transaction_s
+            kind = SinkFenced if in_time and _is_fenced(failure) else SinkUnclear
+            raise kind(
                 f"Kafka: the transaction ended unclear: {self._output.connection.cause_of(failure)}"
             ) from failure
         if commit_s > self._timeouts.request_s:
@@ -143,6 +155,10 @@ class KafkaSink:
     def _discard(self) -> None:
         # Not closed: closing would abort and flush, and nothing more may be said by a producer in doubt.
         self._producer = None
+
+
+def _is_fenced(failure: BaseException) -> bool:
+    return isinstance(failure, KafkaException) and code_of(failure) in FENCED
 
 
 def _is_retriable(failure: BaseException) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from processor.engine.errors import ShardRefused, SinkUnclear
+from processor.engine.errors import ShardRefused, SinkFenced, SinkUnclear
 from processor.engine.published import tail_of
 from processor.engine.values import OutputRecord, Role, Tail
 from processor.memory.broker import FencedError, MemoryBroker, NewRecord
@@ -38,7 +38,7 @@ class MemorySink:
         self._epoch = self._broker.register(self._transactional_id)
 
     def publish(self, records: Sequence[OutputRecord]) -> None:
-        """Publish all in one transaction, in this order. Raises SinkUnclear when fenced."""
+        """Publish all in one transaction, in this order. Raises SinkFenced."""
         if self._epoch is None:
             raise SinkUnclear("no producer is open")
         try:
@@ -46,7 +46,7 @@ class MemorySink:
             self._broker.commit(self._transactional_id, self._epoch)
         except FencedError as failure:
             self._epoch = None
-            raise SinkUnclear(f"the transaction ended unclear: {failure}") from failure
+            raise SinkFenced(f"the transaction was fenced: {failure}") from failure
 
     def tails(self) -> dict[Role, Tail]:
         """Read the last data record of each output partition. Raises ShardRefused (foreign open transaction)."""

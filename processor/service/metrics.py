@@ -154,6 +154,12 @@ class _ReadWhenAsked(Collector):
         yield self._labelled("processor_shard_owned", "Whether this process owns the shard", ("shard",), owned)
         seqs: _Values = {(str(health.shard),): health.seq for health in shards if health.phase == "owner"}
         yield self._labelled("processor_state_seq", "Last committed seq", ("shard",), seqs)
+        yield self._labelled(
+            "processor_output_fencings",
+            "Times that another producer of our transactional id fenced the owner since it took the shard",
+            ("shard",),
+            {(str(health.shard),): health.fencings for health in shards},
+        )
         waiting = sum(health.outbox_commits for health in shards)
         yield GaugeMetricFamily("processor_outbox_commits", "Commits not published yet", waiting)
 

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from processor.engine.compose import Identity
@@ -33,8 +34,9 @@ def entry(seq: int, *, announcements: int = 2, dead_letters: int = 0) -> StoredE
     return StoredEntry(made, 100 + seq)
 
 
-def tails(changes: Tail, commits: Tail, dead_letters: Tail = NEVER) -> dict[Role, Tail]:
-    return {CHANGES: changes, COMMITS: commits, DEAD_LETTERS: dead_letters}
+def tails(changes: Tail, commits: Tail, dead_letters: Tail = NEVER, *, epoch: int = 1) -> dict[Role, Tail]:
+    found = {CHANGES: changes, COMMITS: commits, DEAD_LETTERS: dead_letters}
+    return {role: msgspec.structs.replace(tail, epoch=epoch) for role, tail in found.items()}
 
 
 def roles(stored: StoredEntry, reached: Reached) -> list[str]:
@@ -59,6 +61,13 @@ def test_a_seq_is_acknowledged_only_with_all_of_its_records() -> None:
     assert acknowledged(outbox, whole, IDENTITY, announced_seq=2) == 4
     partial = reached_by(tails(Tail(4, index=0, count=2), Tail(4)), head_seq=5, announced_seq=2, outbox=outbox)
     assert acknowledged(outbox, partial, IDENTITY, announced_seq=2) == 3
+
+
+def test_what_stands_under_our_seq_and_has_another_epoch_is_another_deployments() -> None:
+    published = tails(Tail(4, index=1, count=2), Tail(4), epoch=9)
+    reached_by(published, head_seq=5, announced_seq=4, outbox=(entry(5),))
+    with pytest.raises(ShardRefused, match=r"seq 4 of epoch 9, .* has epoch 1: another deployment"):
+        reached_by(published, head_seq=5, announced_seq=2, outbox=(entry(3), entry(4), entry(5)))
 
 
 def test_a_partition_emptied_by_retention_takes_what_comes_after_the_commit_log() -> None:
