@@ -56,7 +56,8 @@ def test_config_show_tells_origins_and_hides_secrets(
 ) -> None:
     file = tmp_path / "processor.toml"
     file.write_text("[batch]\nevents_max = 7\n")
-    monkeypatch.setenv("PROCESSOR_ETCD__PASSWORD", "hush")
+    for name, value in {"USERNAME": "me", "PASSWORD": "hush", "ALLOW_PLAINTEXT": "true"}.items():
+        monkeypatch.setenv(f"PROCESSOR_ETCD__{name}", value)
     assert run(["config", "show", "--config", str(file), "-o", "json"]) == Exit.OK
     text = capsys.readouterr().out
     rows = {row["name"]: row for row in json.loads(text)}
