@@ -97,9 +97,9 @@ class Backend(Protocol):
 
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
-    """Return how Kafka is reached."""
-    properties = settings.kafka.properties()
-    return KafkaConnection(settings.kafka.bootstrap_servers, extra=properties)
+    """Return how Kafka is reached; user and password are read again from their files for each new connection."""
+    kafka = settings.kafka
+    return KafkaConnection(kafka.bootstrap_servers, extra=kafka.properties(), credentials=kafka.credentials_now)
 
 
 def etcd_access(settings: Settings) -> Access:

@@ -23,7 +23,18 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from processor import kafka_security, shipped
 from processor.etcd_settings import EtcdSettings
 from processor.failpoints import parse
-from processor.setting_types import Brokers, ClusterName, Group, ListenAddress, Ratio, Secret, ServerUrl, Split
+from processor.files import Unreadable
+from processor.setting_types import (
+    Brokers,
+    ClusterName,
+    Group,
+    ListenAddress,
+    Ratio,
+    Secret,
+    ServerUrl,
+    Split,
+    value_now,
+)
 
 PROJECT_DIRECTORY = shipped.PROJECT_DIRECTORY
 TIME_TO_LIVE_S_MAX = 600
@@ -69,6 +80,17 @@ class KafkaSettings(Group):
             "ssl.key.password": self.key_password and self.key_password.get_secret_value(),
         }
         return {name: value for name, value in named.items() if value} | self.extra
+
+    def credentials_now(self) -> tuple[str, str] | None:
+        """Return user and password as their files have them now, where they can be read; None: there are none."""
+        if "sasl.username" in self.extra or "sasl.password" in self.extra:
+            return None
+        known = self.properties()
+        try:
+            user, password = value_now(self.sasl_username), value_now(self.sasl_password)
+        except Unreadable:
+            user, password = known.get("sasl.username"), known.get("sasl.password")
+        return (user, password) if user and password else None
 
     @field_validator("ca_file", "cert_file", "key_file")
     @classmethod

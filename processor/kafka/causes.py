@@ -173,8 +173,8 @@ def _client_certificate(at: str, properties: Mapping[str, Any]) -> str:
 
 def _closed_without_a_word(properties: Mapping[str, Any]) -> str:
     return (
-        "the brokers close every connection without a word, as a listener of another protocol does (plain text at a "
-        f"TLS port, for example): {_see_protocol(properties)}"
+        "the brokers close connections without a word: they stop, or it is a listener of another protocol (plain "
+        f"text at a TLS port, for example): {_see_protocol(properties)}"
     )
 
 

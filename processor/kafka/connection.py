@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -58,19 +58,29 @@ ClientType = TypeVar("ClientType", Consumer, Producer, AdminClient)
 class KafkaConnection(msgspec.Struct, frozen=True):
     """Where the brokers are; `extra` are librdkafka properties, handed on as they are.
 
+    `credentials` returns SASL user and password as they are now, None: those in `extra`, if any, are for good.
     `embedded`: the brokers are librdkafka's mock cluster, which has no admin API.
     """
 
     bootstrap_servers: str
     extra: Mapping[str, Property] = {}
     embedded: bool = False
+    credentials: Callable[[], tuple[str, str] | None] = lambda: None
     causes: Causes = msgspec.field(default_factory=Causes)
     """What its clients were told, shared by all of them."""
 
     def properties(self, tuned: Mapping[str, Property], required: Mapping[str, Property]) -> dict[str, Any]:
         """Return client properties: `extra` may change what is tuned, never what correctness rests on."""
         fixed = {"bootstrap.servers": self.bootstrap_servers, "error_cb": self.causes.note}
-        return {**RECONNECTING, **tuned, **self.extra, **fixed, **required}
+        now = self.credentials()
+        user = {} if now is None else {"sasl.username": now[0], "sasl.password": now[1]}
+        return {**RECONNECTING, **tuned, **self.extra, **user, **fixed, **required}
+
+    def renew(self, running: Consumer | Producer) -> None:
+        """Hand user and password as they are now to a client, which uses them when it connects the next time."""
+        now = self.credentials()
+        if now is not None:
+            running.set_sasl_credentials(*now)
 
     def cause_of(
         self, failure: BaseException, asked: Consumer | Producer | AdminClient | None = None, *, needs: str = ""

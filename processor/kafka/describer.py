@@ -59,6 +59,7 @@ class TopicDescriber:
         self._reader: threading.Thread | None = None
         self._started_s = -RESTART_INTERVAL_S
         self._how = ""
+        self._credentials: tuple[str, str] | None = None
         self._numbers = itertools.count()
         self._questions: dict[int, _Question] = {}
 
@@ -85,6 +86,7 @@ class TopicDescriber:
             number = next(self._numbers)
             try:
                 process = self._running()
+                self._renew(process)
                 told = {"id": number, "names": list(names), "groups": list(groups), "rights": rights}
                 _write(process, {**told, "timeout_s": timeout_s})
             except OSError as failure:  # it has just ended, or there may be no more processes
@@ -124,6 +126,12 @@ class TopicDescriber:
         properties = self.connection.properties(UNHEARD, {})
         _write(process, {name: value for name, value in properties.items() if name != "error_cb"})
         return process
+
+    def _renew(self, process: "subprocess.Popen[bytes]") -> None:
+        now = self.connection.credentials()
+        if now is not None and now != self._credentials:
+            self._credentials = now
+            _write(process, {"credentials": now})
 
     def _read(self, process: "subprocess.Popen[bytes]") -> None:
         """Take answers until the process ends; end it when one is overdue."""

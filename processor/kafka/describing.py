@@ -8,7 +8,7 @@ One JSON object a line. In: first the client's properties, then questions `{"id"
 "rights"}`. Out, once a question: `{"id", "topics": {name: [topic id, partitions, replicas, operations] or error}}`;
 an error is [code, text];
 the operations that are allowed are null unless `rights` asks for them. A consumer group is described as a topic whose
-name is `group:` and its own.
+name is `group:` and its own. `{"credentials": [user, password]}` instead of a question has no answer.
 """
 
 import json
@@ -39,7 +39,10 @@ def main() -> None:
         refused = f"{failure.args[0].str()} ({failure.args[0].name()})"
     for line in sys.stdin:
         question = json.loads(line)
-        if client is None:
+        if "credentials" in question:
+            if client is not None:
+                client.set_sasl_credentials(*question["credentials"])
+        elif client is None:
             _write({"id": question["id"], "refused": refused})
         else:
             threading.Thread(target=_answer, args=(client, question), daemon=True).start()

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 
 from processor.engine.errors import SinkUnavailable, SourceUnavailable
 from processor.engine.values import OutputRecord, Role, Tail
-from processor.kafka.connection import UNHEARD, KafkaConnection, Property, ShardTopics, client
+from processor.kafka.connection import LOGGER, UNHEARD, KafkaConnection, Property, ShardTopics, client
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.records import produce_arguments
 from processor.kafka.rights import lacking, missing_rights, shard_rights, tails_group
@@ -19,6 +19,7 @@ from processor.kafka.tail import TailReader
 
 # librdkafka ends a request at its timeout; its answer needs a moment to arrive.
 ANSWER_MARGIN_S = 1.0
+RIGHTS_TIMEOUT_S = 3.0
 # Room for what the producer and the broker put around a record.
 RECORD_OVERHEAD_BYTES = 4_096
 # The topics are to decide, so the producer's own limit is above every sensible one of theirs.
@@ -83,16 +84,18 @@ class Output:
         self._topic_bytes_max = min(limits)
 
     def check_rights(self) -> None:
-        """Ask the brokers what the shard may do. Raises SinkUnavailable, with all that is missing."""
+        """Ask the brokers what the shard may do. Raises SinkUnavailable, with all that is missing.
+
+        Who does not answer is found out by what comes next.
+        """
         if self.connection.embedded:
             return
         needed = shard_rights(self._all_topics, self._writer)
         try:
-            missing = missing_rights(
-                self.connection, needed, timeout_s=self._timeouts.request_s, describer=self._describer
-            )
+            missing = missing_rights(self.connection, needed, timeout_s=RIGHTS_TIMEOUT_S, describer=self._describer)
         except SourceUnavailable as failure:
-            raise SinkUnavailable(str(failure)) from failure
+            LOGGER.info("%s", failure)
+            return
         if missing:
             raise SinkUnavailable(f"Kafka: {lacking(self.connection, missing)}")
 

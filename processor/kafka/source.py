@@ -4,7 +4,7 @@ One consumer for both would let high records wait behind every normal record pre
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -23,6 +23,7 @@ from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardT
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.records import record_of
 from processor.kafka.topic_ids import TopicIds
+from processor.kafka.trouble import Trouble
 
 FACTS_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
@@ -57,13 +58,6 @@ HOLES = frozenset(
         KafkaError._BAD_COMPRESSION,  # noqa: SLF001 - as above
     }
 )
-# One broker of several may go: only these say that there is nobody to read from.
-NOBODY_ANSWERS = frozenset(
-    {
-        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - as above
-        KafkaError._AUTHENTICATION,  # noqa: SLF001 - as above
-    }
-)
 
 
 class KafkaSource:
@@ -88,7 +82,7 @@ class KafkaSource:
         self._topic_ids = TopicIds(self._describer, timeout_s=facts_timeout_s, interval_s=ids_interval_s)
         self._properties = connection.properties(TUNED, {**REQUIRED, "group.id": group_id})
         self._facts_timeout_s = facts_timeout_s
-        self._trouble = _Trouble(connection, self._topic_ids.doubt)
+        self._trouble = Trouble(connection, self._topic_ids.doubt)
         self._opened: dict[LaneName, _Lane] = {}
         self._told: Positions = {}
         self._closing = threading.Lock()
@@ -175,6 +169,7 @@ class KafkaSource:
     def _lane(self, lane: LaneName) -> "_Lane":
         if lane not in self._opened:
             self._opened[lane] = _Lane(self._properties, self._facts_timeout_s, self._trouble)
+        self._opened[lane].renew()
         return self._opened[lane]
 
     def _watermarks(self) -> dict[tuple[str, int], PartitionFacts]:
@@ -186,32 +181,23 @@ class KafkaSource:
         return facts
 
 
-class _Trouble:
-    """What the lanes share: they talk to the same brokers."""
-
-    def __init__(self, connection: KafkaConnection, ask: Callable[[], None]) -> None:
-        self.connection = connection
-        self._ask = ask
-        self.text = ""
-
-    def note(self, error: KafkaError) -> None:
-        self.connection.causes.note(error)
-        if error.code() in NOBODY_ANSWERS:
-            self.text = self.connection.explained(words_of(error), error)
-        self._ask()
-
-
 class _Lane:
     """One consumer, and at most one message that `wait` has taken from it already."""
 
-    def __init__(self, properties: dict[str, Property], facts_timeout_s: float, trouble: _Trouble) -> None:
+    def __init__(self, properties: dict[str, Property], facts_timeout_s: float, trouble: Trouble) -> None:
         self._trouble = trouble
         self._facts_timeout_s = facts_timeout_s
         self._consumer = client(Consumer, {**properties, "error_cb": trouble.note})
+        self._denied = 0
         self._waited: Message | None = None
         self._failure: ProcessorError | None = None
         self._next: dict[int, int] = {}
         self._ends: dict[int, int] = {}
+
+    def renew(self) -> None:
+        if self._denied != self._trouble.denied:
+            self._denied = self._trouble.denied
+            self._trouble.connection.renew(self._consumer)
 
     def assign(self, topic: str, offsets: Mapping[int, int]) -> None:
         self._waited = None
@@ -307,9 +293,7 @@ class _Lane:
         place = f"{message.topic()}[{message.partition()}]"
         if error.code() not in HOLES:
             needs = f"READ on topic {message.topic()}"
-            return SourceUnavailable(
-                f"{place}: {self._trouble.connection.explained(words_of(error), error, needs=needs)}"
-            )
+            return SourceUnavailable(f"{place}: {self._trouble.explained(error, needs)}")
         extent, target = self._extent(message.topic(), message.partition(), message.offset())
         return ShardRefused(
             f"{place}: nothing can be read at offset {message.offset()}: {words_of(error)}; {extent}. "

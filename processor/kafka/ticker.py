@@ -43,6 +43,8 @@ class KafkaTicker:
         if self._producer is None:
             self._producer = client(Producer, self._connection.properties(TUNED, REQUIRED))
         producer = self._producer
+        if self._trouble:
+            self._connection.renew(producer)
         try:
             producer.produce(**self._place, **self._record, timestamp=at_ms, on_delivery=self._note)
         except BufferError:

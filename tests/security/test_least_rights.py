@@ -16,7 +16,7 @@ from tests.integration.play import Play, now_ms
 from tests.integration.processes import ProcessorProcess
 from tests.integration.stage import Stage
 from tests.integration.submitter import Line
-from tests.security.lab import Lab
+from tests.security.lab import PASSWORD, Lab
 from tests.services import Etcd
 from tests.waiting import wait_until
 
@@ -204,6 +204,30 @@ def test_ticks_that_are_lost_are_counted_and_show(secured: Secured, play: Play) 
 
 def _line(play: Play, lane: str, name: str, data: object) -> Line:
     return Line(lane, play.reference.schemas.encode(f"processor.events.{name}", data), now_ms())  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_rotated_password_is_read_again(secured: Secured, play: Play, tmp_path: Path) -> None:
+    user = secured.access.principal.removeprefix("User:")
+    file = tmp_path / "password"
+    file.write_text(PASSWORD)
+    settings = {name: value for name, value in secured.settings.items() if not name.endswith("PASSWORD")}
+    lines = play.script(2 * EVENTS)
+    process = secured.stage.start(**settings, KAFKA__SASL_PASSWORD_FILE=str(file))
+    play.send(lines[:EVENTS])
+    process.wait_until_ready()
+    secured.lab.add_user(user, "another-password")
+    secured.lab.server.stop()
+    secured.lab.server.start()
+
+    def told() -> bool:
+        return f"refuses the password of user {user}" in process.get("/readyz")[1]
+
+    wait_until(told, what="readyz says that the password is refused", timeout_s=TOLD_TIMEOUT_S)
+    file.write_text("another-password")
+    play.send(lines[EVENTS:])
+    process.wait_until_ready(timeout_s=HEALED_TIMEOUT_S)
+    play.assert_whole()
 
 
 def test_the_rights_of_a_shard_leave_out_the_clock_where_there_is_none(secured: Secured) -> None:
