@@ -19,7 +19,20 @@ if TYPE_CHECKING:
     from processor.replay.replaying import Start
     from processor.replay.whatif import WhatIf
 
-NEEDED = ("version", "rejection", "empty", "load", "entities", "begin", "apply", "diff", "due_ms")
+NEEDED = (
+    "version",
+    "rejection",
+    "empty",
+    "load",
+    "entities",
+    "begin",
+    "apply",
+    "diff",
+    "due_ms",
+    "puts",
+    "subject",
+    "frees",
+)
 
 
 class Instead(NamedTuple):
