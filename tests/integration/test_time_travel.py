@@ -28,7 +28,7 @@ OPERATIONS_MAX = "16"
 OUTSIDE = [
     (("--at-seq", "99999"), "seq 99999 is in the future: the last commit is "),
     (("--at-time", "2000-01-01T00:00:00Z"), "is before the beginning: the shard began at "),
-    (("--at-offset", "nowhere:0:1"), "nowhere[0] is no input: "),
+    (("--at-offset", "nowhere:0:1"), "there is no topic 'nowhere'; by role or name there are high ("),
     (("--at-revision", "1"), "is before the beginning: the shard began at "),
     (("--at-seq", "1", "--at-time", "10m"), "one point at a time"),
 ]
