@@ -89,7 +89,7 @@ class TopicIds:
                 self._ask_at_s = 0.0  # what is read next may be another topic's
                 raise SourceUnavailable(sentence_of(name, failure, self._connection))
             else:
-                silence = f"topic {name} cannot be described: {self._connection.cause_of(failure)}"
+                silence = sentence_of(name, failure, self._connection)
         if silence:
             self._ask_at_s = monotonic() + min(RETRY_INTERVAL_S, self._interval_s)
         return silence
@@ -108,4 +108,5 @@ def sentence_of(name: str, failure: KafkaException, connection: KafkaConnection)
     """Return why a topic cannot be described, and what to do where it does not exist."""
     if code_of(failure) == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return f"topic {name} does not exist; create it with: processor topics apply"
-    return f"topic {name} cannot be described: {connection.cause_of(failure)}"
+    cause = connection.cause_of(failure, needs=f"READ on topic {name}")
+    return f"topic {name} cannot be described: {cause}"
