@@ -46,6 +46,7 @@ WHAT_IT_NEEDS: Mapping[str, list[str]] = {
     "schemas list": [],
     "schemas check": [],
     "schemas decode": ["00"],
+    "acls": [],
     "config show": [],
     "config schema": [],
     "config reference": [],

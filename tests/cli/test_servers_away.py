@@ -14,7 +14,7 @@ from tests.cli.test_command_line import NOWHERE, WHAT_IT_NEEDS
 
 AT_ONCE = 6
 ANSWER_TIMEOUT_S = 120
-LOCAL = ("simulate", "state import", "schemas", "config", "version")
+LOCAL = ("simulate", "state import", "schemas", "acls", "config", "version")
 """What needs no server, or something else before one."""
 SETTINGS = ("PROCESSOR_KAFKA__BOOTSTRAP_SERVERS", "PROCESSOR_ETCD__ENDPOINTS")
 ENDLESS = {"run"}
