@@ -46,7 +46,7 @@ WHAT_IT_NEEDS: Mapping[str, list[str]] = {
     "schemas list": [],
     "schemas check": [],
     "schemas decode": ["00"],
-    "acls": [],
+    "acls": ["processor"],
     "config show": [],
     "config schema": [],
     "config reference": [],
