@@ -56,3 +56,6 @@ def test_who_fences_us_is_named_and_when_it_stops_all_goes_on(stages: tuple[Stag
         assert f"transactional.id {app}-0" in told[0]["reason"]
     assert two.terminate() == 0
     one.wait_until_ready(timeout_s=READY_AGAIN_S)
+    traffics[0].wait_until_sent(EVENTS_MAX)
+    plays[0].wait_until_consumed()
+    assert one.get("/metrics")[1].count("processor_output_fencings{") == 1
