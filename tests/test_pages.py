@@ -30,6 +30,13 @@ def test_links_lead_somewhere(page: str) -> None:
     assert [target for target in targets if not (PROJECT_DIRECTORY / target).exists()] == []
 
 
+def test_decisions_are_numbered_without_repeats_or_gaps() -> None:
+    pages = sorted((PROJECT_DIRECTORY / "docs/adr").glob("0*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    headings = [page.read_text().partition(". ")[0] for page in pages]
+    assert headings == [f"# {number}" for number in range(1, len(pages) + 1)]
+
+
 def test_each_law_is_shown_by_tests_that_exist() -> None:
     tests = "".join(path.read_text() for path in Path(PROJECT_DIRECTORY / "tests").rglob("test_*.py"))
     named = re.findall(r"`(test_\w+)`", _text("ARCHITECTURE.md"))
