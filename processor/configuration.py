@@ -159,12 +159,13 @@ def _sentence(problem: Mapping[str, Any], origins: Mapping[str, Origin]) -> str:
 
 
 def _from_environment(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    """Return the options that are set; an empty variable, as templates leave it, sets nothing."""
     found: dict[str, Any] = {}
     for option in options():
-        if option.variable in environment:
+        if environment.get(option.variable):
             found[option.name] = _parsed(option, environment[option.variable], problems)
         file_variable = option.file_variable
-        if file_variable is not None and file_variable in environment:
+        if file_variable is not None and environment.get(file_variable):
             if option.name in found:
                 problems.append(f"{option.variable} and {file_variable} are both set: keep one of them")
             file = environment[file_variable]

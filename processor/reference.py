@@ -25,8 +25,8 @@ A value comes from the first of these that has it:
    table `[batch]`,
 4. the default.
 
-Lists are comma-separated, objects are JSON. `processor config show` prints the effective values and where each came
-from; secrets are masked.
+Lists are comma-separated, objects are JSON. An empty variable counts as not set. `processor config show`
+prints the effective values and where each came from; secrets are masked.
 
 A variable that begins with `PROCESSOR_` and is none of these is an error that names the nearest one, except for
 

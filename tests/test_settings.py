@@ -118,7 +118,7 @@ def test_kafka_properties_hold_secrets_in_clear_and_extra_wins() -> None:
         ({"PROCESSOR_BATCH": "{}"}, "PROCESSOR_BATCH is no setting"),
         ({"PROCESSOR_BATCH__EVENTS_MAX": "0"}, "PROCESSOR_BATCH__EVENTS_MAX: input should be greater than 0"),
         ({"PROCESSOR_CLUSTERS": "a,a"}, "a cluster name stands there twice"),
-        ({"PROCESSOR_CLUSTERS": ""}, "PROCESSOR_CLUSTERS: "),
+        ({"PROCESSOR_CLUSTERS": ","}, "PROCESSOR_CLUSTERS: "),
         ({"PROCESSOR_KAFKA__EXTRA": "{"}, "this is no JSON object"),
         ({"PROCESSOR_SERVER": "ftp://localhost"}, "http://127.0.0.1:8080"),
         ({"PROCESSOR_FAILPOINTS": "after_commit=kill"}, "it needs PROCESSOR_TESTING=1"),
@@ -226,6 +226,14 @@ def test_a_mark_of_utf8_before_the_configuration_is_dropped(tmp_path: Path) -> N
     file = tmp_path / "processor.toml"
     file.write_bytes(b'\xef\xbb\xbfapp = "mine"\r\n')
     assert load(file=file, environment={}).settings.app == "mine"
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    variables = [name for option in options() for name in (option.variable, option.file_variable) if name]
+    loaded = load(environment=dict.fromkeys(variables, ""))
+    assert set(loaded.origins.values()) == {"default"}
+    assert loaded.settings.etcd.ca_file is None
+    assert loaded.settings.snapshots.directory is None
 
 
 def test_variables_of_the_tests_are_no_settings() -> None:
