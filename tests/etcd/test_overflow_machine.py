@@ -250,6 +250,7 @@ def test_overflow_keeps_the_committed_state_on_real_etcd(etcd: Any, namespace: s
         settings=settings(
             max_examples=20,
             stateful_step_count=20,
+            derandomize=True,  # so few runs by chance may meet no staged commit; the fake explores
             report_multiple_bugs=False,
             suppress_health_check=[HealthCheck.too_slow],
         ),
