@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from processor import kafka_security
 from processor.addresses import parse
 from processor.avro.catalogue import Catalogue
 from processor.backends import TopicNames, etcd_access, group_of, kafka_connection, shard_topics
@@ -73,6 +74,8 @@ class _Brokers:
             yield Check("kafka", "warning", f"{where}; it is an embedded broker, which has no admin API")
             return
         yield Check("kafka", "ok", where)
+        for weakness in kafka_security.weaknesses(self._settings.kafka.properties()):
+            yield Check("kafka security", "warning", weakness)
         if self._settings.publish.mode == "transactional":
             yield from guarded("transactions", lambda: _transactions(connection))
         yield from guarded("kafka rights", lambda: self._check_rights(connection))

@@ -25,7 +25,9 @@ SETTINGS: Mapping[str, str] = {
 """Property → setting, without the prefix."""
 CALLBACKS = frozenset({"logger", "on_commit", "default.topic.config"})
 """Properties that only Python knows, and whose values no text can be."""
-FILES = frozenset({f"ssl.{name}.location" for name in ("ca", "certificate", "key", "keystore", "crl")})
+FILES = frozenset({f"ssl.{name}.location" for name in ("ca", "certificate", "key", "keystore", "crl")}) | {
+    "https.ca.location"
+}
 PEM_BEGIN = b"-----BEGIN "
 LOOKED_AT_BYTES = 65_536
 
@@ -42,11 +44,23 @@ def problems(properties: Mapping[str, Any], extra: Mapping[str, Any], *, allow_p
     yield from _pairs(properties, extra)
     if protocol.startswith("SASL"):
         yield from _sasl(mechanism, properties, extra)
+    if protocol.startswith("SASL") and mechanism == "OAUTHBEARER":
+        yield from _token(properties, allow_plaintext=allow_plaintext)
     if protocol == "SASL_PLAINTEXT" and not allow_plaintext:
         yield (
             "with SASL_PLAINTEXT credentials go over the network unencrypted: use SASL_SSL, or allow it with "
             f"{PREFIX}ALLOW_PLAINTEXT=true"
         )
+
+
+def weaknesses(properties: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what lets somebody in between read and change what is sent, though it is encrypted."""
+    for name, off in (
+        ("enable.ssl.certificate.verification", "false"),
+        ("ssl.endpoint.identification.algorithm", "none"),
+    ):
+        if str(properties.get(name, "")).lower() == off:
+            yield f"{PREFIX}EXTRA: {name}={off}: whoever is in between can pass for a broker and read credentials"
 
 
 def unreadable(path: Path) -> str:
@@ -107,6 +121,18 @@ def _sasl(mechanism: str, properties: Mapping[str, Any], extra: Mapping[str, Any
         for name in properties:
             if name.startswith("sasl.oauthbearer."):
                 yield f"{_name(name, extra)} has no effect with {mechanism}: set {PREFIX}SASL_MECHANISM=OAUTHBEARER"
+
+
+def _token(properties: Mapping[str, Any], *, allow_plaintext: bool) -> Iterator[str]:
+    unsigned = str(properties.get("enable.sasl.oauthbearer.unsecure.jwt", False)).lower() == "true"
+    if not unsigned and str(properties.get("sasl.oauthbearer.method")).lower() != "oidc":
+        yield f"{PREFIX}EXTRA: sasl.oauthbearer.method has to be oidc for OAUTHBEARER: nothing else gets a token"
+    url = str(properties.get("sasl.oauthbearer.token.endpoint.url", ""))
+    if url.lower().startswith("http://") and not allow_plaintext:
+        yield (
+            f"{PREFIX}EXTRA: with http:// in sasl.oauthbearer.token.endpoint.url the client's secret goes over the "
+            f"network unencrypted: use https://, or allow it with {PREFIX}ALLOW_PLAINTEXT=true"
+        )
 
 
 def _name(name: str, extra: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from processor import kafka_security
 from processor.assembly import END_WITHIN_SHARE, Domain, Service, cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.backends import Backend, EmbeddedBackend, ServerBackend, TopicNames
@@ -77,6 +78,8 @@ class Running:
         log("started", **self._facts())
         address = self.settings.http.address
         views, warn = self.views(), warning_function()
+        for weakness in kafka_security.weaknesses(self.settings.kafka.properties()):
+            warn("kafka_security_weak", what=weakness)
         server = HttpServer(address, lambda target: answer(views, target), warn) if address else None
         if server is not None:
             log("http_listening", url=server.url)

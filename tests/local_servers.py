@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -23,14 +24,23 @@ class LocalServer:
     """One Kafka or etcd on a loopback port of its own.
 
     The data stay in `directory` over restarts, and so does the address. `options` are broker settings ("name=value")
-    or etcd flags ("--flag=value"). Port 0: any free one.
+    or etcd flags ("--flag=value"). Port 0: any free one. `environment` is added to what the server inherits.
     """
 
-    def __init__(self, service: ServiceName, directory: Path, options: tuple[str, ...] = (), *, port: int = 0) -> None:
+    def __init__(
+        self,
+        service: ServiceName,
+        directory: Path,
+        options: tuple[str, ...] = (),
+        *,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._service = service
         self._directory = directory
         self._options = options
         self._port = port
+        self._environment = {**os.environ, **(environment or {})}
 
     def start(self) -> None:
         """Start it, or start it again on the same port, and wait until it answers."""
@@ -73,7 +83,9 @@ class LocalServer:
 
     def _run(self, command: str, *arguments: str) -> str:
         line = [sys.executable, str(PROGRAM), command, self._service, f"--dir={self._directory}", *arguments]
-        done = subprocess.run(line, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False)
+        done = subprocess.run(
+            line, env=self._environment, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False
+        )
         if done.returncode != 0:
             raise LocalServerError((done.stderr or done.stdout).strip())
         return done.stdout

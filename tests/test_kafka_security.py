@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from processor.configuration import SettingsError, load
+from processor.kafka_security import weaknesses
 
 PEM = "-----BEGIN CERTIFICATE-----\n"
 USER = {"SASL_USERNAME": "me", "SASL_PASSWORD": "hush-4711"}
 SCRAM = {**USER, "SASL_MECHANISM": "SCRAM-SHA-512"}
 OIDC = {"sasl.oauthbearer.method": "oidc", "sasl.oauthbearer.client.secret": "hush-4711"}
+TOKEN = {"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "OAUTHBEARER"}
+ISSUER_URL = "sasl.oauthbearer.token.endpoint.url"
 
 
 def load_with(settings: dict[str, str]) -> dict[str, str]:
@@ -65,6 +68,9 @@ WRONG: list[tuple[dict[str, str], str]] = [
     (extra(bootstrap_servers="a:1"), "bootstrap.servers has no effect there: set PROCESSOR_KAFKA__BOOTSTRAP_SERVERS"),
     ({"EXTRA": '{"error_cb": "hush-4711"}'}, "error_cb is no property of librdkafka"),
     ({"EXTRA": '{"linger.ms": ["hush-4711"]}'}, "the value of linger.ms is neither text, number nor true or false"),
+    ({**TOKEN, "EXTRA": json.dumps({**OIDC, ISSUER_URL: "http://issuer/token"})}, "ALLOW_PLAINTEXT=true"),
+    ({**TOKEN, "EXTRA": json.dumps({**OIDC, "https.ca.location": "/nowhere"})}, "cannot read /nowhere"),
+    (TOKEN, "PROCESSOR_KAFKA__EXTRA: sasl.oauthbearer.method has to be oidc"),
     ({"EXTRA": '["hush-4711"]'}, "PROCESSOR_KAFKA__EXTRA: input should be a valid dictionary"),
 ]
 
@@ -83,7 +89,9 @@ RIGHT: list[dict[str, str]] = [
     {**SCRAM, "SECURITY_PROTOCOL": "SASL_SSL"},
     {**SCRAM, "SECURITY_PROTOCOL": "SASL_PLAINTEXT", "ALLOW_PLAINTEXT": "true"},
     {"SECURITY_PROTOCOL": "SSL", "CERT_FILE": "PEM", "KEY_FILE": "PEM", "KEY_PASSWORD": "hush-4711"},
-    {"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "OAUTHBEARER", "EXTRA": json.dumps(OIDC)},
+    {**TOKEN, "EXTRA": json.dumps({**OIDC, ISSUER_URL: "https://issuer/token"})},
+    {**TOKEN, "ALLOW_PLAINTEXT": "true", "EXTRA": json.dumps({**OIDC, ISSUER_URL: "http://issuer/token"})},
+    {**TOKEN, **extra(enable_sasl_oauthbearer_unsecure_jwt=True)},
     extra(client_id="me"),
 ]
 
@@ -100,6 +108,16 @@ def test_a_client_certificate_becomes_properties(tmp_path: Path) -> None:
     properties = load_with({**settings, "KEY_PASSWORD_FILE": str(secret)})
     assert properties["ssl.certificate.location"] == properties["ssl.key.location"] == settings["CERT_FILE"]
     assert properties["ssl.key.password"] == "hush-4711"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"enable.ssl.certificate.verification": False}, {"ssl.endpoint.identification.algorithm": "none"}],
+)
+def test_a_certificate_that_is_not_checked_is_told(changes: dict[str, object]) -> None:
+    (told,) = weaknesses(load_with({"SECURITY_PROTOCOL": "SSL", "EXTRA": json.dumps(changes)}))
+    assert next(iter(changes)) in told
+    assert not list(weaknesses(load_with({"SECURITY_PROTOCOL": "SSL"})))
 
 
 def test_an_address_of_the_http_api_is_not_repeated() -> None:

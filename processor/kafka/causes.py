@@ -22,13 +22,17 @@ ALL_DOWN: int = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001 - the library's own
 RESOLVE: int = KafkaError._RESOLVE  # noqa: SLF001 - as above
 AUTHENTICATION: int = KafkaError._AUTHENTICATION  # noqa: SLF001 - as above
 
-SECRET_PARTS = ("password", "secret", "pem", "oauthbearer.config")
+SECRET_PARTS = ("password", "secret", "pem", "passphrase", "oauthbearer.config")
 """Parts of the names of properties whose values must not be shown."""
 MASK = "********"
 ECHO = re.compile(r'Invalid value ".*" for')
 ADDRESS = re.compile(r"^(?:\w+://)?(\S+?)/\S+?: ")
 TIMING = re.compile(r" \(after \d+ms in state \w+\)")
 MECHANISMS = re.compile(r"broker's supported mechanisms: (.*)$")
+USER_INFO = re.compile(r"//[^/@]*@")
+NOT_ACQUIRED = "Failed to acquire SASL OAUTHBEARER token: "
+ISSUER_CERTIFICATE = ("trust anchors", "SSL certificate")
+ISSUER_SILENT = ("connect", "resolve", "timed out", "Timeout", "SSL", " failure", "Empty reply")
 CLIENT_CERTIFICATE = ("alert bad certificate", "certificate required", "alert unknown ca", "alert certificate")
 HOST_MISMATCH = frozenset({62, 64})  # OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
 EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
@@ -112,17 +116,34 @@ def user_of(properties: Mapping[str, Any]) -> str:
 
 def _not_let_in(said: str, at: str, properties: Mapping[str, Any]) -> str:
     mechanism = properties.get("sasl.mechanism") or properties.get("sasl.mechanisms")
-    if mechanism == "OAUTHBEARER":
-        where = "the client id, secret and token endpoint (sasl.oauthbearer.* in PROCESSOR_KAFKA__EXTRA)"
-        return f"no OAUTHBEARER token was had, or Kafka{at} refuses it: see {where}: {said}"
     taken = MECHANISMS.search(said)
     if taken is not None and taken[1].strip():
         setting = "PROCESSOR_KAFKA__SASL_MECHANISM"
         return f"Kafka{at} does not take SASL mechanism {mechanism} but {taken[1]}: see {setting}"
     if taken is not None:
         return f"Kafka{at} does not want SASL: {_see_protocol(properties)}"
+    if mechanism == "OAUTHBEARER":
+        return _no_token(said, at, properties)
     settings = "PROCESSOR_KAFKA__SASL_USERNAME and PROCESSOR_KAFKA__SASL_PASSWORD (or …_FILE)"
     return f"Kafka{at} refuses the password of user {user_of(properties)} ({mechanism}): see {settings}"
+
+
+def _no_token(said: str, at: str, properties: Mapping[str, Any]) -> str:
+    extra = "in PROCESSOR_KAFKA__EXTRA"
+    if NOT_ACQUIRED not in said:
+        token = f"the token of client {user_of(properties)}"
+        return (
+            f"Kafka{at} refuses {token}: is it for the audience, and of the issuer, that the brokers expect? [{said}]"
+        )
+    if any(part in said for part in ISSUER_CERTIFICATE):
+        remedy = f"see https.ca.location {extra} (a file of authorities)"
+    elif any(part in said for part in ISSUER_SILENT):
+        remedy = f"see sasl.oauthbearer.token.endpoint.url {extra}, and whether the issuer runs"
+    else:
+        names = "sasl.oauthbearer.client.id, .client.secret, .scope and .token.endpoint.url"
+        remedy = f"see {names} {extra}"
+    url = USER_INFO.sub("//", str(properties.get("sasl.oauthbearer.token.endpoint.url", "")))
+    return f"no OAUTHBEARER token was had from {url}: {said.removeprefix(NOT_ACQUIRED)}: {remedy}"
 
 
 def _broker_certificate(

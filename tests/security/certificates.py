@@ -29,7 +29,7 @@ class Certificate:
         """Return a file with the private key, encrypted with this password."""
         encrypted = self.key_file.with_suffix(".encrypted.pem")
         where = ("-in", str(self.key_file), "-out", str(encrypted))
-        _openssl("pkcs8", "-topk8", *where, "-v2", "aes-256-cbc", "-passout", f"pass:{password}")
+        openssl("pkcs8", "-topk8", *where, "-v2", "aes-256-cbc", "-passout", f"pass:{password}")
         return encrypted
 
 
@@ -55,9 +55,11 @@ class Authority:
 
 def _request(name: str, key: Path, certificate: Path, further: Sequence[str]) -> None:
     made = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key))
-    _openssl("req", "-x509", *made, "-out", str(certificate), "-subj", f"/CN={name}", "-days", "2", *further)
+    openssl("req", "-x509", *made, "-out", str(certificate), "-subj", f"/CN={name}", "-days", "2", *further)
 
 
-def _openssl(*arguments: str) -> None:
+def openssl(*arguments: str) -> str:
+    """Run the program and return what it printed."""
     done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 0, f"openssl {arguments[0]}: {done.stderr}"
+    return done.stdout

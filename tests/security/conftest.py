@@ -10,4 +10,4 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One secured Kafka for the session; tests use users and topics of their own."""
     built = build(tmp_path_factory.mktemp("lab"))
     yield built
-    built.server.stop()
+    built.close()

@@ -3,6 +3,7 @@
 The listener ADMIN is plain, on the loopback interface, and its client is a super user: tests arrange things there.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +25,17 @@ from confluent_kafka.admin import (
 from tests.integration.servers import free_port
 from tests.local_servers import LocalServer
 from tests.security.certificates import Authority, Certificate
+from tests.security.issuer import Client, Issuer
 
 ANSWER_TIMEOUT_S = 30.0
 SCRAM_ITERATIONS = 4096
 PASSWORD = "open-sesame"  # noqa: S105 - of a test's own server
 PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
+OAUTH = "org.apache.kafka.common.security.oauthbearer"
+OAUTH_URLS = "org.apache.kafka.sasl.oauthbearer.allowed.urls"
+AUDIENCE = "kafka"
+# Client id → who may ask the issuer for tokens.
+CLIENTS = {"fleet": Client("sign-4711", AUDIENCE), "stray": Client("sign-0815", "elsewhere")}
 SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 LISTENERS: Mapping[str, str] = {
@@ -38,6 +45,7 @@ LISTENERS: Mapping[str, str] = {
     "ELSEWHERE": "SSL",
     "SASL": "SASL_SSL",
     "CLEAR": "SASL_PLAINTEXT",
+    "OAUTH": "SASL_SSL",
 }
 """Listener → protocol. ELSEWHERE shows the certificate of another host."""
 
@@ -52,6 +60,7 @@ class Lab:
     stranger: Authority
     client: Certificate
     foreign_client: Certificate
+    issuer: Issuer
 
     def address(self, listener: str) -> str:
         """Return host:port of a listener."""
@@ -75,6 +84,23 @@ class Lab:
             chosen["ALLOW_PLAINTEXT"] = "true"
         merged = chosen | changes
         return {f"PROCESSOR_KAFKA__{name}": value for name, value in merged.items() if value}
+
+    def oauth(self, client_id: str, secret: str = "", **changes: str) -> dict[str, str]:
+        """Return the settings of the OAUTH listener for a client; `secret` empty: the right one."""
+        properties = {
+            "sasl.oauthbearer.method": "oidc",
+            "sasl.oauthbearer.client.id": client_id,
+            "sasl.oauthbearer.client.secret": secret or CLIENTS[client_id].secret,
+            "sasl.oauthbearer.token.endpoint.url": self.issuer.url,
+            "https.ca.location": str(self.authority.ca_file),
+        }
+        mechanism = {"SASL_MECHANISM": "OAUTHBEARER", "SASL_USERNAME": "", "SASL_PASSWORD": ""}
+        return self.settings("OAUTH", **{"EXTRA": json.dumps(properties), **mechanism, **changes})
+
+    def close(self) -> None:
+        """End the broker and the issuer."""
+        self.server.stop()
+        self.issuer.close()
 
     def add_user(self, name: str, password: str = PASSWORD) -> None:
         """Let a user in with SCRAM-SHA-512; a second time it changes the password."""
@@ -100,15 +126,18 @@ class Lab:
 
 
 def build(directory: Path) -> Lab:
-    """Make certificates and start the broker; end it with `lab.server.stop()`."""
+    """Make certificates and start issuer and broker; end them with `close`."""
     authority, stranger = Authority(directory, "authority"), Authority(directory, "stranger")
     ports = {listener: free_port() for listener in LISTENERS}
     controller = free_port()
-    options = _options(authority, ports, controller)
-    server = LocalServer("kafka", directory, tuple(options), port=ports["ADMIN"])
+    issuer = Issuer(directory, authority.issue("issuer"), CLIENTS)
+    options = [*_options(authority, ports, controller), *_oauth_options(issuer)]
+    # a broker asks nobody for keys who is not named like this
+    allowed = {"JAVA_TOOL_OPTIONS": f"-D{OAUTH_URLS}=file://{issuer.keys_file}"}
+    server = LocalServer("kafka", directory, tuple(options), port=ports["ADMIN"], environment=allowed)
     server.start()
     client, foreign = authority.issue("client"), stranger.issue("client")
-    return Lab(server, ports, authority, stranger, client, foreign)
+    return Lab(server, ports, authority, stranger, client, foreign, issuer)
 
 
 def _options(authority: Authority, ports: Mapping[str, int], controller: int) -> list[str]:
@@ -133,13 +162,25 @@ def _options(authority: Authority, ports: Mapping[str, int], controller: int) ->
             shown = other if listener == "ELSEWHERE" else good
             options += [f"{name}.ssl.{store}.type=PEM" for store in ("keystore", "truststore")]
             options += [f"{name}.ssl.keystore.location={shown}", f"{name}.ssl.truststore.location={authority.ca_file}"]
-        if protocol.startswith("SASL"):
+        if protocol.startswith("SASL") and listener != "OAUTH":
             options += [
                 f"{name}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512",
                 f'{name}.plain.sasl.jaas.config={PLAIN} required user_plain="{PASSWORD}";',
                 f"{name}.scram-sha-512.sasl.jaas.config={SCRAM} required;",
             ]
     return options
+
+
+def _oauth_options(issuer: Issuer) -> list[str]:
+    name = "listener.name.oauth"
+    return [
+        f"{name}.sasl.enabled.mechanisms=OAUTHBEARER",
+        f"{name}.oauthbearer.sasl.jaas.config={OAUTH}.OAuthBearerLoginModule required;",
+        f"{name}.oauthbearer.sasl.server.callback.handler.class={OAUTH}.OAuthBearerValidatorCallbackHandler",
+        f"sasl.oauthbearer.jwks.endpoint.url=file://{issuer.keys_file}",
+        f"sasl.oauthbearer.expected.audience={AUDIENCE}",
+        f"sasl.oauthbearer.expected.issuer={issuer.url}",
+    ]
 
 
 def _binding(kind: Any, principal: str, right: Any) -> Any:
