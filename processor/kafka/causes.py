@@ -142,7 +142,8 @@ def _no_token(said: str, at: str, properties: Mapping[str, Any]) -> str:
     else:
         names = "sasl.oauthbearer.client.id, .client.secret, .scope and .token.endpoint.url"
         remedy = f"see {names} {extra}"
-    url = USER_INFO.sub("//", str(properties.get("sasl.oauthbearer.token.endpoint.url", "")))
+    endpoint = str(properties.get("sasl.oauthbearer.token.endpoint.url", ""))
+    url = USER_INFO.sub("//", endpoint.partition("?")[0])
     return f"no OAUTHBEARER token was had from {url}: {said.removeprefix(NOT_ACQUIRED)}: {remedy}"
 
 

@@ -46,6 +46,9 @@ REMOVED = frozenset(
     }
 )
 
+# A consumer has to name a group and asks who coordinates it, but positions are given and none is committed.
+GROUP_DENIED: int = KafkaError.GROUP_AUTHORIZATION_FAILED
+
 
 class Extent(msgspec.Struct, frozen=True):
     """What a partition holds: offsets from `low` inclusive to `high` exclusive."""
@@ -158,7 +161,7 @@ class RecordReader:
                     yield int(message.partition())
                 elif self._goes_on_behind(message):
                     continue
-                elif not error.retriable():
+                elif error.code() != GROUP_DENIED and not error.retriable():
                     cause = self._connection.explained(words_of(error), error)
                     raise SourceUnavailable(f"{self.topic}[{message.partition()}]: {cause}")
 

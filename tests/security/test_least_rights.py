@@ -1,5 +1,7 @@
 """A processor runs with the rights that `processor acls` prints, and says which one it lacks when one is taken away."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,10 +12,10 @@ import pytest
 from processor.access import Access, access_of
 from processor.backends import kafka_connection
 from processor.configuration import load
-from processor.kafka.rights import Right, missing_rights, shard_rights
+from processor.kafka.rights import Audience, Right, missing_rights, shard_rights
 from processor.topics import load_topics
 from tests.integration.play import Play, now_ms
-from tests.integration.processes import ProcessorProcess
+from tests.integration.processes import COMMAND_TIMEOUT_S, ProcessorProcess
 from tests.integration.stage import Stage
 from tests.integration.submitter import Line
 from tests.security.lab import PASSWORD, Lab
@@ -54,6 +56,10 @@ class Secured:
         named = self.lab.settings("SASL", user)
         return {name.removeprefix("PROCESSOR_"): value for name, value in named.items()}
 
+    def access_as(self, role: Audience) -> Access:
+        """Return the least rights of a role on this stage."""
+        return _access(self.stage, role)
+
     def start(self, **settings: str) -> ProcessorProcess:
         """Start a processor."""
         return self.stage.start(**self.settings, **settings)
@@ -64,14 +70,18 @@ def secured(lab: Lab, etcd: Etcd, namespace: str, tmp_path: Path) -> Iterator[Se
     """Give a stage whose user has the least rights of a processor."""
     stage = Stage(namespace, lab.address("ADMIN"), etcd.endpoint, tmp_path)
     stage.build()
-    environment = {name: value for name, value in stage.environment().items() if name.startswith("PROCESSOR_")}
-    settings = load(environment=environment).settings
-    topics = {role: topic.name for role, topic in load_topics(stage.topics_file).by_role.items()}
-    access = access_of(settings, topics, "processor", f"User:{namespace}")
+    access = _access(stage, "processor")
     lab.add_user(namespace)
     lab.allow(access.principal, access.rights)
     yield Secured(lab, stage, access)
     stage.strike()
+
+
+def _access(stage: Stage, role: Audience) -> Access:
+    environment = {name: value for name, value in stage.environment().items() if name.startswith("PROCESSOR_")}
+    settings = load(environment=environment).settings
+    topics = {role: topic.name for role, topic in load_topics(stage.topics_file).by_role.items()}
+    return access_of(settings, topics, role, f"User:{stage.name}")
 
 
 @pytest.fixture
@@ -102,6 +112,30 @@ def test_the_least_rights_are_enough_for_every_start(secured: Secured, play: Pla
     secured.start()
     play.send(lines[EVENTS:])
     play.assert_whole()
+
+
+COMMANDS: dict[Audience, tuple[tuple[str, ...], ...]] = {
+    "processor": (("doctor",), ("commits", "list")),
+    "producer": (("submit", "ServerRemoved", "--data", '{"server": "gone"}', "--wait"),),
+    "consumer": (("events", "tail", "--count", "1", "--from", "beginning"),),
+}
+
+
+def test_the_rights_of_each_role_are_enough_for_its_commands(secured: Secured, play: Play) -> None:
+    secured.start()
+    play.send(play.script(EVENTS))
+    play.wait_until_consumed()
+    for role, commands in COMMANDS.items():
+        user = f"{secured.stage.name}-{role}"
+        secured.lab.add_user(user)
+        secured.lab.allow(f"User:{user}", secured.access_as(role).rights)
+        environment = secured.stage.environment() | secured.lab.settings("SASL", user)
+        for command in commands:
+            line = [sys.executable, "-m", "processor", *command]
+            done = subprocess.run(
+                line, env=environment, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False
+            )
+            assert done.returncode == 0, (role, command, done.stdout, done.stderr)
 
 
 def test_each_right_that_is_missing_is_named(secured: Secured) -> None:
