@@ -138,4 +138,6 @@ def _ip_version(host: str) -> int | None:
 
 
 def _wrong(text: str, what: str, *, wanted: str = "host:port, an IPv6 host in brackets") -> ValueError:
+    if "@" in text:  # and it is not repeated
+        return ValueError("user and password do not belong into an address: they have settings; wanted: host:port")
     return ValueError(f"{text!r} {what}; wanted: {wanted}")

@@ -153,7 +153,8 @@ def _sentence(problem: Mapping[str, Any], origins: Mapping[str, Origin]) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     if option is None:
         return message
-    hidden = option.file_variable or option.name in MAY_HOLD_SECRETS
+    # what has an @ may be an address with a password in it
+    hidden = option.file_variable or option.name in MAY_HOLD_SECRETS or "@" in repr(problem["input"])
     shown = "" if hidden else f" (it is {problem['input']!r}, from {origins[option.name]})"
     return f"{option.variable}: {message[:1].lower()}{message[1:]}{shown}"
 

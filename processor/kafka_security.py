@@ -4,7 +4,7 @@ The rules look at librdkafka's properties, so what comes through `kafka.extra` i
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,13 @@ def problems(properties: Mapping[str, Any], extra: Mapping[str, Any], *, allow_p
             "with SASL_PLAINTEXT credentials go over the network unencrypted: use SASL_SSL, or allow it with "
             f"{PREFIX}ALLOW_PLAINTEXT=true"
         )
+
+
+def overruled(given: Collection[str], extra: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the settings, of those `given` by their names, that a property in `kafka.extra` would replace."""
+    for name, setting in SETTINGS.items():
+        if name in extra and setting.lower() in given:
+            yield f"{PREFIX}{setting} has no effect: {name} in {PREFIX}EXTRA wins over it: keep one of them"
 
 
 def weaknesses(properties: Mapping[str, Any]) -> Iterator[str]:

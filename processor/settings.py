@@ -101,7 +101,10 @@ class KafkaSettings(Group):
 
     @model_validator(mode="after")
     def _fit_each_other(self) -> Self:
-        found = kafka_security.problems(self.properties(), self.extra, allow_plaintext=self.allow_plaintext)
+        found = [
+            *kafka_security.overruled(self.model_fields_set, self.extra),
+            *kafka_security.problems(self.properties(), self.extra, allow_plaintext=self.allow_plaintext),
+        ]
         if told := "\n".join(found):
             raise ValueError(told)
         return self

@@ -70,6 +70,10 @@ WRONG: list[tuple[dict[str, str], str]] = [
     ({"EXTRA": '{"linger.ms": ["hush-4711"]}'}, "the value of linger.ms is neither text, number nor true or false"),
     ({**TOKEN, "EXTRA": json.dumps({**OIDC, ISSUER_URL: "http://issuer/token"})}, "ALLOW_PLAINTEXT=true"),
     ({**TOKEN, "EXTRA": json.dumps({**OIDC, "https.ca.location": "/nowhere"})}, "cannot read /nowhere"),
+    (
+        {"SECURITY_PROTOCOL": "SSL", **extra(security_protocol="plaintext")},
+        "PROCESSOR_KAFKA__SECURITY_PROTOCOL has no effect: security.protocol in PROCESSOR_KAFKA__EXTRA wins over it",
+    ),
     (TOKEN, "PROCESSOR_KAFKA__EXTRA: sasl.oauthbearer.method has to be oidc"),
     ({"EXTRA": '["hush-4711"]'}, "PROCESSOR_KAFKA__EXTRA: input should be a valid dictionary"),
 ]
@@ -120,10 +124,12 @@ def test_a_certificate_that_is_not_checked_is_told(changes: dict[str, object]) -
     assert not list(weaknesses(load_with({"SECURITY_PROTOCOL": "SSL"})))
 
 
-def test_an_address_of_the_http_api_is_not_repeated() -> None:
+@pytest.mark.parametrize("name", ["SERVER", "KAFKA__BOOTSTRAP_SERVERS", "ETCD__ENDPOINTS", "HTTP__ADDRESS"])
+@pytest.mark.parametrize("address", ["me:hush-4711@host:1", "http://me:hush-4711@host:1", "http://me:hush@4711@host"])
+def test_an_address_with_a_password_is_not_repeated(name: str, address: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        load(environment={"PROCESSOR_SERVER": "http://me:hush-4711@127.0.0.1:8080"})
-    assert "PROCESSOR_SERVER: user and password in the address have no effect" in str(refused.value)
+        load(environment={f"PROCESSOR_{name}": address})
+    assert f"PROCESSOR_{name}: user and password" in str(refused.value)
     assert "hush" not in str(refused.value)
 
 
