@@ -38,7 +38,7 @@ class EventEncoder:
     def __call__(self, event_type: str, data: Mapping[str, Any]) -> tuple[bytes, Headers]:
         """Return value and headers. Raises InvalidEvent."""
         if event_type not in EVENT_TYPES:
-            raise InvalidEvent(_no_such_type(event_type))
+            raise InvalidEvent(no_such_type(event_type))
         if self._checked:
             parse_json_event(event_type, 0, data)
         name = f"{EVENTS}.{event_type}"
@@ -53,10 +53,12 @@ class EventEncoder:
         )
 
 
-def _no_such_type(event_type: str) -> str:
-    nearest = get_close_matches(event_type.rpartition(".")[2], EVENT_TYPES, n=1, cutoff=0.0)
+def no_such_type(event_type: str) -> str:
+    """Return that there is no such event type, the nearest one whatever the case of its letters, and all there are."""
+    names = {name.casefold(): name for name in EVENT_TYPES}
+    nearest = names[get_close_matches(event_type.rpartition(".")[2].casefold(), names, n=1, cutoff=0.0)[0]]
     listed = ", ".join(sorted(EVENT_TYPES))
-    return f"there is no event type {event_type[:TYPE_MAX]!r}; the nearest one is {nearest[0]}. There are {listed}"
+    return f"there is no event type {event_type[:TYPE_MAX]!r}; the nearest one is {nearest}. There are {listed}"
 
 
 class DecodedRecord(msgspec.Struct, frozen=True):

@@ -51,12 +51,22 @@ def submit(  # noqa: PLR0913 - the options of the command
 
     Nothing is produced unless all of them are valid. Exit 5 when one was refused, 3 when outcomes did not come in time.
     """
+    if type_ is not None:
+        _check_type(type_)
     if (type_ is None) != (data is None) or (type_ is None) == (file is None):
         raise usage("give either TYPE with --data JSON, or --file FILE.jsonl")
     events = (
         list(_from_file(file)) if file is not None else [_event(type_, at_ms, _json(data or "", "--data"), "--data")]
     )
     return _submitted(Reach(config), events, cluster, timeout_s=timeout if wait else None, output=output)
+
+
+def _check_type(type_: str) -> None:
+    from processor.clients import no_such_type
+    from processor.cluster.events import EVENT_TYPES
+
+    if type_ not in EVENT_TYPES:
+        raise invalid(no_such_type(type_))
 
 
 def _submitted(

@@ -22,6 +22,13 @@ def test_it_takes_one_event_or_a_file(tokens: list[str], cli: Cli) -> None:
     assert cli(*tokens).code == Exit.USAGE
 
 
+@pytest.mark.parametrize("rest", [[], ["--data", "{}"], ["--file", "x.jsonl"]])
+def test_a_type_that_does_not_exist_is_named_whatever_else_is_missing(rest: list[str], cli: Cli) -> None:
+    told = cli("submit", "modelloadrequested", *rest)
+    expected = "there is no event type 'modelloadrequested'; the nearest one is ModelLoadRequested. There are "
+    assert (told.code, expected in told.err) == (Exit.INVALID_DATA, True)
+
+
 @pytest.mark.parametrize(
     "line",
     [
