@@ -42,7 +42,7 @@ def test_a_lost_store_is_made_again_from_the_topics_alone(play: Play, lines: lis
     environment, file = play.stage.environment(), str(tmp_path / "then.snapshot")
     before = play.store.dump()
     refused = command(environment, "state", "import", file)
-    assert (refused.returncode, "then.snapshot" in refused.stderr) == (Exit.INVALID_DATA, True)
+    assert (refused.returncode, "then.snapshot" in refused.stderr) == (Exit.USAGE, True)
     assert _json(command(environment, "replay", "--snapshot", file, "-o", "json"))["digest"] == before.head["digest"]
     occupied = command(environment, "state", "import", file, "--execute")
     assert (occupied.returncode, "nothing is overwritten" in occupied.stderr) == (Exit.CONFLICT, True)

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.checker.artefacts import Artefacts
 from tests.integration.kill_matrix import AT_TAKE_OVER, AT_THE_END, WHEN_IDLE, Cell
@@ -20,9 +21,12 @@ EVENTS = 300
 RECORDS_PER_S = 200
 BATCH = "20"
 COMMITS_BEFORE = 3
-WIDE_EVENTS = 6
-WIDE_CHARACTERS = 45_000
-"""Of an entity that is stored and announced in one commit: together more than a request may have."""
+WIDE_MODELS = 5
+WIDE_CHARACTERS = 18_000
+"""Less than an entity may have, more than a transaction takes of five."""
+WIDE_MEMORY = 1 << 40
+"""So much has no other server."""
+WIDE_LOSSES = 3
 FIRES_WITHIN_S = 60.0
 ANSWERED_WITHIN_S = 60.0
 
@@ -211,9 +215,15 @@ def _life(play: Play, cell: Cell) -> list[Line]:
 
 
 def _wide(play: Play) -> Iterator[Line]:
+    """Yield what fills one server with wide models, takes it away and brings it back: single events that touch all."""
     random = Random(1)
-    for number in range(WIDE_EVENTS):
+    server = {"server": "wide", "replica": 0}
+    back = "ServerReplicaConnected", {**server, "memory": WIDE_MODELS * WIDE_MEMORY}
+    told: list[tuple[str, dict[str, Any]]] = [back]
+    for number in range(WIDE_MODELS):
         uri = "".join(random.choices(string.ascii_letters + string.digits, k=WIDE_CHARACTERS))
-        data = {"model": f"wide-{number}", "spec": {"uri": uri}, "deployment": {"replicas": 0}}
-        told = "normal", "ModelLoadRequested", data, now_ms()
-        yield avro_line(told, f"wide-{number}", play.reference.schemas)
+        told.append(("ModelLoadRequested", {"model": f"wide-{number}", "spec": {"uri": uri, "memory": WIDE_MEMORY}}))
+    told += WIDE_LOSSES * [("ServerReplicaDisconnected", {**server, "reason": "connection lost"}), back]
+    for number, (name, data) in enumerate(told):
+        # all on one lane, so that they come in this order
+        yield avro_line(("normal", name, data, now_ms()), f"wide-{number}", play.reference.schemas)

@@ -15,6 +15,7 @@ CAPABILITIES = PREFIX_BYTES + len(b"\x02a\x00")
 """Where the array begins."""
 PREFIX = load("good")[:PREFIX_BYTES]
 LARGE = 700_000
+TOO_LARGE = "entity_too_large"
 
 
 def bodies() -> Iterator[Poison]:
@@ -126,15 +127,17 @@ def _legal_and_large() -> Iterator[Poison]:
         return encoded("PipelineLoadRequested", {"pipeline": name, "steps": steps})
 
     apart: list[dict[str, object]] = [{"name": f"s{number}"} for number in range(30_000)]
-    yield Poison("30,000 steps", ACCEPTED, pipeline("wide", apart))
+    yield Poison("30,000 steps", ACCEPTED, pipeline("wide", apart), stored=TOO_LARGE)
     chain: list[dict[str, object]] = [{"name": f"s{number}", "inputs": [f"s{number + 1}"]} for number in range(20_000)]
-    yield Poison("20,000 steps, each before the one it needs", ACCEPTED, pipeline("long", [*chain, {"name": "s20000"}]))
+    long = pipeline("long", [*chain, {"name": "s20000"}])
+    yield Poison("20,000 steps, each before the one it needs", ACCEPTED, long, stored=TOO_LARGE)
     circle: list[dict[str, object]] = [*chain, {"name": "s20000", "inputs": ["s0"]}]
     yield Poison("a circle of 20,000 steps", "cycle", pipeline("round", circle))
     twice: list[dict[str, object]] = [*apart, {"name": "s29999"}]
     yield Poison("30,000 steps of which the last two are one", "duplicate_step", pipeline("twice", twice))
     parameters = {str(number): "" for number in range(80_000)}
-    yield Poison("80,000 parameters", ACCEPTED, load("parameters", spec={**SPEC, "parameters": parameters}))
+    many = load("parameters", spec={**SPEC, "parameters": parameters})
+    yield Poison("80,000 parameters", ACCEPTED, many, stored=TOO_LARGE)
     largest = {"server": "largest", "replica": 0, "memory": (1 << 63) - 1, "available_memory": (1 << 63) - 1}
     yield Poison("the largest memory", ACCEPTED, encoded("ServerReplicaConnected", largest))
     replicas = {"replicas": (1 << 63) - 1, "min_replicas": 0, "max_replicas": 0}
