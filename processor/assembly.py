@@ -150,9 +150,9 @@ class Service:
                 self._clock.sleep(pause_ms / 1000)
                 pause_ms = min(2 * pause_ms, limits.retry_pause_max_ms)
             else:
+                for board in self.boards:
+                    board.put(reason="")
                 break
-        for board in self.boards:
-            board.put(reason="")
 
     def _run_shards(self) -> None:
         sharing, ended = self._sharing(), threading.Event()

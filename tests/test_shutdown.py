@@ -43,7 +43,7 @@ def test_who_ends_in_time_is_left_alone() -> None:
 
 def test_who_does_not_end_says_what_it_waits_for_gives_up_and_ends_with_1() -> None:
     body = """from processor.clock import SystemClock
-    worker = threading.Thread(target=SystemClock(threading.Event()).sleep, args=(60,), name="shard-0")
+    worker = threading.Thread(target=SystemClock(threading.Event()).sleep, args=(60,), name="shard-0", daemon=True)
     worker.start()
     worker.join()"""
     done, _ = run(body)

@@ -34,7 +34,7 @@ def test_a_signal_that_the_system_gives_to_another_thread_is_heeded_while_the_ma
         stop.wait(PATIENCE_S)
 
     with stopped_by_signals(stop):
-        thread = threading.Thread(target=work)
+        thread = threading.Thread(target=work, daemon=True)
         thread.start()
         thread.join()
     assert stop.is_set()

@@ -21,6 +21,8 @@ from confluent_kafka import KafkaError, KafkaException
 from processor.kafka.connection import LOGGER, UNHEARD, KafkaConnection, not_accepted
 
 PROGRAM = Path(__file__).with_name("describing.py")
+SETTINGS_PREFIX = "PROCESSOR_"
+"""Of variables that are not handed on: some hold secrets, and what the process needs is written to it."""
 # librdkafka ends a request at its timeout. Starting the process takes 0.1 s, on a busy machine much longer.
 ANSWER_MARGIN_S = 5.0
 RESTART_INTERVAL_S = 1.0
@@ -115,6 +117,7 @@ class TopicDescriber:
         self._started_s = monotonic()
         process = subprocess.Popen(  # noqa: S603 - this interpreter and a file of ours
             [sys.executable, "-P", str(PROGRAM)],
+            env={name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_PREFIX)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

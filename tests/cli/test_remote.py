@@ -125,7 +125,7 @@ def test_a_server_on_ipv6_is_asked_by_the_url_that_it_prints(cli: Cli) -> None:
 
 def test_what_speaks_no_http_is_told(cli: Cli) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_answer_once, args=(listener, b"220 mail.example ESMTP\r\n"))
+        thread = threading.Thread(target=_answer_once, args=(listener, b"220 mail.example ESMTP\r\n"), daemon=True)
         thread.start()
         told = cli("status", "--server", f"127.0.0.1:{listener.getsockname()[1]}")
         thread.join()

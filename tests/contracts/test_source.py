@@ -136,7 +136,7 @@ def test_assigning_again_drops_what_was_prefetched(world: World, source: Source)
 
 def test_waiting_ends_when_a_high_record_arrives_and_take_returns_it_first(world: World, source: Source) -> None:
     source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
-    producer = Thread(target=lambda: world.append(inputs(world.topics.high, range(3))))
+    producer = Thread(target=lambda: world.append(inputs(world.topics.high, range(3))), daemon=True)
     began_s = monotonic()
     producer.start()
 

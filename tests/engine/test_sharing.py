@@ -177,7 +177,7 @@ def test_running_ends_with_leaving() -> None:
 def test_a_look_ends_the_wait_of_a_shard() -> None:
     sharing = Table().sharing("one", interval_s=60.0)
     answers: list[bool] = []
-    waiting = threading.Thread(target=lambda: answers.append(sharing.may_campaign(1)))
+    waiting = threading.Thread(target=lambda: answers.append(sharing.may_campaign(1)), daemon=True)
     waiting.start()
     while waiting.is_alive():
         sharing.look()

@@ -120,7 +120,7 @@ def test_a_vacancy_is_noticed_over_a_restart_of_the_server(
             except StoreUnavailable:
                 continue
 
-    waiting = threading.Thread(target=wait)
+    waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
     server.kill()
     server.start()

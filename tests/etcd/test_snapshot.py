@@ -32,7 +32,7 @@ def test_a_snapshot_is_of_one_revision_while_commits_go_on(world: EtcdWorld, epo
             images = tuple(Image(image.key, b"%d" % seq) for image in keys)
             at = committed(store.send(commit(seq, epoch, at, *images, announced_seq=seq - 1)).result())
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
     seen: list[int] = []
     for _ in range(2_000):

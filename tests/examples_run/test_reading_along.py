@@ -33,7 +33,7 @@ class Along:
         self._catalogue = Catalogue.load(SCHEMAS_DIRECTORY)
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._follow, name=isolation)
+        self._thread = threading.Thread(target=self._follow, name=isolation, daemon=True)
         self._thread.start()
 
     def count(self) -> int:

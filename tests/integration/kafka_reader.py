@@ -56,7 +56,7 @@ class Follower:
         self._consumer.assign([TopicPartition(topics[role], shard, 0) for role in ("commits", "changes")])
         self._stopping = threading.Event()
         self._failure: KafkaException | None = None
-        self._thread = threading.Thread(target=self._follow, name="follower")
+        self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._thread.start()
 
     def consumed(self, topic: str) -> int:

@@ -90,7 +90,7 @@ class Traffic:
         self._closed = threading.Event()
         self._failure: AssertionError | None = None
         self.sent = 0
-        self._thread = threading.Thread(target=self._run, name="traffic")
+        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self._thread.start()
 
     def allow(self, count: int) -> None:

@@ -38,7 +38,7 @@ class EchoServer(socketserver.ThreadingTCPServer):
 @pytest.fixture
 def server() -> Iterator[EchoServer]:
     with EchoServer(("127.0.0.1", 0), Echo) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         yield server
         server.shutdown()

@@ -92,7 +92,7 @@ def test_what_does_not_exist_is_named(broker: MemoryBroker) -> None:
 def test_waiting_ends_with_the_change_that_was_waited_for(broker: MemoryBroker) -> None:
     epoch = broker.register("writer")
     broker.write("writer", epoch, [record("one", b"a")])
-    writer = Thread(target=lambda: broker.commit("writer", epoch))
+    writer = Thread(target=lambda: broker.commit("writer", epoch), daemon=True)
     writer.start()
 
     assert broker.wait_for(lambda: bool(values(broker, "one")), 30)

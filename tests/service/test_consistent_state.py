@@ -30,7 +30,7 @@ class Loaded:
     def running(self) -> Iterator[None]:
         stop = threading.Event()
         runner = ShardRunner(self.world.parts(), board=self.board, stopping=stop.is_set)
-        thread = threading.Thread(target=runner.run)
+        thread = threading.Thread(target=runner.run, daemon=True)
         thread.start()
         try:
             wait_until(lambda: self.board.health.phase == "owner", what="the shard is owned")
