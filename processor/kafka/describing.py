@@ -31,34 +31,65 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; whoever asks is to finish first
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    client, refused = None, ""
-    try:
-        client = AdminClient({**json.loads(sys.stdin.readline()), "error_cb": _tell})
-        threading.Thread(target=_listen, args=(client,), daemon=True).start()
-    except KafkaException as failure:
-        refused = f"{failure.args[0].str()} ({failure.args[0].name()})"
+    clients = _Clients(json.loads(sys.stdin.readline()))
     for line in sys.stdin:
         question = json.loads(line)
         if "credentials" in question:
-            if client is not None:
-                client.set_sasl_credentials(*question["credentials"])
-        elif client is None:
-            _write({"id": question["id"], "refused": refused})
+            clients.authenticate(*question["credentials"])
+            continue
+        try:
+            client = clients.current()
+        except KafkaException as failure:
+            _write({"id": question["id"], "refused": f"{failure.args[0].str()} ({failure.args[0].name()})"})
         else:
-            threading.Thread(target=_answer, args=(client, question), daemon=True).start()
+            threading.Thread(target=_answer, args=(clients, client, question), daemon=True).start()
     os._exit(0)  # nothing is to be closed in order, and closing may wait
 
 
-def _listen(client: AdminClient) -> None:
-    while True:
-        client.poll(LISTEN_S)
+class _Clients:
+    """One client at a time. One that was not answered in time is replaced.
+
+    A client that learnt from a fenced broker that there is no controller does not ask again by itself: every question
+    then waits for a controller in vain, for minutes, though the broker has long been well.
+    """
+
+    def __init__(self, properties: dict[str, Any]) -> None:
+        self._properties = properties
+        self._client: AdminClient | None = None
+
+    def current(self) -> AdminClient:
+        """Return the client to ask with. Raises KafkaException when a property is not accepted."""
+        client = self._client
+        if client is None:
+            client = self._client = AdminClient({**self._properties, "error_cb": _tell})
+            threading.Thread(target=self._listen, args=(client,), daemon=True).start()
+        return client
+
+    def doubt(self, client: AdminClient) -> None:
+        """Ask with another client from now on."""
+        if self._is_current(client):
+            self._client = None
+
+    def authenticate(self, username: str, password: str) -> None:
+        """Use these SASL credentials from now on."""
+        self._properties |= {"sasl.username": username, "sasl.password": password}
+        if self._client is not None:
+            self._client.set_sasl_credentials(username, password)
+
+    def _listen(self, client: AdminClient) -> None:
+        """Hand on what the client is told, until it is replaced; then it goes, its answers being done."""
+        while self._is_current(client):
+            client.poll(LISTEN_S)
+
+    def _is_current(self, client: AdminClient) -> bool:
+        return self._client is client
 
 
 def _tell(error: KafkaError) -> None:
     _write({"error": [error.code(), error.str()]})
 
 
-def _answer(client: AdminClient, question: dict[str, Any]) -> None:
+def _answer(clients: _Clients, client: AdminClient, question: dict[str, Any]) -> None:
     groups = [f"group:{group}" for group in question["groups"]]
     options = {"request_timeout": question["timeout_s"], "include_authorized_operations": question["rights"]}
     try:
@@ -69,6 +100,8 @@ def _answer(client: AdminClient, question: dict[str, Any]) -> None:
         topics = {name: _outcome(future) for name, future in asked.items()}
     except KafkaException as failure:
         topics = dict.fromkeys([*question["names"], *groups], _failed(failure))
+    if any(outcome[0] == KafkaError._TIMED_OUT for outcome in topics.values()):  # noqa: SLF001 - its own name for it
+        clients.doubt(client)
     _write({"id": question["id"], "topics": topics})
 
 

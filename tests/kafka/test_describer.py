@@ -78,6 +78,14 @@ def test_an_answer_without_content_is_a_failure_and_the_next_question_is_answere
     assert describer.ask(["a"], TIMEOUT_S)["a"].result().partitions == 1
 
 
+def test_a_client_that_met_a_fenced_broker_first_is_replaced(broker: HollowBroker, describer: TopicDescriber) -> None:
+    broker.mood = "hollow"
+    with pytest.raises(KafkaException, match="waiting for controller"):
+        describer.ask(["a"], 1.0)["a"].result()
+    broker.mood = "whole"
+    assert describer.ask(["a"], TIMEOUT_S)["a"].result().partitions == 1
+
+
 def test_brokers_that_say_nothing_are_silent_and_topic_ids_are_no_news(
     broker: HollowBroker, describer: TopicDescriber
 ) -> None:
