@@ -12,10 +12,10 @@ from processor.cluster.machine import ENTITY_TYPES
 from processor.engine.sizes import size_limits
 from processor.memory.sink import MemorySink
 from processor.settings import PROJECT_DIRECTORY
-from tests.checker.memory_run import GIBIBYTE, BoundedSink, MemoryRun
+from tests.checker.memory_run import GIBIBYTE, POLICY, BoundedSink, MemoryRun
 from tests.checker.verdict import assert_whole
 from tests.engine.world import TOPICS, World
-from tests.sizes.test_sizes import POLICY, rejections
+from tests.sizes.test_sizes import rejections
 
 Line = tuple[str, dict[str, Any]]
 KIBIBYTE = 1024

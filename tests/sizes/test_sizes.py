@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.checker.artefacts import Published
-from tests.checker.memory_run import GIBIBYTE, SPEC, MemoryRun
+from tests.checker.memory_run import GIBIBYTE, POLICY, SPEC, MemoryRun
 from tests.checker.verdict import assert_whole
 
 KIBIBYTE = 1024
@@ -238,14 +238,3 @@ def test_a_dead_letter_larger_than_what_may_be_published_is_cut() -> None:
     assert letter.headers["dead-letter-truncated"] == "80000"
     assert "model/iris" in artefacts.store.entities
     assert_whole(artefacts, run.reference)
-
-
-POLICY = {
-    "retry_interval_ms": 3000,
-    "retry_limit": 3,
-    "tombstone_ttl_ms": 8000,
-    "scale_down_stabilisation_ms": 2000,
-    "model_autoscaling": True,
-    "server_autoscaling": True,
-    "pack_servers": False,
-}

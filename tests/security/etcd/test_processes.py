@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -11,25 +10,13 @@ import pytest
 
 from tests.integration.processes import ProcessorProcess, command
 from tests.integration.stage import Stage
-from tests.security.etcd_lab import Administrator, EtcdLab, etcd_lab
+from tests.security.etcd_lab import Administrator, EtcdLab
 from tests.services import Kafka
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.services
 
 PASSWORD, ROTATED = "first password", "second password"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdLab]:
-    with etcd_lab(tmp_path_factory.mktemp("etcd-lab")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def root(lab: EtcdLab) -> Iterator[Administrator]:
-    with closing(Administrator(lab)) as administrator:
-        yield administrator
 
 
 class SecuredStage(Stage):

@@ -24,24 +24,12 @@ from processor.etcd.ownership import EtcdOwnership
 from processor.etcd.store import EtcdStore
 from processor.etcd.transaction import Limits
 from tests.contracts.store_worlds import commit
-from tests.security.etcd_lab import Administrator, EtcdLab, etcd_lab
+from tests.security.etcd_lab import Administrator, EtcdLab
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.services
 
 PREFIX = "PROCESSOR_ETCD__"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdLab]:
-    with etcd_lab(tmp_path_factory.mktemp("etcd-lab")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def root(lab: EtcdLab) -> Iterator[Administrator]:
-    with closing(Administrator(lab)) as administrator:
-        yield administrator
 
 
 class Limited:
