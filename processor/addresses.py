@@ -13,7 +13,8 @@ PORT_MAX = 65_535
 TLS_SCHEME, PLAIN_SCHEME = "https://", "http://"
 LOOPBACK = "127.0.0.1"
 IP_V6 = 6
-_NAME = re.compile(r"[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9_.])?")
+_LABEL = r"[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 _URL = re.compile(r"([A-Za-z][-A-Za-z0-9+.]*)://(.*)", re.DOTALL)
 
 
@@ -105,6 +106,8 @@ def server_url(text: str) -> str:
         raise _wrong(text, f"has the scheme {parts.scheme}", wanted=form)
     if not host:
         raise _wrong(text, "names no host", wanted=form)
+    if not (_NAME.fullmatch(host) or _ip_version(host)):
+        raise _wrong(text, f"has no valid host ({host!r})", wanted=form)
     if "@" in parts.netloc:
         raise ValueError("user and password in the address have no effect: the HTTP API knows no users")
     return text

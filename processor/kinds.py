@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from processor.engine.errors import InvalidRequest
+
 POLICY_NAME = "cluster"
 
 SECTIONS = {
@@ -18,6 +20,15 @@ SECTIONS = {
 
 WORDS = {word: kind for kind, section in SECTIONS.items() for word in (kind, section)} | {"policies": "policy"}
 """Singular or plural → kind."""
+
+
+def kind_and_name(word: str, name: str | None) -> tuple[str, str | None]:
+    """Return kind and name of `model iris` and of `model/iris`. Raises InvalidRequest for a word that is no kind."""
+    if name is None and "/" in word:
+        word, _, name = word.partition("/")
+    if word not in WORDS:
+        raise InvalidRequest(f"there is no kind {word!r}: {', '.join(SECTIONS)}")
+    return WORDS[word], name
 
 
 def entities_of(document: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

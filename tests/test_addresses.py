@@ -123,6 +123,9 @@ def test_brokers_are_checked_in_the_same_words(text: str, sentence: str) -> None
         ("PROCESSOR_SERVER", "http://:80", "names no host"),
         ("PROCESSOR_SERVER", "http://one:eighty", "is no URL"),
         ("PROCESSOR_SERVER", "http://[::1", "is no URL"),
+        ("PROCESSOR_SERVER", "http://a b:1", "has no valid host ('a b')"),
+        ("PROCESSOR_SERVER", "http://a..b:1", "has no valid host"),
+        ("PROCESSOR_SERVER", f"http://{'a' * 70}:1", "has no valid host"),
     ],
 )
 def test_addresses_of_the_http_api_are_checked_in_the_same_words(name: str, text: str, sentence: str) -> None:

@@ -1,4 +1,4 @@
-from processor.kinds import SECTIONS, WORDS, entities_of
+from processor.kinds import SECTIONS, WORDS, entities_of, kind_and_name
 
 
 def test_both_words_name_a_kind() -> None:
@@ -11,3 +11,9 @@ def test_the_policy_is_one_entity() -> None:
     document = {"policy": {"retry_limit": 10}, "models": {"iris": {}}}
     assert entities_of(document, "policy") == {"cluster": {"retry_limit": 10}}
     assert entities_of(document, "model") == {"iris": {}}
+
+
+def test_an_entity_is_named_by_two_words_or_as_lists_print_it() -> None:
+    assert kind_and_name("models", "iris") == kind_and_name("model/iris", None) == ("model", "iris")
+    assert kind_and_name("failure/model/iris", None) == ("failure", "model/iris")
+    assert kind_and_name("servers", None) == ("server", None)

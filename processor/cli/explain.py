@@ -14,7 +14,7 @@ from processor.cli.records import time_of
 from processor.cli.remote import Server
 from processor.cli.travel import StatesBefore, now
 from processor.cli.wording import transition_words
-from processor.kinds import SECTIONS, WORDS
+from processor.kinds import kind_and_name
 
 if TYPE_CHECKING:
     from processor.history import History
@@ -26,7 +26,7 @@ DURATIONS = ("interval_ms", "ttl_ms", "stabilisation_ms")
 
 def explain(  # noqa: PLR0913 - the options of the command
     kind: Annotated[str, Parameter(name="KIND", help="policy, server, model, ..., singular or plural.")],
-    name: Annotated[str, Parameter(name="NAME", help="One entity.")],
+    name: Annotated[str | None, Parameter(name="NAME", help="One entity; KIND/NAME is taken, too.")] = None,
     *,
     count: Annotated[
         int,
@@ -46,23 +46,24 @@ def explain(  # noqa: PLR0913 - the options of the command
     from processor.cluster.explain import explain as explained
     from processor.cluster.explain import to_json
 
-    if kind not in WORDS:
-        raise usage(f"there is no kind {kind!r}: {', '.join(SECTIONS)}")
+    kind, name = kind_and_name(kind, name)
+    if name is None:
+        raise usage("NAME is missing: KIND NAME, or KIND/NAME")
     reach = Reach(config, server=server)
     partition = reach.partition_of(cluster)
     view = now(reach, partition)
-    explanation = explained(view.state, WORDS[kind], name)
-    history, note = _history(reach, partition, f"{WORDS[kind]}/{name}", count)
+    explanation = explained(view.state, kind, name)
+    history, note = _history(reach, partition, f"{kind}/{name}", count)
     history = None if history is None else history.until(view.seq)
     if explanation is None and (history is None or not (history.episodes or history.refusals)):
-        raise CommandError(f"there is no {WORDS[kind]} {name!r}", Exit.DIFFERS)
-    told = _nothing(WORDS[kind], name) if explanation is None else to_json(explanation)
+        raise CommandError(f"there is no {kind} {name!r}", Exit.DIFFERS)
+    told = _nothing(kind, name) if explanation is None else to_json(explanation)
     document = {"seq": view.seq, **told, **history_document(history, note)}
     match output:
         case "table":
             sys.stdout.writelines(f"{line}\n" for line in lines(document))
         case "name":
-            sys.stdout.write(f"{WORDS[kind]}/{name}\n")
+            sys.stdout.write(f"{kind}/{name}\n")
         case _:
             emit_document(document, output, name=name)
     return Exit.OK if explanation is not None else Exit.DIFFERS

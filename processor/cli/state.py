@@ -7,14 +7,14 @@ from cyclopts import App, Parameter
 
 from processor.cli import snapshots
 from processor.cli.difference import diff
-from processor.cli.exits import CommandError, Exit, usage
+from processor.cli.exits import CommandError, Exit
 from processor.cli.explain import explain
 from processor.cli.options import ClusterName, ConfigFile, Output
 from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.points import AtOffset, AtRevision, AtSeq, AtTime, go, past_of
 from processor.cli.reach import Reach
 from processor.cli.remote import Server, ask
-from processor.kinds import SECTIONS, WORDS, entities_of
+from processor.kinds import SECTIONS, entities_of, kind_and_name
 
 if TYPE_CHECKING:
     from processor.travel.traveller import Past
@@ -42,7 +42,7 @@ def register(app: App) -> None:
 
 def get(  # noqa: PLR0913 - the options of the command
     kind: Annotated[str | None, Parameter(name="KIND", help="policy, server, model, ..., singular or plural.")] = None,
-    name: Annotated[str | None, Parameter(name="NAME", help="One entity.")] = None,
+    name: Annotated[str | None, Parameter(name="NAME", help="One entity; KIND/NAME is taken, too.")] = None,
     *,
     at_seq: AtSeq = None,
     at_time: AtTime = None,
@@ -57,21 +57,21 @@ def get(  # noqa: PLR0913 - the options of the command
 
     Then is read from the store's history while it reaches back, else the recorded events are folded again.
     """
-    if kind is not None and kind not in WORDS:
-        raise usage(f"there is no kind {kind!r}: {', '.join(SECTIONS)}")
+    if kind is not None:
+        kind, name = kind_and_name(kind, name)
     point = past_of(at_seq=at_seq, at_time=at_time, at_offset=at_offset, at_revision=at_revision)
     reach = Reach(config, server=server)
     document = _document(reach, reach.partition_of(cluster), point)
     if kind is None:
         _print_all(document, output)
         return
-    entities = entities_of(document, WORDS[kind])
+    entities = entities_of(document, kind)
     if name is None:
-        _print_kind(WORDS[kind], entities, output)
+        _print_kind(kind, entities, output)
         return
     if name not in entities:
-        raise CommandError(f"there is no {WORDS[kind]} {name!r}", Exit.DIFFERS)
-    emit_document(entities[name], output, name=f"{WORDS[kind]}/{name}")
+        raise CommandError(f"there is no {kind} {name!r}", Exit.DIFFERS)
+    emit_document(entities[name], output, name=f"{kind}/{name}")
 
 
 def summary(kind: str, name: str, entity: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,12 +102,17 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(self._answered())
 
     def parse_request(self) -> bool:
-        """Read the request's head; an empty first line is answered, too."""
-        if self.raw_requestline.strip():
-            return super().parse_request()
-        self.command, self.requestline, self.request_version = "", "", self.default_request_version
-        self.send_error(HTTPStatus.BAD_REQUEST, "the request line is empty")
-        return False
+        """Read the request's head; an empty first line, or one that is no header, is answered, too."""
+        if not self.raw_requestline.strip():
+            self.command, self.requestline, self.request_version = "", "", self.default_request_version
+            self.send_error(HTTPStatus.BAD_REQUEST, "the request line is empty")
+            return False
+        if not super().parse_request():
+            return False
+        if self.headers.defects:  # what stands behind such a line was not read as headers
+            self.send_error(HTTPStatus.BAD_REQUEST, "a line of the headers is none")
+            return False
+        return True
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer what the library refuses: a method without a `do_…`, a request line or headers beyond its limits."""

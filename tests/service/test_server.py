@@ -84,6 +84,7 @@ def test_other_methods_are_refused_with_those_that_are_allowed(method: str) -> N
         (b"GET / HTTP/1.1\r\n" + b"A: x\r\n" * 1000 + b"\r\n", 431),
         (b"GET / HTTP/9.9\r\n\r\n", 505),
         (b"GET / FTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nno header\r\nConnection: close\r\n\r\n", 400),
         (b"one two three four\r\n\r\n", 400),
         (b"\r\nGET / HTTP/1.1\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),
