@@ -49,8 +49,8 @@ def main() -> None:
 class _Clients:
     """One client at a time. One that was not answered in time is replaced.
 
-    A client that learnt from a fenced broker that there is no controller does not ask again by itself: every question
-    then waits for a controller in vain, for minutes, though the broker has long been well.
+    Once, after Kafka had been frozen and thawed, a client answered every question for 90 s with "waiting for
+    controller" though Kafka was well. What brought it there is not known; another client costs a connection.
     """
 
     def __init__(self, properties: dict[str, Any]) -> None:

@@ -1,16 +1,19 @@
 """Asking for topics costs at most the process that asks."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from time import monotonic
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
 from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.kafka import describer as describer_module
+from processor.kafka import describing
 from processor.kafka.connection import KafkaConnection, code_of
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.reach import Reach
@@ -78,12 +81,30 @@ def test_an_answer_without_content_is_a_failure_and_the_next_question_is_answere
     assert describer.ask(["a"], TIMEOUT_S)["a"].result().partitions == 1
 
 
-def test_a_client_that_met_a_fenced_broker_first_is_replaced(broker: HollowBroker, describer: TopicDescriber) -> None:
-    broker.mood = "hollow"
-    with pytest.raises(KafkaException, match="waiting for controller"):
-        describer.ask(["a"], 1.0)["a"].result()
-    broker.mood = "whole"
-    assert describer.ask(["a"], TIMEOUT_S)["a"].result().partitions == 1
+class Failing:
+    """An admin client whose every question fails."""
+
+    def __init__(self, failure: KafkaException) -> None:
+        self._failure = failure
+
+    def describe_topics(self, topics: TopicCollection, **options: object) -> dict[str, Future[None]]:
+        del options
+        answers: dict[str, Future[None]] = {name: Future() for name in topics.topic_names}
+        for answer in answers.values():
+            answer.set_exception(self._failure)
+        return answers
+
+
+@pytest.mark.parametrize(("code", "replaced"), [(KafkaError._TIMED_OUT, True), (KafkaError._TRANSPORT, False)])
+def test_a_client_that_is_not_answered_in_time_is_replaced(
+    *, code: int, replaced: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clients = describing._Clients({})
+    clients._client = client = Failing(KafkaException(KafkaError(code, "too late")))
+    question = {"id": 1, "names": ["a"], "groups": [], "rights": False, "timeout_s": TIMEOUT_S}
+    describing._answer(clients, client, question)
+    assert clients._is_current(client) != replaced
+    assert json.loads(capfd.readouterr().out)["topics"] == {"a": [code, "too late"]}
 
 
 def test_brokers_that_say_nothing_are_silent_and_topic_ids_are_no_news(
