@@ -75,7 +75,7 @@ bench-generator: $(DEV)/project  ## measure the state generator alone, event by 
 	$(DEV)/bin/python -m bench.costs $(BENCH)
 
 diagrams: $(DEV)/project  ## draw docs/lifecycle from the tables of the state generator
-	$(DEV)/bin/python -m processor.diagrams docs/lifecycle
+	$(DEV)/bin/python -m processor.reference.diagrams docs/lifecycle
 
 services-up:  ## start Kafka and etcd on 127.0.0.1:9092 and :2379
 	$(SERVERS) up

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.job import START_MS, Event, Job
-from processor.assembly import Domain, cluster_domain
+from processor.assembly.engine import Domain, cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.cluster import events
 from processor.cluster.lifecycle import LOAD_REQUESTED, LOADING, UNLOAD_REQUESTED, UNLOADING
 from processor.cluster.machine import ClusterMachine
-from processor.settings import Settings
+from processor.configuration.settings import Settings
 
 SERVERS = 50
 REPLICAS_OF_SERVER = 4

@@ -7,10 +7,10 @@ import msgspec
 from bench import cluster
 from examples.device_twins import machine
 from examples.device_twins import run as twins
-from processor.assembly import Domain
+from processor.assembly.engine import Domain
 from processor.avro.catalogue import Catalogue
 from processor.cluster.events import EVENT_TYPES
-from processor.settings import Settings
+from processor.configuration.settings import Settings
 
 
 class Known(msgspec.Struct, frozen=True):

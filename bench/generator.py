@@ -9,7 +9,7 @@ from bench.cluster import Cluster, model_name
 from bench.results import Figures, Row
 from processor.cluster.events import Event
 from processor.cluster.machine import ClusterMachine
-from processor.collector import spare_the_state
+from processor.runtime.garbage import spare_the_state
 
 ROLLED_OUT_MAX = 1_000
 BATCH = 500

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from processor.assembly import Domain
+from processor.assembly.engine import Domain
 from processor.avro.catalogue import Catalogue
 from processor.avro.records import RecordCodec
 from processor.engine.digest import MODULUS, digest_hex, entity_digest

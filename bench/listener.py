@@ -10,9 +10,9 @@ from confluent_kafka import Consumer, TopicPartition
 from bench.peer import catalogue
 from bench.place import Place
 from processor.avro.records import RecordCodec
+from processor.configuration.settings import Settings
 from processor.engine.values import Role
 from processor.kafka.consume import TUNED
-from processor.settings import Settings
 
 BATCH = 1_000
 POLL_S = 0.05

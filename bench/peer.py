@@ -6,7 +6,7 @@ from random import Random
 from bench.job import Event, Job
 from examples.device_twins import run
 from processor.avro.records import RecordCodec
-from processor.settings import Settings
+from processor.configuration.settings import Settings
 
 DEVICES = 10_000
 NEWS_SHARE = 0.75

@@ -11,11 +11,11 @@ from typing import Literal
 
 import msgspec
 
+from processor.configuration.etcd_settings import EtcdSettings
+from processor.configuration.settings import KafkaSettings, Settings
 from processor.engine.values import Role
-from processor.etcd_settings import EtcdSettings
 from processor.kafka.admin import TopicsAdmin, TopicSpec
 from processor.kafka.connection import KafkaConnection
-from processor.settings import KafkaSettings, Settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 PROGRAM = PROJECT / "docker" / "local" / "services.py"

@@ -10,7 +10,7 @@ from bench.meter import Measured
 from bench.place import Servers, new_place
 from bench.results import Figures, Row
 from bench.worker import Spec
-from processor.settings import Settings
+from processor.configuration.settings import Settings
 
 
 def replay(servers: Servers, job: Job, *, runs: int) -> Iterator[Row]:

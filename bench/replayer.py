@@ -8,12 +8,12 @@ import msgspec
 from bench.domains import DOMAINS
 from bench.meter import Measured, rss_peak_mib
 from bench.worker import Spec
-from processor.collector import spare_the_state
 from processor.replay.fold import Build
 from processor.replay.replaying import Step, replay_to
 from processor.replay.sources import Understanding
 from processor.replay.verifying import Verifier
 from processor.replay.wiring import shard_sources
+from processor.runtime.garbage import spare_the_state
 
 
 def run(spec: Spec) -> Measured:

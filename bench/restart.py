@@ -11,7 +11,7 @@ from bench.job import Job, encoded
 from bench.place import Servers, new_place
 from bench.results import Row
 from bench.worker import Spec
-from processor.settings import Settings
+from processor.configuration.settings import Settings
 
 
 def restart(servers: Servers, sizes: Sequence[int], *, runs: int) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from bench.results import Figures, Row
 from bench.worker import Spec
 from processor.avro.catalogue import Catalogue
 from processor.avro.records import RecordCodec
-from processor.settings import Settings
+from processor.configuration.settings import Settings
 
 MODES: tuple[Materialise, ...] = ("auto", "eager")
 READ_BATCH = 1_000

@@ -9,15 +9,15 @@ import msgspec
 from bench.domains import DOMAINS
 from bench.meter import Measured, Meter
 from bench.place import Materialise, Place
-from processor.assembly import Service
-from processor.backends import Ports, ServerBackend
-from processor.clock import SystemClock
+from processor.assembly.backends import Ports, ServerBackend
 from processor.engine.ports import Sink
 from processor.engine.values import HIGH, NORMAL, OutputRecord, Role, Tail
-from processor.logs import set_up
-from processor.running import log_step
+from processor.runtime.clock import SystemClock
+from processor.runtime.logs import set_up
+from processor.runtime.signals import stopped_by_signals
 from processor.service.metrics import Metrics
-from processor.signals import stopped_by_signals
+from processor.service.process import log_step
+from processor.service.shards import Service
 
 
 class Spec(msgspec.Struct, frozen=True):

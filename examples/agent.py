@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from processor.configuration.topics import load_topics
 from processor.consume import AnnouncementReader, Catalogue, KafkaConnection, announcement_reader
 from processor.produce import EventEncoder, event_producer
-from processor.topics import load_topics
 
 PROJECT = Path(__file__).resolve().parent.parent
 Report = tuple[str, dict[str, Any]]

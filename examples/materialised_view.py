@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from processor.avro.records import RecordCodec
+from processor.configuration.topics import load_topics
 from processor.consume import (
     NONE_YET,
     AnnouncementReader,
@@ -32,7 +33,6 @@ from processor.consume import (
     announcement_reader,
 )
 from processor.replay.snapshot import Snapshot, read_snapshot
-from processor.topics import load_topics
 
 PROJECT = Path(__file__).resolve().parent.parent
 POLL_TIMEOUT_S = 1.0

@@ -6,8 +6,8 @@ python examples/produce_events.py --bootstrap 127.0.0.1:9092
 import argparse
 from pathlib import Path
 
+from processor.configuration.topics import load_topics
 from processor.produce import Catalogue, EventEncoder, KafkaConnection, event_producer
-from processor.topics import load_topics
 
 PROJECT = Path(__file__).resolve().parent.parent
 

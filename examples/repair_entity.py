@@ -15,14 +15,14 @@ from base64 import b64encode
 
 import msgspec
 
+from processor.assembly.connections import store_client
 from processor.avro.catalogue import Catalogue
 from processor.avro.codec import AvroEncoder
 from processor.cluster.machine import ClusterMachine
-from processor.configuration import load
+from processor.configuration.loading import load
 from processor.etcd.client import EtcdClient
 from processor.etcd.layout import ShardKeys
 from processor.etcd.requests import delete, get, modified_at, put, transaction
-from processor.inspection import store_client
 
 
 def main() -> None:

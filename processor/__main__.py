@@ -2,8 +2,8 @@
 
 import sys
 
-from processor.descriptors import keep_standard_numbers
-from processor.signals import listen
+from processor.runtime.descriptors import keep_standard_numbers
+from processor.runtime.signals import listen
 
 
 def main() -> None:

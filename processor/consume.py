@@ -4,7 +4,7 @@
 """
 
 from processor.avro.catalogue import Catalogue
-from processor.clients import DecodedRecord, RecordDecoder, announcement_reader
+from processor.client.codec import DecodedRecord, RecordDecoder, announcement_reader
 from processor.engine.errors import Retry, ShardRefused
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.consume import NONE_YET, AnnouncementReader, AnnouncementsMissing, From, Received

@@ -4,7 +4,7 @@
 """
 
 from processor.avro.catalogue import Catalogue
-from processor.clients import EventEncoder, event_producer
+from processor.client.codec import EventEncoder, event_producer
 from processor.cluster.events import InvalidEvent
 from processor.engine.errors import InvalidRequest, SinkUnavailable
 from processor.kafka.connection import KafkaConnection

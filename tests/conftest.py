@@ -90,7 +90,7 @@ def _logs_as_they_were() -> Iterator[None]:
     level = logging.root.level
     yield
     for handler in logging.root.handlers[:]:
-        if type(handler).__module__ == "processor.logs":
+        if type(handler).__module__ == "processor.runtime.logs":
             logging.root.removeHandler(handler)
     logging.root.setLevel(level)
     structlog.reset_defaults()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from processor.settings import PROJECT_DIRECTORY
+from processor.configuration.settings import PROJECT_DIRECTORY
 from tests.tidy import tracked_files
 
 pytestmark = pytest.mark.slow

@@ -24,10 +24,10 @@ from bench.costs.steps import (
 )
 from bench.costs.walk import Cost, Walk
 from bench.environment import machine
-from processor.assembly import Domain
+from processor.assembly.engine import Domain
 from processor.cluster.machine import ClusterMachine
-from processor.collector import spare_the_state
-from processor.settings import Settings
+from processor.configuration.settings import Settings
+from processor.runtime.garbage import spare_the_state
 
 RESULTS = Path(__file__).parents[1] / "results"
 SMALL = Shape(10_000, servers=50, replicas_a_server=8, replicas_a_model=2)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bench.costs.shapes import START_MS
-from processor.assembly import Domain
+from processor.assembly.engine import Domain
 from processor.cluster.events import Event, parse_event
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected

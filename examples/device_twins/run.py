@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from examples.device_twins.machine import DeviceTwins, InvalidEvent, parse_event
-from processor.assembly import Domain, Service
+from processor.assembly.backends import EmbeddedBackend
+from processor.assembly.engine import Domain
 from processor.avro.catalogue import Catalogue
 from processor.avro.codec import AvroEncoder
 from processor.avro.decoder import AvroEventDecoder
 from processor.avro.records import RecordCodec
-from processor.backends import EmbeddedBackend
+from processor.configuration.settings import Settings
 from processor.consume import AnnouncementReader
 from processor.engine.values import Role
 from processor.produce import EventProducer, KafkaConnection
-from processor.settings import Settings
+from processor.service.shards import Service
 
 SCHEMAS = Path(__file__).parent / "schemas"
 TOPICS: Mapping[Role, str] = {

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from processor.avro.schema import Schema, SchemaInvalid, parse_schema
-from processor.files import text_of
+from processor.runtime.files import text_of
 
 RELEASED: Final = "released"
 """The folder of frozen versions: `released/<part>/<Record>/<n>.avsc`."""

@@ -35,10 +35,10 @@ def acls(
 
     import msgspec
 
-    from processor.access import access_of, commands, strimzi
+    from processor.admin.access import access_of, commands, strimzi
     from processor.cli.options import settings_of
     from processor.cli.output import emit_document
-    from processor.topics import load_topics
+    from processor.configuration.topics import load_topics
 
     settings = settings_of(config).settings
     topics = {name: topic.name for name, topic in load_topics(settings.topics_file).by_role.items()}

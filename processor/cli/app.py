@@ -30,7 +30,7 @@ from processor.cli import (
 )
 from processor.cli.exits import Exit, guarded, told
 from processor.cli.streams import OutputLost, give_up, take_streams, texts_of
-from processor.signals import interruptible, is_service
+from processor.runtime.signals import interruptible, is_service
 
 MODULES: tuple[Any, ...] = (
     service,

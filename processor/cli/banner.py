@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from processor.running import Running
+    from processor.service.process import Running
 
 BANNER = """\
 processor, embedded: a broker and a store inside this process, gone when it ends.
@@ -15,7 +15,7 @@ every topic has four partitions, and the one shard reads them all. Everything el
 
 def embedded_banner(running: "Running") -> str:
     """Return the banner of a service that runs embedded."""
-    from processor.backends import EmbeddedBackend
+    from processor.assembly.backends import EmbeddedBackend
 
     backend = running.backend
     if not isinstance(backend, EmbeddedBackend):

@@ -95,8 +95,8 @@ def _reduced(reach: Reach, commit: dict[str, Any]) -> tuple[list[dict[str, Any]]
     """Return the events of all ranges in their order, and what is not known of them."""
     import msgspec
 
-    from processor.reduced import EVENTS_MAX, reduced_by
-    from processor.sources import opened_once
+    from processor.history.commit_events import EVENTS_MAX, reduced_by
+    from processor.history.topics import opened_once
 
     events: list[dict[str, Any]] = []
     missing: list[str] = []
@@ -130,14 +130,14 @@ def _print_readable(commit: dict[str, Any], events: list[dict[str, Any]], announ
 
 
 def _of_seq(reader: "RecordReader", partition: int, seq: int) -> "Record | None":
-    from processor.locate import seq_of
+    from processor.history.commit_log import seq_of
 
     found = reader.search(partition, seq_of, seq)
     return found if found is not None and seq_of(found) == seq else None
 
 
 def _announced(reader: "RecordReader", partition: int, seq: int, count: int) -> "list[Record]":
-    from processor.locate import seq_of
+    from processor.history.commit_log import seq_of
 
     first = reader.search(partition, seq_of, seq) if count else None
     records: list[Record] = []

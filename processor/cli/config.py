@@ -22,7 +22,7 @@ def show(*, config: ConfigFile = None, output: Output = "table") -> None:
     """Print every setting with its effective value and where that came from; secrets are masked."""
     import msgspec
 
-    from processor.configuration import show as shown
+    from processor.configuration.loading import show as shown
 
     rows = [msgspec.to_builtins(row) for row in shown(settings_of(config))]
     emit_rows(rows, output, columns=("variable", "value", "origin"), name="variable")
@@ -30,7 +30,7 @@ def show(*, config: ConfigFile = None, output: Output = "table") -> None:
 
 def schema() -> None:
     """Print the JSON schema of the configuration file."""
-    from processor.settings import Settings
+    from processor.configuration.settings import Settings
 
     emit_document(Settings.model_json_schema(), "json", name="schema")
 
@@ -39,7 +39,7 @@ def reference() -> None:
     """Print every setting with variable, default and help as Markdown; docs/configuration.md is this."""
     import sys
 
-    from processor.reference import configuration_markdown
+    from processor.reference.configuration import configuration_markdown
 
     sys.stdout.write(configuration_markdown())
 

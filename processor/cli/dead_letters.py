@@ -14,9 +14,9 @@ from processor.cli.reach import Reach
 from processor.cli.records import time_of
 
 if TYPE_CHECKING:
+    from processor.admin.dead_letters import Letter
     from processor.engine.values import Record
     from processor.kafka.produce import RecordProducer
-    from processor.retrying import Letter
 
 LAST = 20
 PREFIX = "dead-letter-"
@@ -126,7 +126,7 @@ def id_of(record: "Record") -> str:
 
 
 def _letters(reach: Reach, partitions: tuple[int, ...] | None) -> "Iterator[tuple[Record, Letter]]":
-    from processor.retrying import letter_of
+    from processor.admin.dead_letters import letter_of
 
     with reach.reader(reach.topics["dead-letters"], partitions) as reader:
         for record in reader.until_end({place: extent.low for place, extent in reader.extents().items()}):
@@ -148,8 +148,8 @@ def _retried(
     reach: Reach, partitions: tuple[int, ...] | None, chosen: Chosen, *, execute: bool
 ) -> Iterator[dict[str, Any]]:
     """Yield a row a dead letter, submitted again or not; values are not held, however many there are."""
+    from processor.admin.dead_letters import Lost, resubmission
     from processor.kafka.produce import RecordProducer
-    from processor.retrying import Lost, resubmission
 
     inputs = frozenset((reach.topics["high"], reach.topics["normal"]))
     with ExitStack() as stack:

@@ -8,15 +8,16 @@ from cyclopts import App, Parameter
 from processor.cli.banner import embedded_banner
 from processor.cli.exits import Exit, unreachable, usage
 from processor.cli.options import NUMBER_MAX, SECONDS, ConfigFile, settings_of, within
-from processor.cli.output import coloured, json_text, note
+from processor.cli.output import json_text, note
+from processor.runtime.terminal import coloured
 
 if TYPE_CHECKING:
     import threading
 
+    from processor.configuration.settings import Settings
     from processor.demo.acts import Acts
     from processor.demo.show import Show
     from processor.demo.totals import Totals
-    from processor.settings import Settings
 
 
 def register(app: App) -> None:
@@ -42,7 +43,7 @@ def dev(
     With PROCESSOR_KAFKA__BOOTSTRAP_SERVERS and PROCESSOR_ETCD__ENDPOINTS both set, those servers are used instead of
     the embedded ones, and the topics are made first.
     """
-    from processor.logs import set_up
+    from processor.runtime.logs import set_up
 
     loaded = settings_of(config, http__address=http)
     settings = loaded.settings
@@ -56,9 +57,9 @@ def dev(
 def _run(settings: "Settings", *, embedded: bool, as_json: bool, demo: bool, for_s: float | None, seed: int) -> int:
     import threading
 
-    from processor.logs import error_function
-    from processor.shutdown import ended_in_time
-    from processor.signals import stopped_by_signals
+    from processor.runtime.logs import error_function
+    from processor.runtime.shutdown import ended_in_time
+    from processor.runtime.signals import stopped_by_signals
 
     ending = threading.Event()
     begun: list[Show] = []
@@ -93,10 +94,11 @@ def _show(settings: "Settings", *, embedded: bool, stream: TextIO) -> "Show":
     """Put the processor together with what is told about it on `stream`, and say what it works on."""
     from queue import SimpleQueue
 
-    from processor.backends import EmbeddedBackend, kafka_connection
+    from processor.assembly.backends import EmbeddedBackend
+    from processor.assembly.connections import kafka_connection
     from processor.demo.show import Show
     from processor.engine.reports import StepReport
-    from processor.running import Running
+    from processor.service.process import Running
 
     reports: SimpleQueue[StepReport] = SimpleQueue()
     running = Running(settings, embedded=embedded, middleware=(reports.put,))
@@ -109,8 +111,9 @@ def _show(settings: "Settings", *, embedded: bool, stream: TextIO) -> "Show":
 
 def _look_for_owner(settings: "Settings", ending: "threading.Event", *, demo: bool) -> None:
     """Say who owns the shard; a demo waits until nobody does. Raises OwnershipLost when that does not come about."""
+    from processor.admin.shards import shard_views
+    from processor.assembly.connections import store_client
     from processor.demo.vacancy import await_vacancy
-    from processor.inspection import shard_views, store_client
 
     if demo:
         await_vacancy(settings, ending, note)
@@ -141,7 +144,7 @@ def _sum_up(totals: "Totals", acts: "Acts", *, as_json: bool) -> None:
 
 def _make_topics(settings: "Settings") -> None:
     """Create what is missing of the topics. Raises SourceUnavailable."""
-    from processor.backends import kafka_connection
+    from processor.assembly.connections import kafka_connection
     from processor.cli.topics import specs_of
     from processor.kafka.admin import CreateTopic, TopicsAdmin
     from processor.kafka.recognition import recognised

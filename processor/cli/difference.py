@@ -16,7 +16,7 @@ from processor.cli.reach import Reach
 from processor.cli.remote import Server
 
 if TYPE_CHECKING:
-    from processor.travel.stored import View
+    from processor.history.stored import View
 
 POINT = "now, seq:N, time:T, offset:TOPIC:PARTITION:OFFSET, revision:N, or a file of state export or state get -o json"
 COLUMNS = ("kind", "name", "field", "before", "after")
@@ -37,8 +37,8 @@ def diff(
     For example: processor state diff time:10m now
     Exit code 1 when something differs.
     """
-    from processor.travel.difference import differences
-    from processor.travel.points import point_of
+    from processor.cluster.difference import differences
+    from processor.history.points import point_of
 
     reach = Reach(config, server=server)
     shard, now = reach.partition_of(cluster), now_ms()

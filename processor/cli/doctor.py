@@ -20,9 +20,9 @@ def doctor(*, config: ConfigFile = None, output: Output = "table") -> int:
     """
     import msgspec
 
-    from processor.checkup import check_up
+    from processor.admin.doctor import check_up
     from processor.cli.topics import specs_of
-    from processor.topics import load_topics
+    from processor.configuration.topics import load_topics
 
     reach = Reach(config)
     checks = list(check_up(reach.settings, load_topics(reach.settings.topics_file), specs_of(reach.settings)))

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from processor.cli.exits import CommandError, Exit, usage
-from processor.cli.options import COUNT_MAX, ClusterName, ConfigFile, Output, within
+from processor.cli.options import COUNT_MAX, ClusterName, ConfigFile, Output, kind_and_name, within
 from processor.cli.output import cell, emit_document, table
 from processor.cli.reach import NO_ADDRESS, Reach
 from processor.cli.records import time_of
 from processor.cli.remote import Server
 from processor.cli.travel import StatesBefore, now
 from processor.cli.wording import transition_words
-from processor.kinds import kind_and_name
 
 if TYPE_CHECKING:
-    from processor.history import History
+    from processor.history.entity import History
 
 EPISODES = 5
 ROWS_MAX = 40
@@ -165,11 +164,11 @@ def _event(event: Mapping[str, Any]) -> str:
 
 
 def _history(reach: Reach, partition: int, key: str, count: int) -> "tuple[History | None, str]":
-    from processor.assembly import cluster_domain
-    from processor.causes import Causes
+    from processor.assembly.engine import cluster_domain
     from processor.engine.errors import InvalidRequest, SourceUnavailable
-    from processor.history import ANNOUNCEMENTS_MAX, history_of
-    from processor.sources import Sources
+    from processor.history.causes import Causes
+    from processor.history.entity import ANNOUNCEMENTS_MAX, history_of
+    from processor.history.topics import Sources
 
     if count < 1:
         return None, ""

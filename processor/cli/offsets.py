@@ -15,10 +15,10 @@ from processor.cli.points import read_as
 from processor.cli.reach import Reach
 
 if TYPE_CHECKING:
+    from processor.admin.offset_reset import Reset
+    from processor.admin.shards import ShardView
     from processor.engine.values import Head, LaneName, TopicFacts
-    from processor.inspection import ShardView
     from processor.kafka.offsets import Place, Watermarks
-    from processor.resetting import Reset
 
 SHOWN = (
     "shard",
@@ -60,8 +60,8 @@ def show(*, config: ConfigFile = None, output: Output = "table") -> None:
     The position is the store's. Beside it stands what the consumer group says, which follows it for lag tools. The end
     is the last stable offset: what an open transaction hides from there to the high watermark waits, too.
     """
-    from processor.backends import group_of
-    from processor.inspection import shard_views
+    from processor.admin.shards import shard_views
+    from processor.assembly.connections import group_of
     from processor.kafka.offsets import OffsetReader
 
     reach = Reach(config)
@@ -166,7 +166,16 @@ def _oldest_ms(reach: Reach, topic: str, partition: int, position: int) -> int |
 
 
 def _wanted(reach: Reach, words: dict[str, Any]) -> "Reset":
-    from processor.resetting import ShiftBy, ToEnd, ToOffset, ToOffsets, ToTime, duration_of, offsets_in, time_ms_of
+    from processor.admin.offset_reset import (
+        ShiftBy,
+        ToEnd,
+        ToOffset,
+        ToOffsets,
+        ToTime,
+        duration_of,
+        offsets_in,
+        time_ms_of,
+    )
 
     said = {word: value for word, value in words.items() if value is not None}
     if len(said) > 1:
@@ -193,7 +202,7 @@ def _wanted(reach: Reach, words: dict[str, Any]) -> "Reset":
 
 def _places(reach: Reach, words: Iterable[str], wanted: "Reset", *, all_topics: bool) -> "list[Place]":
     """Return the partitions that are meant, all of which are inputs."""
-    from processor.resetting import ToOffsets, place_words
+    from processor.admin.offset_reset import ToOffsets, place_words
 
     everywhere = tuple(range(len(reach.settings.clusters)))
     named = [read_as("--topic", place_words, word) for word in words]
@@ -220,10 +229,10 @@ def _places(reach: Reach, words: Iterable[str], wanted: "Reset", *, all_topics: 
 
 def _moved(reach: Reach, wanted: "Reset", places: "list[Place]", *, execute: bool) -> list[dict[str, Any]]:
     """Plan and do it shard by shard; nothing is done when one of them is owned."""
-    from processor.backends import group_of
-    from processor.inspection import shard_views
+    from processor.admin.offset_reset import ToTime
+    from processor.admin.shards import shard_views
+    from processor.assembly.connections import group_of
     from processor.kafka.offsets import OffsetReader
-    from processor.resetting import ToTime
 
     shards = sorted({partition for _, partition in places})
     with reach.store() as client:
@@ -245,10 +254,10 @@ def _moved(reach: Reach, wanted: "Reset", places: "list[Place]", *, execute: boo
 def _moved_shard(
     reach: Reach, shard: int, wanted: "Reset", places: "dict[Place, int | None]", *, execute: bool
 ) -> list[dict[str, Any]]:
+    from processor.admin.offset_reset import targets_of
+    from processor.admin.session import operator
     from processor.engine.intervening import known_head
     from processor.engine.moving import Move, move, plan_move
-    from processor.offline import operator
-    from processor.resetting import targets_of
 
     def plan(head: "Head", facts: "TopicFacts") -> Move:
         return plan_move(head, facts, targets_of(wanted, head, facts, places), topics={topic for topic, _ in places})

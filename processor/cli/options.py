@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, Token
 
+from processor.cluster.kinds import SECTIONS, WORDS
+from processor.engine.errors import InvalidRequest
+
 if TYPE_CHECKING:
-    from processor.configuration import Loaded
+    from processor.configuration.loading import Loaded
 
 OutputFormat = Literal["table", "json", "yaml", "name"]
 
@@ -61,6 +64,15 @@ ClusterName = Annotated[
 
 def settings_of(config: Path | None, **flags: object) -> "Loaded":
     """Read the settings for a command; `flags` are dotted names with `__` for the dot. Raises SettingsError."""
-    from processor.configuration import load
+    from processor.configuration.loading import load
 
     return load(file=config, flags={name.replace("__", "."): value for name, value in flags.items()})
+
+
+def kind_and_name(word: str, name: str | None) -> tuple[str, str | None]:
+    """Return kind and name of `model iris` and of `model/iris`. Raises InvalidRequest for a word that is no kind."""
+    if name is None and "/" in word:
+        word, _, name = word.partition("/")
+    if word not in WORDS:
+        raise InvalidRequest(f"there is no kind {word!r}: {', '.join(SECTIONS)}")
+    return WORDS[word], name

@@ -1,10 +1,9 @@
 """What commands print: tables for people, JSON, YAML and names for machines, all to stdout."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from processor.cli.options import OutputFormat
 from processor.cli.streams import writes_unicode
@@ -12,8 +11,6 @@ from processor.cli.streams import writes_unicode
 Row = Mapping[str, Any]
 COLUMN_GAP = "  "
 CELL_WIDTH_MAX = 100
-
-_COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35", "cyan": "36", "grey": "90"}
 
 
 def emit_rows(rows: Sequence[Row], output: OutputFormat, *, columns: Sequence[str], name: str) -> None:
@@ -122,16 +119,6 @@ def yaml_text(document: Any) -> str:
 def note(message: str) -> None:
     """Tell people something that is no data."""
     sys.stderr.write(f"{message}\n")
-
-
-def coloured(stream: TextIO) -> bool:
-    """Return whether colours belong on this stream: a terminal, and NO_COLOR is not set."""
-    return stream.isatty() and not os.environ.get("NO_COLOR")
-
-
-def paint(text: str, colour: str, *, wanted: bool) -> str:
-    """Return the text in a colour, or as it is."""
-    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if wanted else text
 
 
 def _plain(value: Any) -> Any:

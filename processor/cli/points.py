@@ -14,12 +14,12 @@ from processor.cli.output import note
 from processor.cli.reach import Reach
 from processor.cli.records import time_of
 from processor.cli.travel import now, traveller
-from processor.files import NotText, bytes_of, decoded
+from processor.runtime.files import NotText, bytes_of, decoded
 
 if TYPE_CHECKING:
-    from processor.travel.points import Now, Point
-    from processor.travel.stored import View
-    from processor.travel.traveller import Past
+    from processor.history.points import Now, Point
+    from processor.history.states import Past
+    from processor.history.stored import View
 
 Read = TypeVar("Read")
 AtSeq = Annotated[str | None, Parameter(name="--at-seq", help="As the commit with this number left it; 0: empty.")]
@@ -47,7 +47,7 @@ def past_of(
     *, at_seq: str | None, at_time: str | None, at_offset: str | None, at_revision: str | None
 ) -> "Past | None":
     """Return the point that the options name, None for now; of several, none is meant. Raises InvalidRequest."""
-    from processor.travel import points
+    from processor.history import points
 
     given = [option for option in (at_seq, at_time, at_offset, at_revision) if option is not None]
     if len(given) > 1:
@@ -73,7 +73,7 @@ def read_as(option: str, read: Callable[[str], Read], text: str) -> Read:
 
 def go(reach: Reach, shard: int, point: "Now | Past") -> "View":
     """Return the state at a point and say on stderr where it was taken from."""
-    from processor.travel.points import Now
+    from processor.history.points import Now
 
     view = now(reach, shard) if isinstance(point, Now) else traveller(reach, shard).go(named(reach, point))
     when = f", committed {time_of(view.committed_ms)}" if view.committed_ms else ""
@@ -85,7 +85,7 @@ def go(reach: Reach, shard: int, point: "Now | Past") -> "View":
 
 def named(reach: Reach, point: "Past") -> "Past":
     """Return a point with its topic, where it has one, by name: people may give the role. Raises CommandError."""
-    from processor.travel.points import AtOffset
+    from processor.history.points import AtOffset
 
     if not isinstance(point, AtOffset):
         return point
@@ -94,7 +94,7 @@ def named(reach: Reach, point: "Past") -> "Past":
 
 def view_at(reach: Reach, shard: int, point: "Point") -> "View":
     """Return the state at a point or in a file, saying where it was taken from."""
-    from processor.travel.points import InFile
+    from processor.history.points import InFile
 
     if isinstance(point, InFile):
         return in_file(reach, shard, point.path)
@@ -104,8 +104,8 @@ def view_at(reach: Reach, shard: int, point: "Point") -> "View":
 def in_file(reach: Reach, shard: int, path: Path) -> "View":
     """Return the state that a file holds: a snapshot, or what `state get -o json` printed. Raises CommandError."""
     from processor.cluster.document import InvalidState, from_document
+    from processor.history.stored import View
     from processor.replay.snapshot import MAGIC
-    from processor.travel.stored import View
 
     try:
         content = bytes_of(path)
@@ -119,9 +119,9 @@ def in_file(reach: Reach, shard: int, path: Path) -> "View":
 
 def _in_snapshot(reach: Reach, shard: int, path: Path) -> "View":
     from processor.cli.snapshots import read
+    from processor.history.stored import View
     from processor.replay.snapshot import restored_from
     from processor.replay.wiring import cluster_build
-    from processor.travel.stored import View
 
     snapshot = read(reach, shard, path)
     restored = restored_from(path, snapshot, cluster_build(reach.settings, reach.catalogue))

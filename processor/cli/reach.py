@@ -11,7 +11,7 @@ from processor.cli.options import settings_of
 
 if TYPE_CHECKING:
     from processor.avro.catalogue import Catalogue
-    from processor.clients import RecordDecoder
+    from processor.client.codec import RecordDecoder
     from processor.engine.parts import Parts
     from processor.engine.values import Role
     from processor.etcd.client import EtcdClient
@@ -26,7 +26,7 @@ class Reach:
     """Made from the settings; connects when first used. Everything raises Retry where a service is away."""
 
     def __init__(self, config: Path | None, **flags: object) -> None:
-        from processor.logs import set_up
+        from processor.runtime.logs import set_up
 
         self._may_ask = "server" in flags
         loaded = settings_of(config, **flags)
@@ -41,7 +41,7 @@ class Reach:
     @cached_property
     def connection(self) -> "KafkaConnection":
         """How the brokers are reached; they answered, and have a partition for each cluster. Raises InvalidRequest."""
-        from processor.backends import kafka_connection
+        from processor.assembly.connections import kafka_connection
         from processor.kafka.describer import TopicDescriber
         from processor.kafka.partitions import check_partitions, partition_counts
         from processor.kafka.recognition import recognised
@@ -56,7 +56,7 @@ class Reach:
     @cached_property
     def topics(self) -> "dict[Role, str]":
         """Role → topic name."""
-        from processor.topics import load_topics
+        from processor.configuration.topics import load_topics
 
         return {role: topic.name for role, topic in load_topics(self.settings.topics_file).by_role.items()}
 
@@ -70,13 +70,13 @@ class Reach:
     @cached_property
     def decode(self) -> "RecordDecoder":
         """Decodes records of any topic."""
-        from processor.clients import RecordDecoder
+        from processor.client.codec import RecordDecoder
 
         return RecordDecoder(self.catalogue)
 
     def partition_of(self, cluster: str | None) -> int:
         """Return the partition of a cluster; without a name there must be only one. Raises CommandError."""
-        from processor.clients import partition_of
+        from processor.client.codec import partition_of
 
         if cluster is None and len(self.settings.clusters) > 1:
             raise usage(f"which cluster? --cluster with one of {', '.join(self.settings.clusters)}")
@@ -109,7 +109,7 @@ class Reach:
     @contextmanager
     def store(self) -> "Iterator[EtcdClient]":
         """Open a client of etcd; when it is away, say how to ask a processor instead."""
-        from processor.inspection import store_client
+        from processor.assembly.connections import store_client
 
         with self._hinted(), store_client(self.settings) as client:
             yield client
@@ -117,7 +117,7 @@ class Reach:
     @contextmanager
     def offline(self, shard: int, *, brokers: bool = True) -> "Iterator[Parts]":
         """Open the parts of a shard that is to be changed while nobody owns it; without brokers, no topic is known."""
-        from processor.offline import offline_parts
+        from processor.admin.session import offline_parts
 
         with self._hinted(), offline_parts(self.settings, shard, self.topics if brokers else None) as parts:
             yield parts

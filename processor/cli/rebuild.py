@@ -18,8 +18,8 @@ from processor.cli.reach import Reach
 from processor.cli.travel import await_published
 
 if TYPE_CHECKING:
+    from processor.admin.rebuild import Comparison, Rebuild
     from processor.engine.values import CommitRecord, Head
-    from processor.rebuild import Comparison, Rebuild
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 COLUMNS = ("kind", "name", "field", "live", "rebuilt")
@@ -92,7 +92,7 @@ def _abort(work: "Rebuild", into: str) -> int:
 
 
 def _promote(work: "Rebuild", into: str, output: Output) -> int:
-    from processor.offline import operator
+    from processor.admin.session import operator
 
     swapped = work.promote(by=operator(), facts={"into": into})
     seq = swapped.head.seq + 1 if swapped.needed else swapped.head.seq
@@ -106,7 +106,7 @@ def _promote(work: "Rebuild", into: str, output: Output) -> int:
 
 
 def _told(compared: "Comparison", into: str, shard: int, output: Output) -> list[dict[str, Any]]:
-    from processor.travel.difference import count_by_kind, differences
+    from processor.cluster.difference import count_by_kind, differences
 
     head, found = compared.head, differences(compared.live, compared.rebuilt)
     counts = count_by_kind(found)
@@ -145,10 +145,10 @@ def _print_rows(rows: list[Row]) -> None:
 
 @contextmanager
 def _rebuild(reach: Reach, into: str, shard: int) -> "Iterator[Rebuild]":
+    from processor.admin.rebuild import Rebuild
+    from processor.admin.session import offline_parts
     from processor.etcd.shadow import Shadow
     from processor.etcd.transaction import Limits
-    from processor.offline import offline_parts
-    from processor.rebuild import Rebuild
     from processor.replay.errors import Unreplayable
 
     settings = reach.settings
@@ -170,7 +170,7 @@ class _Refold:
         self._events = self._failed = 0
 
     def __call__(self, state: Any, head: "Head | None", target: int) -> Any:
-        from processor.refolding import refold
+        from processor.replay.refolding import refold
         from processor.replay.wiring import cluster_build, cluster_sources
 
         reach, start = self._reach, head.seq if head else 0

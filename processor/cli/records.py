@@ -9,7 +9,7 @@ from processor.cli.output import cell
 TIME_MS_MAX = 253_402_300_799_999
 """The last millisecond that a calendar with four digits for the year can name."""
 if TYPE_CHECKING:
-    from processor.clients import DecodedRecord
+    from processor.client.codec import DecodedRecord
 
 
 def row_of(record: "DecodedRecord") -> dict[str, Any]:

@@ -16,11 +16,11 @@ from processor.cli.output import emit_document, note
 from processor.cli.reach import Reach
 from processor.cli.replaying import ShardReplay
 from processor.cli.whatif import compare, instead_of
-from processor.files import check_readable
+from processor.runtime.files import check_readable
 
 if TYPE_CHECKING:
+    from processor.history.states import Past
     from processor.replay.report import Report
-    from processor.travel.traveller import Past
 
 FromSeq = Annotated[
     int | None,
@@ -145,7 +145,7 @@ def _told_what_is_gone(work: ShardReplay) -> Iterator[None]:
 def _point(to_seq: str | None, to_time: str | None, to_offset: str | None) -> "Past | None":
     """Return the point up to which to fold, None: all there is. Raises CommandError."""
     from processor.cli.points import now_ms, read_as
-    from processor.travel import points
+    from processor.history import points
 
     if sum(option is not None for option in (to_seq, to_time, to_offset)) > 1:
         raise usage("one target at a time: --to-seq, --to-time or --to-offset")
@@ -159,8 +159,8 @@ def _point(to_seq: str | None, to_time: str | None, to_offset: str | None) -> "P
 def _target(reach: Reach, shard: int, point: "Past | None") -> int:
     """Return the last commit to fold."""
     from processor.cli.points import named
-    from processor.locate import CommitLog
-    from processor.travel.traveller import seq_at
+    from processor.history.commit_log import CommitLog
+    from processor.history.states import seq_at
 
     with reach.reader(reach.topics["commits"], (shard,)) as reader:
         log = CommitLog(reader, shard, lambda record: reach.decode(record).value)

@@ -36,9 +36,9 @@ class ShardReplay:
 
     def check_inputs(self, start: "Start") -> None:
         """Raise TopicReplaced when an input is another one than the state was built on, as far as that is known."""
+        from processor.admin.shards import input_facts
         from processor.engine.errors import Retry
         from processor.etcd.past import EtcdHeads
-        from processor.inspection import input_facts
         from processor.replay.sources import check_inputs
         from processor.replay.storing import shard_keys
 
@@ -92,10 +92,10 @@ class ShardReplay:
         self, target: int, start: "Start", *, from_seq: int | None, verify: bool, announcements: bool
     ) -> "tuple[Report, Replayed]":
         """Fold up to a commit."""
-        from processor.collector import spare_the_state
         from processor.replay.replaying import replay_to
         from processor.replay.report import report_of, verified
         from processor.replay.verifying import Verifier
+        from processor.runtime.garbage import spare_the_state
 
         before = start.head.digest if start.head else None
         verifier = Verifier(first=from_seq or 0, digest_before=before) if verify else None

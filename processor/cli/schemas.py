@@ -9,7 +9,7 @@ from processor.cli.exits import Exit, invalid
 from processor.cli.options import ConfigFile, Output
 from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.reach import Reach
-from processor.files import STDIN, input_of
+from processor.runtime.files import STDIN, input_of
 
 
 def register(app: App) -> None:

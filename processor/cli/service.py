@@ -24,9 +24,9 @@ def run(
     config: ConfigFile = None,
 ) -> int:
     """Own shards, process events and announce the changes until asked to stop."""
-    from processor.logs import set_up
-    from processor.running import Running
-    from processor.signals import stopped_by_signals
+    from processor.runtime.logs import set_up
+    from processor.runtime.signals import stopped_by_signals
+    from processor.service.process import Running
 
     settings = settings_of(config, http__address=http).settings
     set_up(settings.log.format, settings.log.level)

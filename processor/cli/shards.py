@@ -13,7 +13,7 @@ from processor.cli.reach import Reach
 from processor.cli.records import time_of
 
 if TYPE_CHECKING:
-    from processor.inspection import ShardView
+    from processor.admin.shards import ShardView
 
 COLUMNS = ("shard", "cluster", "owner", "epoch", "seq", "committed_s_ago", "outbox", "digest")
 
@@ -33,7 +33,7 @@ def register(app: App) -> None:
 
 def list_(*, config: ConfigFile = None, output: Output = "table") -> None:
     """List the shards with their owners, as the store has them."""
-    from processor.inspection import shard_views
+    from processor.admin.shards import shard_views
 
     reach = Reach(config)
     with reach.store() as client:
@@ -52,9 +52,9 @@ def adopt(
 
     Stop the shard's processors first. The edit becomes a commit of kind repair, which the next owner announces.
     """
+    from processor.admin.session import operator
     from processor.engine.adoption import adopt as adopt_shard
     from processor.engine.adoption import plan_adoption
-    from processor.offline import operator
 
     reach = Reach(config)
     check_shard(reach, shard)
@@ -98,10 +98,10 @@ def accept_gap(
     The processors may run: a shard that was refused is owned by nobody, and goes on by itself once the hole is
     accepted. It becomes a commit of kind gap. What stood in the hole is never read.
     """
+    from processor.admin.session import operator
     from processor.engine.intervening import known_head
     from processor.engine.moving import Move, facts_of, move, plan_acceptance
     from processor.engine.values import Head, TopicFacts
-    from processor.offline import operator
 
     reach = Reach(config)
     check_shard(reach, shard)
@@ -134,8 +134,8 @@ def announce(
 
     Without --again or --skip they are shown. A consumer tells repeats by `processor-number`.
     """
+    from processor.admin.session import operator
     from processor.engine.reannouncing import announce_again, announce_skip, facts_of, plan_announcing
-    from processor.offline import operator
 
     if again and skip:
         raise usage("--again or --skip, not both")
@@ -159,7 +159,7 @@ def audit(shard: Shard, *, config: ConfigFile = None, output: Output = "table") 
     """List what was done to a shard by commands, the newest last."""
     import msgspec
 
-    from processor.auditing import audit_entries
+    from processor.admin.audit_log import audit_entries
 
     reach = Reach(config)
     check_shard(reach, shard)

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from processor.cli.exits import invalid
 from processor.cli.options import NUMBER_MAX, within
 from processor.cli.output import json_text
-from processor.files import NotText, input_of, text_of, unmarked
+from processor.runtime.files import NotText, input_of, text_of, unmarked
 
 
 def register(app: App) -> None:

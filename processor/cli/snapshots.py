@@ -59,7 +59,7 @@ def import_(
     The file is checked whole first: checksum, digest, versions. Without --execute the store is only looked at. A shard
     that has a head is never overwritten. What the commit log has beyond the snapshot is to be folded first.
     """
-    from processor.offline import operator
+    from processor.admin.session import operator
     from processor.replay.importing import import_snapshot, plan_import
 
     reach = Reach(config)
@@ -147,7 +147,7 @@ def _check(reach: Reach, file: Path, snapshot: "Snapshot") -> None:
 
 def _logged(reach: Reach, shard: int) -> "Logged | None":
     """Return the last commit in the log, None when there is none."""
-    from processor.locate import revision_of, seq_of
+    from processor.history.commit_log import revision_of, seq_of
     from processor.replay.importing import Logged
 
     with reach.reader(reach.topics["commits"], (shard,)) as reader:

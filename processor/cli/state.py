@@ -9,15 +9,15 @@ from processor.cli import snapshots
 from processor.cli.difference import diff
 from processor.cli.exits import CommandError, Exit
 from processor.cli.explain import explain
-from processor.cli.options import ClusterName, ConfigFile, Output
+from processor.cli.options import ClusterName, ConfigFile, Output, kind_and_name
 from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.points import AtOffset, AtRevision, AtSeq, AtTime, go, past_of
 from processor.cli.reach import Reach
 from processor.cli.remote import Server, ask
-from processor.kinds import SECTIONS, entities_of, kind_and_name
+from processor.cluster.kinds import SECTIONS, entities_of
 
 if TYPE_CHECKING:
-    from processor.travel.traveller import Past
+    from processor.history.states import Past
 
 COLUMNS = {
     "server": ("name", "replicas", "draining", "expected_replicas", "requested_replicas", "declared", "shared"),
@@ -97,7 +97,7 @@ def _document(reach: Reach, shard: int, point: "Past | None") -> Mapping[str, An
         document: Mapping[str, Any] = told["state"]
         return document
     from processor.cluster.document import to_document
-    from processor.travel.points import Now
+    from processor.history.points import Now
 
     return to_document(go(reach, shard, point or Now()).state)
 

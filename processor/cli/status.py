@@ -32,7 +32,7 @@ def status(*, server: Server = None, config: ConfigFile = None, output: Output =
 
 
 def _from_outside(reach: Reach) -> list[dict[str, Any]]:
-    from processor.inspection import input_marks, lag, shard_views, status_of
+    from processor.admin.shards import input_marks, lag, shard_views, status_of
 
     now_ms = time.time_ns() // 1_000_000
     rows = []

@@ -2,7 +2,7 @@
 
 stdout: a write that fails ends the command (`OutputLost`). stderr: a line that cannot be written is dropped, so that a
 full disk or a closed pipe behind the log does not end a service. Both: a character that the encoding does not have is
-written in ASCII instead of ending the program. `processor.descriptors` has kept the numbers of closed ones.
+written in ASCII instead of ending the program. `processor.runtime.descriptors` has kept the numbers of closed ones.
 """
 
 import codecs

@@ -12,14 +12,14 @@ from processor.cli.options import SECONDS, ClusterName, ConfigFile, Output, with
 from processor.cli.output import emit_rows, note
 from processor.cli.reach import Reach
 from processor.cli.records import TIME_MS_MAX
-from processor.files import NotText, decoded, input_of
+from processor.runtime.files import NotText, decoded, input_of
 
 WAIT_S = 30.0
 EMBEDDED_LOT = 1000
 """Events sent to an embedded broker before waiting until they are consumed."""
 
 if TYPE_CHECKING:
-    from processor.outcomes import Place
+    from processor.client.outcomes import Place
     from processor.produce import EventProducer
 
 
@@ -62,7 +62,7 @@ def submit(  # noqa: PLR0913 - the options of the command
 
 
 def _check_type(type_: str) -> None:
-    from processor.clients import no_such_type
+    from processor.client.codec import no_such_type
     from processor.cluster.events import EVENT_TYPES
 
     if type_ not in EVENT_TYPES:
@@ -72,9 +72,9 @@ def _check_type(type_: str) -> None:
 def _submitted(
     reach: Reach, events: list[dict[str, Any]], cluster: str | None, *, timeout_s: float | None, output: Output
 ) -> int:
-    from processor.clients import EventEncoder, event_producer
+    from processor.client.codec import EventEncoder, event_producer
+    from processor.client.waiting import Waiter
     from processor.cluster.events import InvalidEvent
-    from processor.submission import Waiter
 
     encode = EventEncoder(reach.catalogue)
     for event in events:
@@ -108,8 +108,8 @@ def _submitted(
 
 def _produced(reach: Reach, producer: "EventProducer", events: list[dict[str, Any]], partition: int) -> "list[Place]":
     """Send everything; an embedded broker keeps so little that it gets the next lot when the last was consumed."""
-    from processor.outcomes import Place
-    from processor.submission import Waiter
+    from processor.client.outcomes import Place
+    from processor.client.waiting import Waiter
 
     places: list[Place] = []
     lot = EMBEDDED_LOT if reach.connection.embedded else max(1, len(events))
@@ -148,7 +148,7 @@ def _told(
 
 def _hidden_by(reach: Reach, places: "set[Place]") -> str:
     """Return what keeps these events from every reader, empty: nothing does."""
-    from processor.backends import group_of
+    from processor.assembly.connections import group_of
     from processor.kafka.offsets import OffsetReader
 
     with OffsetReader(reach.connection, group_of(reach.settings)) as reader:

@@ -11,8 +11,8 @@ from processor.cli.options import ConfigFile, Output, settings_of
 from processor.cli.output import emit_rows, note
 
 if TYPE_CHECKING:
+    from processor.configuration.settings import Settings
     from processor.kafka.admin import Action, TopicsAdmin, TopicSpec
-    from processor.settings import Settings
 
 Patch = Annotated[
     Path | None,
@@ -66,9 +66,9 @@ def check(*, patch: Patch = None, config: ConfigFile = None, output: Output = "t
 
 def specs_of(settings: "Settings", patch: Path | None = None) -> "list[TopicSpec]":
     """Return the topics as they shall be. Raises InvalidRequest."""
+    from processor.configuration.shipped import found
+    from processor.configuration.topics import load_topics
     from processor.kafka.admin import TopicSpec
-    from processor.shipped import found
-    from processor.topics import load_topics
 
     topics = load_topics(settings.topics_file, *([found(patch)] if patch else []))
     if topics.partitions < len(settings.clusters):
@@ -85,7 +85,7 @@ def _sides(config: Path | None, patch: Path | None) -> "tuple[TopicsAdmin, list[
 
 
 def _admin(settings: "Settings") -> "TopicsAdmin":
-    from processor.backends import kafka_connection
+    from processor.assembly.connections import kafka_connection
     from processor.kafka.admin import TopicsAdmin
     from processor.kafka.recognition import recognised
 

@@ -14,12 +14,12 @@ from processor.cli.remote import ask
 
 if TYPE_CHECKING:
     from processor.cluster.state import State
-    from processor.locate import CommitLog
+    from processor.history.commit_log import CommitLog
+    from processor.history.states import Traveller
+    from processor.history.stored import StoredStates, View
     from processor.replay.fold import Build
     from processor.replay.replaying import Start, Step
     from processor.replay.sources import Sources
-    from processor.travel.stored import StoredStates, View
-    from processor.travel.traveller import Traveller
 
 PUBLISHED_WAIT_S = 10.0
 PUBLISHED_PAUSE_S = 0.2
@@ -30,7 +30,7 @@ NOT_EMBEDDED = "a processor's API tells of now only"
 
 def traveller(reach: Reach, shard: int) -> "Traveller":
     """Return who goes to points of a shard."""
-    from processor.travel.traveller import Traveller
+    from processor.history.states import Traveller
 
     def fold(seq: int) -> "View":
         with Folder(reach, shard) as folder:
@@ -45,7 +45,7 @@ def now(reach: Reach, shard: int) -> "View":
         with stored(reach, shard) as states:
             return states.now()
     from processor.cluster.document import InvalidState, from_document
-    from processor.travel.stored import View
+    from processor.history.stored import View
 
     told = ask(reach.settings.server, f"state?shard={shard}")
     try:
@@ -58,8 +58,8 @@ def now(reach: Reach, shard: int) -> "View":
 @contextmanager
 def stored(reach: Reach, shard: int) -> "Iterator[StoredStates]":
     """Open a shard's states in the store. Raises StoreUnavailable where a processor's API stands for the store."""
+    from processor.admin.shards import stored_states
     from processor.engine.errors import StoreUnavailable
-    from processor.inspection import stored_states
 
     if reach.settings.server is not None:
         raise StoreUnavailable(NOT_EMBEDDED)
@@ -70,7 +70,7 @@ def stored(reach: Reach, shard: int) -> "Iterator[StoredStates]":
 @contextmanager
 def commit_log(reach: Reach, shard: int) -> "Iterator[CommitLog]":
     """Open a shard's part of the commit log."""
-    from processor.locate import CommitLog
+    from processor.history.commit_log import CommitLog
 
     if not reach.knows_brokers:
         raise usage(NO_ADDRESS)
@@ -110,10 +110,10 @@ class Folder:
 
     def __call__(self, seq: int, *, commits_max: int | None = None) -> "View":
         """Return the state that a commit left. Raises CommandError: records are gone, or it is too far away."""
+        from processor.history.stored import View
         from processor.replay.errors import Unreplayable
         from processor.replay.replaying import Start, replay_to
         from processor.replay.wiring import cluster_build
-        from processor.travel.stored import View
 
         reach = self._reach
         build = cluster_build(reach.settings, reach.catalogue)
@@ -148,8 +148,8 @@ class Folder:
     def _sources(self) -> "Sources":
         from msgspec.structs import replace
 
+        from processor.history.topics import opened_once
         from processor.replay.wiring import cluster_sources
-        from processor.sources import opened_once
 
         reach = self._reach
         sources = cluster_sources(reach.connection, reach.topics, reach.catalogue, shard=self._shard)
@@ -191,7 +191,7 @@ class StatesBefore:
 
     def _kept(self, seq: int) -> "State | None":
         from processor.engine.errors import InvalidRequest, Retry, ShardRefused
-        from processor.travel.points import AtSeq
+        from processor.history.points import AtSeq
 
         try:
             if self._stored is None:

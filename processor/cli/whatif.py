@@ -10,7 +10,7 @@ from processor.cli.exits import CommandError, Exit, invalid, usage
 from processor.cli.options import Output
 from processor.cli.output import cell, emit_document
 from processor.cli.simulate import lines_of
-from processor.files import STDIN, check_readable
+from processor.runtime.files import STDIN, check_readable
 
 if TYPE_CHECKING:
     from processor.cli.replaying import ShardReplay
@@ -89,7 +89,7 @@ def document_of(found: "WhatIf", from_seq: int) -> dict[str, Any]:
     """Return both ends and what differs between them as plain JSON."""
     import msgspec
 
-    from processor.travel.difference import count_by_kind, differences
+    from processor.cluster.difference import count_by_kind, differences
 
     differing = differences(found.actual.state, found.other.state)
     return {

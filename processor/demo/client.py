@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from time import monotonic
 
-from processor.clients import DecodedRecord
+from processor.client.codec import DecodedRecord
 from processor.consume import AnnouncementReader
 from processor.demo.notices import Event, Garbage, Notice, notice_of
 from processor.produce import EventProducer

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from processor.cli.output import paint
 from processor.engine.machine import Change
 from processor.engine.reports import EventReport, StepReport
+from processor.runtime.terminal import paint
 
 TRANSITIONS_SHOWN_MAX = 6
 EVENTS_SHOWN_MAX = 12

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from time import monotonic
 
-from processor.clients import EventEncoder, announcement_reader, event_producer
+from processor.client.codec import EventEncoder, announcement_reader, event_producer
 from processor.demo.acts import ACTS, Acts
 from processor.demo.client import KafkaEars, KafkaMouth
 from processor.demo.feed import Feed
@@ -16,7 +16,7 @@ from processor.demo.vacancy import LEASE_MARGIN_S
 from processor.engine.errors import OwnershipLost, ProcessorError, Retry, ShardRefused
 from processor.engine.reports import StepReport
 from processor.kafka.connection import KafkaConnection
-from processor.running import Running
+from processor.service.process import Running
 
 START_TIMEOUT_S = 60.0
 SETTLE_TIMEOUT_S = 10.0

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
+from processor.admin.shards import shard_views
+from processor.assembly.connections import store_client
+from processor.configuration.settings import Settings
 from processor.engine.errors import OwnershipLost
-from processor.inspection import shard_views, store_client
-from processor.settings import Settings
 
 LOOK_INTERVAL_S = 0.2
 LEASE_MARGIN_S = 3.0

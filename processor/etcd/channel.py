@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import grpc
 import msgspec
 
-from processor.addresses import Address, parse
 from processor.engine.errors import StoreUnavailable
+from processor.runtime.addresses import Address, parse
 
 
 class Access(msgspec.Struct, frozen=True):

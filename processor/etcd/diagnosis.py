@@ -8,8 +8,8 @@ import ssl
 
 import grpc
 
-from processor.addresses import Address, parse
 from processor.etcd.channel import Access
+from processor.runtime.addresses import Address, parse
 
 PROBE_TIMEOUT_S = 1.0
 ANSWER_BYTES = 1_024

@@ -5,7 +5,7 @@ from itertools import chain
 
 from processor.engine.errors import InvalidRequest
 from processor.engine.values import CommitRecord, Record
-from processor.locate import CommitLog, Log, seq_of
+from processor.history.commit_log import CommitLog, Log, seq_of
 from processor.replay.errors import LogBroken
 
 

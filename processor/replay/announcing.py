@@ -7,7 +7,7 @@ from processor.engine.images import Images
 from processor.engine.outputs import change_records
 from processor.engine.ports import Encoder
 from processor.engine.values import CommitRecord, Head, OutputRecord, Record, StoredEntry
-from processor.locate import revision_of
+from processor.history.commit_log import revision_of
 from processor.replay.errors import LogBroken
 from processor.replay.replaying import Step
 from processor.replay.verifying import Finding

@@ -13,7 +13,7 @@ from processor.engine.errors import InvalidRequest
 from processor.engine.outputs import rfc3339
 from processor.engine.positions import MutablePositions
 from processor.engine.values import CommitRecord, Positions, Range, Record
-from processor.locate import CommitLog, Log, seq_of
+from processor.history.commit_log import CommitLog, Log, seq_of
 from processor.replay.announced import Announced
 from processor.replay.errors import LogBroken, RecordsGone
 from processor.replay.sources import Image, Sources

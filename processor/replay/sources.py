@@ -12,7 +12,7 @@ from processor.avro.framing import Unframed
 from processor.avro.records import RecordCodec
 from processor.avro.wire import Malformed
 from processor.engine.values import CommitKind, CommitRecord, Outcome, OutcomeRun, Range, Record, Role
-from processor.locate import Log
+from processor.history.commit_log import Log
 from processor.replay.errors import LogBroken, TopicReplaced
 
 COMMIT = "processor.commits.Commit"

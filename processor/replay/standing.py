@@ -10,10 +10,10 @@ from processor.etcd.failures import CompactedError, HistoryGoneError
 from processor.etcd.layout import ShardKeys
 from processor.etcd.past import EtcdHeads
 from processor.etcd.snapshot import read_shard
+from processor.history.revisions import first_where
 from processor.replay.errors import StoreBehind
 from processor.replay.fold import Build
 from processor.replay.live import Live
-from processor.travel.revisions import first_where
 
 
 class Standing(msgspec.Struct, frozen=True):

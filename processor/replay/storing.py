@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from processor.backends import etcd_client
+from processor.assembly.connections import etcd_client
+from processor.configuration.settings import Settings
 from processor.etcd.client import EtcdClient
 from processor.etcd.layout import ShardKeys
 from processor.etcd.snapshot import read_shard
 from processor.replay.keeping import Keeper
 from processor.replay.snapshot import Snapshot
-from processor.settings import Settings
 
 
 def shard_keys(settings: Settings, shard: int) -> ShardKeys:

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from processor.assembly import cluster_domain
+from processor.assembly.engine import cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.cluster.machine import ClusterMachine
+from processor.configuration.settings import Settings
 from processor.engine.values import Role
+from processor.history.commit_log import Log
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.reader import RecordReader
-from processor.locate import Log
 from processor.replay.fold import Build
 from processor.replay.nearest import Shelf
 from processor.replay.sources import Sources, Understanding
-from processor.settings import Settings
 
 
 def cluster_build(settings: Settings, catalogue: Catalogue) -> Build:

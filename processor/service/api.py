@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from processor.cluster.kinds import SECTIONS, WORDS, entities_of
 from processor.engine.health import Health
-from processor.kinds import SECTIONS, WORDS, entities_of
 from processor.service.answers import Answer, document, problem, text
 from processor.service.probes import Probe, live, ready, status_of, verdict
 from processor.service.queries import BadQueryError, Target, clipped, shard_of, target_of

@@ -10,8 +10,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
-from processor.addresses import Address, listen_address, parse
 from processor.engine.errors import InvalidRequest
+from processor.runtime.addresses import Address, listen_address, parse
 from processor.service.answers import Answer, problem
 
 REQUEST_TIMEOUT_S = 10

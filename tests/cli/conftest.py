@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from processor.cli.app import run
-from processor.settings import PROJECT_DIRECTORY
+from processor.configuration.settings import PROJECT_DIRECTORY
 from tests.services import Etcd, Kafka
 from tests.waiting import wait_until
 

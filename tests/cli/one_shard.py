@@ -8,7 +8,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from processor.cli.exits import Exit
-from processor.configuration import load
+from processor.configuration.loading import load
 from tests.cli.conftest import Cli, Told
 from tests.integration.store_reader import StoreReader
 from tests.waiting import wait_until

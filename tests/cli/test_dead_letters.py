@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from processor.backends import kafka_connection
+from processor.assembly.connections import kafka_connection
 from processor.cli.exits import Exit
-from processor.configuration import load
+from processor.configuration.loading import load
 from processor.kafka.produce import NewRecord, RecordProducer
 from tests.cli.conftest import Cli
 from tests.cli.one_shard import Shard

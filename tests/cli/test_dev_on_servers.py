@@ -5,11 +5,11 @@ import subprocess
 
 import pytest
 
+from processor.assembly.connections import store_client
 from processor.cli.exits import Exit
-from processor.configuration import load
+from processor.configuration.loading import load
 from processor.etcd import requests
 from processor.etcd.layout import ShardKeys
-from processor.inspection import store_client
 from tests.cli.conftest import PROCESSOR, STOP_TIMEOUT_S, Cli
 from tests.waiting import wait_until
 

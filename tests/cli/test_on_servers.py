@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from processor.cli.exits import Exit
-from processor.settings import Settings
+from processor.configuration.settings import Settings
 from tests.cli.conftest import Cli
 
 CONNECTED = '{"server": "s1", "replica": 0, "memory": 1000}'
@@ -104,11 +104,11 @@ def test_the_tail_counts_from_the_end_or_from_a_place(cli: Cli, lines: Path) -> 
 
 @pytest.mark.usefixtures("processor")
 def test_a_dead_letter_keeps_the_original(cli: Cli, servers: dict[str, str], settings_now: Settings) -> None:
+    from processor.assembly.connections import kafka_connection
     from processor.avro.catalogue import Catalogue
-    from processor.backends import kafka_connection
-    from processor.clients import EventEncoder, RecordDecoder, event_producer
-    from processor.outcomes import Place
-    from processor.submission import Waiter
+    from processor.client.codec import EventEncoder, RecordDecoder, event_producer
+    from processor.client.outcomes import Place
+    from processor.client.waiting import Waiter
 
     catalogue = Catalogue.load(settings_now.schemas_dir)
     connection = kafka_connection(settings_now)
@@ -186,8 +186,8 @@ def test_run_once_processes_what_is_there_and_ends(cli: Cli) -> None:
 def test_a_foreign_edit_is_planned_and_adopted(cli: Cli, settings_now: Settings) -> None:
     from etcd3.etcdrpc import rpc_pb2 as rpc
 
+    from processor.assembly.connections import store_client
     from processor.etcd.layout import ShardKeys
-    from processor.inspection import store_client
 
     cli("topics", "apply")
     cli("submit", "ServerReplicaConnected", "--data", CONNECTED)
@@ -206,7 +206,7 @@ def test_a_foreign_edit_is_planned_and_adopted(cli: Cli, settings_now: Settings)
 
 @pytest.fixture
 def settings_now(servers: dict[str, str]) -> Settings:
-    from processor.configuration import load
+    from processor.configuration.loading import load
 
     del servers
     return load().settings

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from processor.cli.output import cell, coloured, emit_document, emit_rows, emit_stream, json_text, paint, table
+from processor.cli.output import cell, emit_document, emit_rows, emit_stream, json_text, table
+from processor.runtime.terminal import coloured, paint
 
 ROWS: list[dict[str, Any]] = [
     {"kind": "model", "name": "iris", "replicas": [0, 1]},

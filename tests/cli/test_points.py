@@ -8,7 +8,7 @@ from processor.cli.difference import rows_of
 from processor.cli.exits import CommandError, Exit
 from processor.cli.points import past_of
 from processor.cli.reach import NO_ADDRESS
-from processor.travel.points import AtOffset, AtRevision, AtSeq, AtTime
+from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime
 from tests.cli.conftest import Cli
 
 NONE = {"at_seq": None, "at_time": None, "at_offset": None, "at_revision": None}

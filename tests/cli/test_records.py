@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from processor.cli.records import gist, line_of, row_of, time_of
-from processor.clients import DecodedRecord
+from processor.client.codec import DecodedRecord
 
 
 def _record(value: Any, *, error: str = "", type_name: str = "processor.changes.ModelChanged") -> DecodedRecord:

@@ -6,8 +6,8 @@ import pytest
 
 from processor.avro.catalogue import Catalogue
 from processor.cli.exits import Exit
-from processor.clients import EventEncoder
-from processor.settings import PROJECT_DIRECTORY
+from processor.client.codec import EventEncoder
+from processor.configuration.settings import PROJECT_DIRECTORY
 from tests.cli.conftest import Cli
 
 

@@ -9,7 +9,7 @@ import pytest
 from processor.cluster.events import EVENT_TYPES, HIGH_LANE
 from processor.cluster.generator import RULES
 from processor.cluster.lifecycle import REPLICA_STATES, REPORTS
-from processor.topics import load_topics
+from processor.configuration.topics import load_topics
 from tests.cluster.reducers.test_reports import READY, tell
 from tests.cluster.world import World
 

@@ -16,7 +16,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from examples.materialised_view import View
-from processor.clients import DecodedRecord
+from processor.client.codec import DecodedRecord
 from processor.cluster.document import to_document
 from processor.cluster.loading import load_state
 from processor.cluster.machine import ClusterMachine

@@ -13,6 +13,7 @@ from processor.avro.decoder import AvroEventDecoder
 from processor.avro.records import RecordCodec
 from processor.cluster.events import InvalidEvent, parse_event
 from processor.cluster.machine import ClusterMachine
+from processor.configuration.settings import PROJECT_DIRECTORY
 from processor.engine.compose import Identity
 from processor.engine.parts import Parts
 from processor.engine.values import Attempts, Head, Snapshot
@@ -20,7 +21,6 @@ from processor.etcd import requests
 from processor.etcd.layout import Owner, ShardKeys, decode_head, encode_attempts, encode_owner
 from processor.etcd.store import EtcdStore
 from processor.memory.broker import NewRecord, _Topic
-from processor.settings import PROJECT_DIRECTORY
 from tests.engine.world import World
 from tests.etcd.etcd_fake import FakeEtcd
 

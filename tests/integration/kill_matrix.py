@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from processor.engine.failpoints import Point
-from processor.failpoints import POINTS
+from processor.runtime.failpoints import POINTS
 
 SLEEP_MS = 2500
 """Longer than a lease."""

@@ -14,17 +14,19 @@ from typing import Any
 
 import msgspec
 
-from processor.assembly import Domain, Service, cluster_domain
+from processor.assembly.backends import ServerBackend
+from processor.assembly.engine import Domain, cluster_domain
 from processor.avro.catalogue import Catalogue
-from processor.backends import ServerBackend
 from processor.cli.options import settings_of
-from processor.clock import SystemClock
 from processor.cluster.machine import ClusterMachine
+from processor.configuration.topics import topic_names
 from processor.engine.ports import EventDecoder
 from processor.engine.values import Decoded, Record, Undecodable
-from processor.logs import log_function, set_up
-from processor.running import log_step, topic_names
-from processor.signals import stopped_by_signals
+from processor.runtime.clock import SystemClock
+from processor.runtime.logs import log_function, set_up
+from processor.runtime.signals import stopped_by_signals
+from processor.service.process import log_step
+from processor.service.shards import Service
 
 DEADLY_BYTES = b"deadly to decode"
 DEADLY_MODEL = "deadly-to-reduce"

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from processor.failpoints import POINTS
+from processor.runtime.failpoints import POINTS
 from tests.integration.ahead import Ahead
 from tests.integration.conftest import Note
 from tests.integration.kill_matrix import ACTIONS, MATRIX, MODES, PROCESSES, Cell, sample

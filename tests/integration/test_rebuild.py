@@ -11,6 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from processor.admin.rebuild import Rebuild
+from processor.admin.session import offline_parts
+from processor.assembly.connections import store_client
 from processor.avro.catalogue import Catalogue
 from processor.cli.exits import Exit
 from processor.cli.reach import Reach
@@ -19,14 +22,11 @@ from processor.cluster.events import Event, ModelLoadRequested
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import State
-from processor.configuration import load
+from processor.configuration.loading import load
 from processor.engine.values import Accepted, Head
 from processor.etcd.shadow import Shadow
-from processor.inspection import store_client
-from processor.offline import offline_parts
-from processor.rebuild import Rebuild
-from processor.refolding import refold
 from processor.replay.fold import Build
+from processor.replay.refolding import refold
 from processor.replay.wiring import cluster_build, cluster_sources
 from tests.checker.artefacts import Artefacts
 from tests.checker.replay import Reference

@@ -10,11 +10,11 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from processor.avro.catalogue import Catalogue
-from processor.configuration import load
+from processor.configuration.loading import load
 from processor.engine.errors import InvalidRequest
 from processor.engine.values import Record
+from processor.history.commit_log import Log
 from processor.kafka.connection import KafkaConnection
-from processor.locate import Log
 from processor.replay.announced import Announced
 from processor.replay.announcing import AnnouncementVerifier
 from processor.replay.fold import Build

@@ -4,10 +4,10 @@ import json
 
 import msgspec
 
+from processor.assembly.connections import store_client
 from processor.avro.catalogue import Catalogue
 from processor.cli.exits import Exit
-from processor.configuration import load
-from processor.inspection import store_client
+from processor.configuration.loading import load
 from processor.kafka.connection import KafkaConnection
 from processor.replay.live import compare_with
 from processor.replay.replaying import replay_to

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
+from processor.admin.shards import stored_states
+from processor.assembly.connections import store_client
 from processor.cli.exits import Exit
 from processor.cli.reach import Reach
 from processor.cli.travel import traveller
 from processor.cluster.document import to_document
-from processor.configuration import load
-from processor.inspection import store_client, stored_states
+from processor.configuration.loading import load
+from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime
+from processor.history.states import Past, Traveller
+from processor.history.stored import StoredStates
 from processor.replay.snapshot import file_name
-from processor.travel.points import AtOffset, AtRevision, AtSeq, AtTime
-from processor.travel.stored import StoredStates
-from processor.travel.traveller import Past, Traveller
 from tests.checker.artefacts import Artefacts
 from tests.integration.play import Play
 from tests.integration.processes import command

@@ -1,5 +1,6 @@
 import pytest
 
+from processor.configuration.topic_settings import KINDS, broker_word
 from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.kafka.admin import (
     AddPartitions,
@@ -13,7 +14,6 @@ from processor.kafka.admin import (
     plan,
 )
 from processor.kafka.connection import KafkaConnection
-from processor.topic_settings import KINDS, broker_word
 from tests.contracts.broker_world import eventually
 from tests.services import Kafka
 

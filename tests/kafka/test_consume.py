@@ -4,13 +4,13 @@ from itertools import islice
 import pytest
 
 from processor.avro.catalogue import Catalogue
-from processor.clients import announcement_reader
+from processor.client.codec import announcement_reader
+from processor.configuration.settings import PROJECT_DIRECTORY
 from processor.engine.errors import ShardRefused
 from processor.engine.values import Record
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.consume import NONE_YET, AnnouncementReader, AnnouncementsMissing, Received
 from processor.memory.broker import NewRecord
-from processor.settings import PROJECT_DIRECTORY
 from tests.contracts.broker_world import KafkaWorld, eventually
 from tests.services import Kafka
 

@@ -14,16 +14,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from processor.assembly import Domain, cluster_domain
+from processor.assembly.engine import Domain, cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.avro.decoder import AvroEventDecoder
 from processor.avro.framing import ResolveId, no_registry
 from processor.cluster.events import InvalidEvent, parse_json_event
+from processor.configuration.settings import Settings
 from processor.engine.dead_letters import DeadLetterFacts, dead_letter
 from processor.engine.images import Images
 from processor.engine.reduction import reduce_batch
 from processor.engine.values import Record
-from processor.settings import Settings
 from tests.checker.single_object import SCHEMAS_DIRECTORY
 from tests.poison.catalogue import CATALOGUE
 from tests.poison.kinds import ACCEPTED, Poison

@@ -3,15 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.assembly import cluster_domain
+from processor.assembly.engine import cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.avro.decoder import AvroEventDecoder
 from processor.avro.framing import single_object_prefix
 from processor.cluster.events import InvalidEvent, parse_json_event
+from processor.configuration.settings import Settings
 from processor.engine.images import Images
 from processor.engine.reduction import reduce_batch
 from processor.engine.values import Headers, Record, Undecodable
-from processor.settings import Settings
 from tests.avro.random_schemas import damaged
 from tests.checker.single_object import SCHEMAS_DIRECTORY
 from tests.poison.catalogue import CATALOGUE

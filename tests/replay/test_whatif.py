@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from processor.cluster.difference import differences
 from processor.engine.values import Accepted, Cause
 from processor.replay.replaying import BEGINNING
 from processor.replay.whatif import Changed, WhatIf, what_if
-from processor.travel.difference import differences
 from tests.checker.memory_run import POLICY
 from tests.replay.other_machines import Broken, NoChurn
 from tests.replay.shard import Shard, lived

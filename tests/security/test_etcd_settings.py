@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from processor.configuration import SettingsError, load
-from processor.setting_types import value_now
+from processor.configuration.loading import SettingsError, load
+from processor.configuration.types import value_now
 from tests.security.certificates import Authority, Certificate
 
 P = "PROCESSOR_ETCD__"

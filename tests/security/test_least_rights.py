@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from processor.access import Access, access_of
-from processor.backends import kafka_connection
-from processor.configuration import load
+from processor.admin.access import Access, access_of
+from processor.assembly.connections import kafka_connection
+from processor.configuration.loading import load
+from processor.configuration.topics import load_topics
 from processor.kafka.rights import Audience, Right, missing_rights, shard_rights
-from processor.topics import load_topics
 from tests.integration.play import Play, now_ms
 from tests.integration.processes import COMMAND_TIMEOUT_S, ProcessorProcess
 from tests.integration.stage import Stage
@@ -265,7 +265,7 @@ def test_a_rotated_password_is_read_again(secured: Secured, play: Play, tmp_path
 
 
 def test_the_rights_of_a_shard_leave_out_the_clock_where_there_is_none(secured: Secured) -> None:
-    from processor.backends import shard_topics
+    from processor.assembly.connections import shard_topics
 
     topics = secured.stage.topics
     clock = Right("TOPIC", topics["normal"], "WRITE")

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from processor.backends import kafka_connection
-from processor.configuration import load
+from processor.assembly.connections import kafka_connection
+from processor.configuration.loading import load
 from processor.engine.errors import InvalidRequest, ProcessorError, SinkUnavailable, SourceUnavailable
 from processor.kafka.connection import KafkaConnection, Property
 from processor.kafka.offsets import OffsetReader

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from processor.backends import kafka_connection
-from processor.configuration import load
+from processor.assembly.connections import kafka_connection
+from processor.configuration.loading import load
 from tests.integration.servers import free_port
 from tests.security.lab import CLIENTS, PASSWORD, Lab
 from tests.security.test_refused_connections import recognise, refusal

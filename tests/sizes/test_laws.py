@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from processor.avro.catalogue import Catalogue
 from processor.avro.codec import AvroEncoder
 from processor.cluster.machine import ENTITY_TYPES
+from processor.configuration.settings import PROJECT_DIRECTORY
 from processor.engine.sizes import size_limits
 from processor.memory.sink import MemorySink
-from processor.settings import PROJECT_DIRECTORY
 from tests.checker.memory_run import GIBIBYTE, POLICY, BoundedSink, MemoryRun
 from tests.checker.verdict import assert_whole
 from tests.engine.world import TOPICS, World

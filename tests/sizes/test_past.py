@@ -9,9 +9,9 @@ from processor.avro.schema import parse_schema
 from processor.cluster.events import parse_event
 from processor.engine.values import Accepted, Cause, CommitRecord, Record
 from processor.memory.store import MemoryStore
-from processor.refolding import refold
 from processor.replay.announced import Announced
 from processor.replay.announcing import AnnouncementVerifier
+from processor.replay.refolding import refold
 from processor.replay.replaying import BEGINNING, replay_to
 from processor.replay.verifying import Finding, Verifier
 from processor.replay.whatif import Changed, what_if

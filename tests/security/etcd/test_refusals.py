@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from processor.addresses import parse
 from processor.engine.errors import InvalidRequest, StoreDenied, StoreUnavailable, WriteDenied
 from processor.engine.values import Committed
 from processor.etcd import diagnosis, requests
@@ -23,6 +22,7 @@ from processor.etcd.membership import EtcdMembership
 from processor.etcd.ownership import EtcdOwnership
 from processor.etcd.store import EtcdStore
 from processor.etcd.transaction import Limits
+from processor.runtime.addresses import parse
 from tests.contracts.store_worlds import commit
 from tests.security.etcd_lab import Administrator, EtcdLab
 from tests.waiting import wait_until

@@ -1,0 +1,124 @@
+"""Looking at shards from outside: their heads, owners, positions and state, without owning any."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from processor.assembly.connections import kafka_connection, shard_topics
+from processor.assembly.engine import cluster_domain
+from processor.avro.catalogue import Catalogue
+from processor.configuration.settings import Settings
+from processor.configuration.topics import TopicNames
+from processor.engine.errors import StoreUnavailable
+from processor.engine.positions import reached
+from processor.engine.values import HIGH, NORMAL, Head, TopicFacts
+from processor.etcd import requests
+from processor.etcd.client import EtcdClient
+from processor.etcd.failures import CompactedError
+from processor.etcd.layout import Owner, ShardKeys, decode_head
+from processor.history.stored import StoredStates
+from processor.kafka.offsets import OffsetReader, Place, Watermarks
+from processor.kafka.source import KafkaSource
+
+FACTS_TIMEOUT_S = 10.0
+KEYS_PER_READ = 64
+"""Far below the operations that any server takes in one transaction."""
+BEHIND_AFTER_MS = 10_000
+"""A shard with waiting records that committed nothing for so long is behind."""
+
+
+class ShardView(msgspec.Struct, frozen=True):
+    """One shard as the store has it at one revision; no head: it never ran; no owner: nobody runs it."""
+
+    shard: int
+    cluster: str
+    head: Head | None
+    owner: Owner | None
+    epoch: int
+
+    @property
+    def outbox(self) -> int:
+        """Return how many commits are not known to be published; trimming lags behind, so this is at most that many."""
+        return self.head.seq - self.head.announced_seq if self.head else 0
+
+
+def shard_views(client: EtcdClient, settings: Settings) -> list[ShardView]:
+    """Return every shard of the settings, as of one revision. Raises StoreUnavailable, ShardRefused (newer layout)."""
+    keys = [ShardKeys(settings.etcd.prefix, settings.app, shard) for shard in range(len(settings.clusters))]
+    found = list(_keys_of(client, [*(key.head for key in keys), *(key.owner for key in keys)]))
+    shards = zip(settings.clusters, found[: len(keys)], found[len(keys) :], strict=True)
+    return [_view(shard, *told) for shard, told in enumerate(shards)]
+
+
+def stored_states(client: EtcdClient, settings: Settings, shard: int) -> StoredStates:
+    """Return a shard's states as the store still has them."""
+    domain = cluster_domain(settings, Catalogue.load(settings.schemas_dir))
+    keys = ShardKeys(settings.etcd.prefix, settings.app, shard)
+    return StoredStates(client, keys, machine=domain.machine, encoder=domain.encoder)
+
+
+def input_facts(settings: Settings, topics: TopicNames, shard: int) -> TopicFacts:
+    """Return topic ids and watermarks of a shard's inputs. Raises SourceUnavailable."""
+    shard_part = shard_topics(topics, inputs=(shard,), output=shard)
+    source = KafkaSource(
+        kafka_connection(settings), shard_part, f"{settings.app}-tools", facts_timeout_s=FACTS_TIMEOUT_S
+    )
+    try:
+        return source.facts()
+    finally:
+        source.close()
+
+
+def input_marks(settings: Settings, topics: TopicNames, shard: int) -> dict[Place, Watermarks]:
+    """Return what a shard's inputs hold, and the transactions that are open in them. Raises SourceUnavailable."""
+    places = [(topics[lane], shard) for lane in (HIGH, NORMAL)]
+    with OffsetReader(kafka_connection(settings), f"{settings.app}-tools", timeout_s=FACTS_TIMEOUT_S) as reader:
+        return reader.watermarks(places)
+
+
+def lag(head: Head | None, marks: Mapping[Place, Watermarks]) -> dict[str, int]:
+    """Return topic → offsets that wait, behind what holds no record; from the first record where there is no head.
+
+    What an open transaction hides waits, too.
+    """
+    positions = reached(head) if head else {}
+    waiting: dict[str, int] = {}
+    for (topic, partition), extent in marks.items():
+        position = positions.get(topic, {}).get(partition, extent.low)
+        waiting[topic] = waiting.get(topic, 0) + max(0, extent.high - position)
+    return waiting
+
+
+def status_of(view: ShardView, waiting: int, now_ms: int) -> str:
+    """Judge a shard from outside: `down` without owner, `degraded` when it has never started, or falls behind."""
+    if view.owner is None:
+        return "down"
+    if view.head is None:
+        return "degraded"
+    return "degraded" if waiting and now_ms - view.head.committed_ms > BEHIND_AFTER_MS else "healthy"
+
+
+def _keys_of(client: EtcdClient, keys: Sequence[bytes]) -> Iterator[Any]:
+    """Yield the KeyValue of each key, None where there is none, all as of one revision."""
+    revision = 0
+    for start in range(0, len(keys), KEYS_PER_READ):
+        reads = [requests.get(key, revision=revision) for key in keys[start : start + KEYS_PER_READ]]
+        try:
+            answer = client.read(requests.transaction((), reads))
+        except CompactedError as error:
+            raise StoreUnavailable(f"the shards could not be read at one revision: {error}") from error
+        revision = revision or answer.header.revision
+        for response in answer.responses:
+            found = list(response.response_range.kvs)
+            yield found[0] if found else None
+
+
+def _view(shard: int, cluster: str, head: Any, owner: Any) -> ShardView:
+    return ShardView(
+        shard=shard,
+        cluster=cluster,
+        head=None if head is None else decode_head(head.value),
+        owner=None if owner is None else msgspec.json.decode(owner.value, type=Owner),
+        epoch=0 if owner is None else owner.create_revision,
+    )

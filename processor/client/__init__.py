@@ -1,0 +1,1 @@
+"""What other programs use: events encoded, announcements decoded, outcomes awaited."""

@@ -1,0 +1,1 @@
+"""Settings and topics: what they are, and reading them."""

@@ -1,0 +1,1 @@
+"""Any past state of a shard, and why it became so."""

@@ -1,0 +1,208 @@
+"""What happened to one entity of late: its newest announcements, the commits that made them, and those commits' events.
+
+Everything is bounded: announcements looked at, commits told, events read of a commit.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from itertools import chain, islice, repeat
+from typing import Any
+
+import msgspec
+
+from processor.engine.errors import InvalidRequest
+from processor.engine.values import Record
+from processor.history.commit_log import CommitLog, Log, seq_of
+from processor.history.rejections import PREFIX, Refusal, refusals_of
+from processor.history.topics import Sources, between, event_id_of, event_type_of, names, opened_once
+
+ANNOUNCEMENTS_MAX = 20_000
+CHUNK_OFFSETS = 2_000
+EVENTS_READ_MAX = 5_000
+EVENTS_TOLD_MAX = 20
+OPERATIONS = {"c": "create", "u": "update", "d": "delete"}
+
+
+class AppliedEvent(msgspec.Struct, frozen=True):
+    """An event that changed the state.
+
+    `named`: it names the entity itself. `fields`: what of the entity it changed, by paths; None: that is not known.
+    """
+
+    event_id: str
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+    type: str
+    data: Any
+    named: bool
+    fields: tuple[str, ...] | None
+
+
+class Episode(msgspec.Struct, frozen=True):
+    """One commit that changed the entity.
+
+    `events` are those of the commit that changed the entity; where it is not known which did, those that changed the
+    state at all, at most EVENTS_TOLD_MAX, those that name the entity before all others. `untold` is how many more there
+    were in the commit; `lost` why some are not known, "" if all are.
+    """
+
+    seq: int
+    commit: str
+    committed_ms: int
+    op: str
+    transitions: tuple[Mapping[str, Any], ...]
+    events: tuple[AppliedEvent, ...]
+    untold: int
+    lost: str
+
+
+class History(msgspec.Struct, frozen=True):
+    """The newest episodes and refusals, the newest first; `whole`: the announcements were looked through entirely."""
+
+    episodes: tuple[Episode, ...]
+    refusals: tuple[Refusal, ...]
+    whole: bool
+
+    def until(self, seq: int) -> "History":
+        """Return the part up to a commit: what came while the history was read is not of the state that it explains."""
+        return History(
+            tuple(episode for episode in self.episodes if episode.seq <= seq),
+            tuple(refusal for refusal in self.refusals if refusal.seq <= seq),
+            self.whole,
+        )
+
+
+class _Found(msgspec.Struct):
+    """Announcements of an entity by seq, the newest first, and those of rejections on the way."""
+
+    changes: dict[int, Record]
+    rejections: list[Record]
+    whole: bool = False
+
+
+def history_of(sources: Sources, partition: int, key: str, *, count: int) -> History:
+    """Read the last `count` commits that changed `<kind>/<name>`, and as many refusals of events that named it.
+
+    Refusals are looked for as far back as the commits; `sources.effects` is asked in ascending order.
+    Raises SourceUnavailable, InvalidRequest.
+    """
+    with ExitStack() as opened:
+        kept = msgspec.structs.replace(sources, open=opened_once(sources.open, opened))
+        return _history(kept, partition, key, count)
+
+
+def _history(sources: Sources, partition: int, key: str, count: int) -> History:
+    with sources.open(sources.topics["changes"]) as log:
+        found = _newest(log, partition, key.encode(), count)
+    with sources.open(sources.topics["commits"]) as log:
+        commits = CommitLog(log, partition, lambda record: sources.decode(record).value)
+        oldest_first = list(islice(found.changes.items(), count))[::-1]
+        episodes = [_episode(sources, commits, key, seq, record) for seq, record in oldest_first]
+    return History(tuple(reversed(episodes)), refusals_of(sources, found.rejections, key)[:count], found.whole)
+
+
+def _newest(log: Log, partition: int, key: bytes, count: int) -> _Found:
+    """Look for the last `count` announcements of a key, one a commit, from the end on."""
+    extent = log.extents()[partition]
+    found, end = _Found({}, []), extent.high
+    while end > extent.low and len(found.changes) < count and extent.high - end < ANNOUNCEMENTS_MAX:
+        start = max(extent.low, end - CHUNK_OFFSETS)
+        for record in reversed(list(between(log, partition, start, end))):
+            if record.key == key:
+                found.changes.setdefault(seq_of(record), record)
+            elif record.key is not None and record.key.startswith(PREFIX):
+                found.rejections.append(record)
+        end = start
+    found.whole = end == extent.low and len(found.changes) <= count
+    return found
+
+
+def _episode(sources: Sources, commits: CommitLog, key: str, seq: int, record: Record) -> Episode:
+    decoded = sources.decode(record)
+    if decoded.error:
+        return Episode(seq, "", record.timestamp_ms, "", (), (), 0, f"the announcement is unreadable: {decoded.error}")
+    change = decoded.value
+    commit = _commit(commits, seq)
+    applied, lost = ([], f"commit {seq} is not in the log any more") if commit is None else _applied(sources, commit)
+    events = _events(sources, key, seq, applied, whole=not lost)
+    told = _told(events)
+    return Episode(
+        seq=seq,
+        commit=commit["kind"] if commit else "",
+        committed_ms=change["ts_ms"],
+        op=OPERATIONS[change["op"]],
+        transitions=tuple(_without_absent(transition) for transition in change["transitions"]),
+        events=told,
+        untold=len(events) - len(told),
+        lost=lost,
+    )
+
+
+def _commit(commits: CommitLog, seq: int) -> Mapping[str, Any] | None:
+    try:
+        return commits.of_seq(seq).commit
+    except InvalidRequest:
+        return None
+
+
+def _events(sources: Sources, key: str, seq: int, applied: Sequence[Record], *, whole: bool) -> Sequence[AppliedEvent]:
+    effects = sources.effects(seq, list(applied), key) if whole else None
+    known = repeat(None) if effects is None else effects
+    return [_event(sources, key, record, fields) for record, fields in zip(applied, known, strict=False)]
+
+
+def _told(events: Sequence[AppliedEvent]) -> tuple[AppliedEvent, ...]:
+    if any(event.fields for event in events):
+        return tuple(islice((event for event in events if event.fields), EVENTS_TOLD_MAX))
+    told = sorted(events, key=lambda event: not event.named)[:EVENTS_TOLD_MAX]
+    return tuple(event for event in events if event in told)
+
+
+def _applied(sources: Sources, commit: Mapping[str, Any]) -> tuple[list[Record], str]:
+    """Return the records of a commit that changed the state, and why some are missing."""
+    outcomes = list(chain.from_iterable(repeat(run["outcome"], run["count"]) for run in commit["outcomes"]))
+    applied: list[Record] = []
+    lost, position, read = "", 0, 0
+    for span in commit["ranges"]:
+        own = outcomes[position : position + span["count"]]
+        position += span["count"]
+        if "applied" not in own:
+            continue
+        if read + span["count"] > EVENTS_READ_MAX:
+            return applied, f"only its first {read} events were looked at"
+        read += span["count"]
+        records = _records(sources, span)
+        if len(records) < len(own):
+            lost = f"{span['topic']} does not keep all of its events any more"
+        kept = own[len(own) - len(records) :]
+        applied += [record for record, outcome in zip(records, kept, strict=True) if outcome == "applied"]
+    return applied, lost
+
+
+def _records(sources: Sources, span: Mapping[str, Any]) -> list[Record]:
+    partition = span["partition"]
+    with sources.open(span["topic"]) as log:
+        start = max(span["from"], log.extents()[partition].low)
+        return list(between(log, partition, start, span["to"])) if start < span["to"] else []
+
+
+def _event(sources: Sources, key: str, record: Record, fields: tuple[str, ...] | None) -> AppliedEvent:
+    decoded = sources.decode(record)
+    event_type = event_type_of(decoded)
+    return AppliedEvent(
+        event_id=event_id_of(decoded),
+        topic=decoded.topic,
+        partition=decoded.partition,
+        offset=decoded.offset,
+        at_ms=decoded.timestamp_ms,
+        type=event_type,
+        data=decoded.value,
+        named=names(key, event_type, decoded.value),
+        fields=fields,
+    )
+
+
+def _without_absent(transition: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in transition.items() if value is not None}

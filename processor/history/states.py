@@ -1,0 +1,73 @@
+"""The state at any point: from the store while it still has it, else folded again from the records."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from processor.engine.errors import StoreUnavailable
+from processor.etcd.failures import HistoryGoneError
+from processor.history.commit_log import CommitLog
+from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime
+from processor.history.stored import StoredStates, View
+
+Past = AtSeq | AtTime | AtOffset | AtRevision
+
+
+class Traveller:
+    """Goes to points of one shard.
+
+    `store` opens its states in the store, `log` its commit log; `fold` folds the records again up to a seq, 0 being
+    the empty state. `note` hears in words why something had to be folded.
+    """
+
+    def __init__(
+        self,
+        store: Callable[[], AbstractContextManager[StoredStates]],
+        log: Callable[[], AbstractContextManager[CommitLog]],
+        fold: Callable[[int], View],
+        note: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._fold = fold
+        self._note = note
+
+    def go(self, point: Past) -> View:
+        """Return the state at a point.
+
+        Raises SourceUnavailable, ShardRefused, InvalidRequest (no such point, records gone).
+        """
+        return self._kept(point) or self.again(point)
+
+    def again(self, point: Past) -> View:
+        """Fold the records up to a point, whatever the store still has."""
+        if isinstance(point, AtSeq) and point.seq == 0:
+            return self._fold(0)
+        with self._log() as log:
+            seq = seq_at(log, point)
+        return self._fold(seq)
+
+    def _kept(self, point: Past) -> View | None:
+        """Return the state as the store has it; None when it does not, or not as the commit left it."""
+        try:
+            with self._store() as states:
+                view = states.at(point)
+        except (HistoryGoneError, StoreUnavailable) as error:
+            self._note(f"{error}: the records are folded again")
+            return None
+        if view.whole or isinstance(point, AtRevision):
+            return view
+        self._note(f"{view.source} was changed behind the head's back: the records are folded again")
+        return None
+
+
+def seq_at(log: CommitLog, point: Past) -> int:
+    """Return the commit that a point stands for. Raises SourceUnavailable, InvalidRequest."""
+    match point:
+        case AtSeq():
+            return log.of_seq(point.seq).seq
+        case AtTime():
+            return log.at_time(point.time_ms).seq
+        case AtOffset():
+            return log.at_offset(point.topic, point.partition, point.offset).seq
+        case AtRevision():
+            return log.at_revision(point.revision).seq

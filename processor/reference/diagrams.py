@@ -1,0 +1,197 @@
+"""The lifecycle tables as pages with diagrams: `python -m processor.reference.diagrams DIRECTORY` writes them."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from processor.cluster import lifecycle, statuses
+
+Edge = tuple[str, str, str]
+"""From, to, and what leads there."""
+NOTHING = "[*]"
+
+_MADE = "<!-- made by `make diagrams` from the tables of the state generator; a test keeps it so -->"
+
+
+def pages() -> dict[str, str]:
+    """Return file name → page, all that there are."""
+    return {
+        "replicas.md": _page("Lifecycle of a model version's replica on a server replica", _replicas()),
+        "versions.md": _page("Status of a model's version", _versions()),
+        "pipelines.md": _page("Lifecycle of a pipeline's version", _pipelines()),
+        "experiments.md": _page("Status of an experiment", _experiments()),
+    }
+
+
+def _replicas() -> Iterator[str]:
+    yield "## When a placement chooses the server replica\n"
+    yield diagram(placement_edges())
+    yield "## What the server replica reports\n"
+    yield diagram(report_edges())
+    yield "| state | " + " | ".join(f"`{name}`" for name in lifecycle.REPORTS) + " |"
+    yield "|---|" + "---|" * len(lifecycle.REPORTS)
+    yield from (_report_row(state) for state in lifecycle.REPLICA_STATES)
+    yield "\n*same*: a repeat, nothing changes. *–*: rejected, `unexpected_report`.\n"
+    yield "## What the router reports\n"
+    yield "For replicas in the routes, except that what waits for its traffic to stop is in none.\n"
+    yield diagram(route_edges())
+    yield "## When it is not wanted there any more\n"
+    yield diagram(retirement_edges())
+    yield "## When the server replica drains\n"
+    yield diagram(_moves(lifecycle.DRAIN, "ServerReplicaDraining"))
+    yield "## When the server replica connects again\n"
+    yield "And lists the version; what it does not list is lost.\n"
+    yield diagram(reconnection_edges())
+    yield "## When the server replica is lost\n"
+    yield "Or connects again without listing the version. A model whose entry goes is placed anew.\n"
+    yield diagram(loss_edges())
+
+
+def _versions() -> Iterator[str]:
+    yield "A status is derived anew whenever something of the model changes: the first rule that holds.\n"
+    yield "## The latest version, and the one that serves until the latest is rolled out\n"
+    yield choice(lifecycle.LIVE_STATUS)
+    yield "## A version that retires\n"
+    yield choice(lifecycle.RETIRING_STATUS)
+
+
+def _pipelines() -> Iterator[str]:
+    yield "## An axis: how the responders of one role realise the version\n"
+    yield diagram(axis_edges())
+    yield "## Status of a version that is wanted\n"
+    yield "The first rule that holds. An axis is up when it is Ready or Rebalancing.\n"
+    yield choice(statuses.PIPELINE_LIVE_STATUS)
+    yield "## Status of a version that is deleted\n"
+    yield choice(statuses.PIPELINE_ENDING_STATUS)
+
+
+def _experiments() -> Iterator[str]:
+    yield "A status is derived anew whenever something of the experiment changes: the first rule that holds.\n"
+    yield choice(statuses.EXPERIMENT_STATUS)
+
+
+def placement_edges() -> Iterator[Edge]:
+    """Yield what becomes of an entry on a server replica that is chosen."""
+    yield NOTHING, lifecycle.LOAD_REQUESTED, "chosen"
+    yield from _moves(lifecycle.SELECTED, "chosen")
+
+
+def report_edges() -> Iterator[Edge]:
+    """Yield what reports do."""
+    for name, rule in lifecycle.REPORTS.items():
+        yield from ((state, rule.target, name) for state in lifecycle.REPLICA_STATES if state in rule.sources)
+
+
+def route_edges() -> Iterator[Edge]:
+    """Yield what applied and failed routes do."""
+    yield from _moves(lifecycle.ROUTED, "ModelRouteApplied")
+    yield from _moves(lifecycle.UNROUTED, "ModelRouteApplied")
+    yield from _moves(lifecycle.UNROUTABLE, "ModelRouteFailed")
+
+
+def retirement_edges() -> Iterator[Edge]:
+    """Yield what becomes of what is not wanted, in the announced routes or not."""
+    for state in _ordered(lifecycle.RETIREMENT):
+        routed, unrouted = lifecycle.RETIREMENT[state]
+        if routed == unrouted:
+            yield state, routed, "not wanted"
+        else:
+            yield state, routed, "not wanted, in the routes"
+            yield state, unrouted, "not wanted, not in the routes"
+    yield from _moves(lifecycle.UNLOADED_AGAIN, "unloaded again")
+
+
+def reconnection_edges() -> Iterator[Edge]:
+    """Yield what becomes of what a server replica says it holds."""
+    for state in lifecycle.REPLICA_STATES:
+        if state in lifecycle.READOPTED:
+            yield state, lifecycle.LOADED, "wanted"
+            yield state, lifecycle.UNLOAD_REQUESTED, "not wanted"
+        else:
+            yield state, lifecycle.UNLOAD_REQUESTED, "wanted or not"
+
+
+def loss_edges() -> Iterator[Edge]:
+    """Yield what becomes of what a server replica does not hold any more."""
+    for state in lifecycle.REPLICA_STATES:
+        yield state, NOTHING, "wanted"
+    yield from _moves(lifecycle.LOST, "not wanted")
+
+
+def axis_edges() -> Iterator[Edge]:
+    """Yield what requests, answers and the coming and going of responders do to an axis."""
+    yield NOTHING, lifecycle.AXIS_ASKED[lifecycle.CREATE], "wanted"
+    yield NOTHING, lifecycle.AXIS_ALONE[lifecycle.CREATE][0], "wanted, no responders"
+    for state, operation in lifecycle.AXIS_JOINED.items():
+        yield state, lifecycle.AXIS_ASKED[operation], "a responder connects"
+    for state, (decisive, then, otherwise) in lifecycle.AXIS_COMBINED.items():
+        yield state, then, f"all have answered, one {decisive}"
+        yield state, otherwise, f"all have answered, none {decisive}"
+    for state, operation in lifecycle.AXIS_DESERTED.items():
+        yield state, lifecycle.AXIS_ALONE[operation][0], "the last responder leaves"
+        if state == lifecycle.AXIS_CREATE:
+            yield state, lifecycle.AXIS_ALONE[lifecycle.DELETE][0], "not wanted"
+        elif state not in lifecycle.ENDING:
+            yield state, lifecycle.AXIS_ASKED[lifecycle.DELETE], "not wanted"
+    for state, operation in lifecycle.AXIS_RETRIED.items():
+        yield state, lifecycle.AXIS_ASKED[operation], "tried again"
+
+
+def diagram(edges: Iterable[Edge]) -> str:
+    """Return a Mermaid diagram of the states; several ways between the same two are one arrow."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for source, target, label in edges:
+        labels = arrows.setdefault((source, target), [])
+        if label not in labels:
+            labels.append(label)
+    return _mermaid(
+        f"{source} --> {target}: {' / '.join(labels)}" for (source, target), labels in sorted(arrows.items())
+    )
+
+
+def choice(rules: Iterable[tuple[str, Callable[..., bool]]]) -> str:
+    """Return a Mermaid diagram of rules of which the first that holds decides."""
+    arrows = [f"first --> {status}: {place}. {_words(holds)}" for place, (status, holds) in enumerate(rules, start=1)]
+    return _mermaid(["state first <<choice>>", f"{NOTHING} --> first", *arrows])
+
+
+def _report_row(state: str) -> str:
+    return f"| {state} | " + " | ".join(_answer(state, rule) for rule in lifecycle.REPORTS.values()) + " |"
+
+
+def _answer(state: str, rule: lifecycle.ReportRule) -> str:
+    if state in rule.sources:
+        return f"→ {rule.target}"
+    return "*same*" if state in rule.repeats else "–"
+
+
+def _moves(table: Mapping[str, str], label: str) -> Iterator[Edge]:
+    yield from ((state, table[state], label) for state in _ordered(table))
+
+
+def _ordered(table: Mapping[str, Any]) -> list[str]:
+    return [state for state in lifecycle.REPLICA_STATES if state in table]
+
+
+def _words(holds: Callable[..., bool]) -> str:
+    return (holds.__doc__ or "").removeprefix("Tell whether ").rstrip(".")
+
+
+def _mermaid(lines: Iterable[str]) -> str:
+    return "\n".join(["```mermaid", "stateDiagram-v2", *(f"    {line}" for line in lines), "```", ""])
+
+
+def _page(title: str, parts: Iterable[str]) -> str:
+    return "\n".join([f"# {title}\n", _MADE, "", *parts]).rstrip("\n") + "\n"
+
+
+def main(directory: Path) -> None:
+    """Write all pages into the directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (directory / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

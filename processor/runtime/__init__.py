@@ -1,0 +1,1 @@
+"""What a process needs around it: clock, logging, signals, files, failpoints."""

@@ -1,0 +1,184 @@
+"""The service as a process runs it: shards, metrics and the HTTP server, until a signal asks it to stop."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from processor.assembly.backends import Backend, EmbeddedBackend, ServerBackend
+from processor.assembly.engine import Domain, cluster_domain
+from processor.avro.catalogue import Catalogue
+from processor.cluster.document import to_document
+from processor.cluster.events import EVENT_TYPES
+from processor.cluster.kinds import SECTIONS
+from processor.configuration import kafka_security
+from processor.configuration.settings import Settings
+from processor.configuration.topics import topic_names
+from processor.engine.health import Health
+from processor.engine.reports import Middleware, StepReport, outcomes_of
+from processor.replay.storing import snapshots_kept
+from processor.runtime.clock import SystemClock
+from processor.runtime.failpoints import armed
+from processor.runtime.logs import error_function, log_function, warning_function
+from processor.runtime.shutdown import ended_in_time
+from processor.service.api import Views, answer
+from processor.service.metrics import Metrics, Readings
+from processor.service.server import HttpServer
+from processor.service.shards import END_WITHIN_SHARE, Service
+
+
+class Running:
+    """One service with all that surrounds it; `run` ends when `stop` is set."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        embedded: bool = False,
+        once: bool = False,
+        middleware: tuple[Middleware, ...] = (),
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.settings = settings
+        self.stop = stop or threading.Event()
+        self._once = once
+        self.topics = topic_names(settings)
+        self.clock = SystemClock(self.stop, end_within_s=END_WITHIN_SHARE * settings.shutdown_timeout_s)
+        self.catalogue = Catalogue.load(settings.schemas_dir)
+        self.domain: Domain = cluster_domain(settings, self.catalogue)
+        failpoint = armed(settings.failpoints, warning_function())
+        self.backend: Backend = (
+            EmbeddedBackend(settings, self.topics, failpoint)
+            if embedded
+            else ServerBackend(settings, self.topics, self.clock, failpoint)
+        )
+        self.metrics = self._metrics()
+        self.service = Service(
+            settings,
+            self.backend,
+            self.domain,
+            stop=self.stop,
+            middleware=(self.metrics.observe, log_step, *middleware),
+            log=log_function(),
+            once=once,
+            failpoint=failpoint,
+        )
+
+    def run(self) -> int:
+        """Process until stopped; 1 when it was to end by itself and left a shard undone: refused, or not reached."""
+        log = log_function()
+        log("started", **self._facts())
+        address = self.settings.http.address
+        views, warn = self.views(), warning_function()
+        for weakness in kafka_security.weaknesses(self.settings.kafka.properties()):
+            warn("kafka_security_weak", what=weakness)
+        server = HttpServer(address, lambda target: answer(views, target), warn) if address else None
+        if server is not None:
+            log("http_listening", url=server.url)
+        try:
+            with snapshots_kept(self.settings, self._owned, log, embedded=isinstance(self.backend, EmbeddedBackend)):
+                self.service.run()
+        finally:
+            if server is not None:
+                server.close()
+        log("stopped", app=self.settings.app, instance=self.settings.instance)
+        undone = [health for health in self._health() if health.reason]
+        return 1 if self._once and undone else 0
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what a log should begin with: which build, as whom, for which shards, on which servers."""
+        settings, backend = self.settings, self.backend
+        embedded = backend if isinstance(backend, EmbeddedBackend) else None
+        servers = embedded.kafka.bootstrap_servers if embedded else settings.kafka.bootstrap_servers
+        return {
+            "version": version("processor"),
+            "reducer_version": self.domain.machine.version,
+            "app": settings.app,
+            "instance": settings.instance,
+            "clusters": list(settings.clusters),
+            "kafka": [address.rpartition("@")[2] for address in servers.split(",")],
+            "etcd": "embedded" if embedded else [address.rpartition("@")[2] for address in settings.etcd.endpoints],
+        }
+
+    def ended_in_time(self) -> AbstractContextManager[None]:
+        """Return the context in which the process ends within its time, with 1 if need be, once it is asked to."""
+        return ended_in_time(
+            self.stop,
+            timeout_s=self.settings.shutdown_timeout_s,
+            give_up=self.backend.give_up,
+            log=error_function(),
+        )
+
+    def views(self) -> Views:
+        """Return where the HTTP API gets its answers from."""
+        return Views(
+            app=self.settings.app,
+            instance=self.settings.instance,
+            clusters=self.settings.clusters,
+            health=self._health,
+            document=to_document,
+            owner=self.service.owner_of,
+            metrics=self.metrics.exposition,
+            now_s=self.clock.monotonic_s,
+            now_ms=self.clock.now_ms,
+        )
+
+    def _owned(self) -> dict[int, int]:
+        return {health.shard: health.seq for health in self._health() if health.phase == "owner"}
+
+    def _health(self) -> tuple[Health, ...]:
+        return tuple(board.health for board in self.service.boards)
+
+    def _metrics(self) -> Metrics:
+        readings = Readings(health=self._health, lag=self._lag, entities=entity_counts)
+        if isinstance(self.backend, ServerBackend):
+            etcd = {"etcd_bytes": self.backend.database_bytes, "etcd_denied": self.backend.etcd_denied}
+            readings = msgspec.structs.replace(readings, **etcd, ticks_failed=self.backend.ticks_failed)
+        return Metrics(
+            lanes={self.topics["high"]: "high", self.topics["normal"]: "normal"},
+            known_types=frozenset(EVENT_TYPES),
+            version=version("processor"),
+            readings=readings,
+        )
+
+    def _lag(self) -> Mapping[tuple[str, int], int]:
+        return self.service.lag()
+
+
+def entity_counts(states: Iterable[Any]) -> dict[str, int]:
+    """Return kind → how many entities these states hold together."""
+    counts = dict.fromkeys(SECTIONS, 0)
+    for state in states:
+        for kind, section in SECTIONS.items():
+            counts[kind] += 1 if kind == "policy" else len(getattr(state, section))
+    return counts
+
+
+def log_step(report: StepReport) -> None:
+    """Log one commit, at level debug; what was put aside, at warning."""
+    import structlog
+
+    logger = structlog.get_logger()
+    logger.debug(
+        "committed",
+        shard=report.shard,
+        seq=report.seq,
+        kind=report.kind,
+        events=len(report.events),
+        changes=len(report.changes),
+        high=report.high,
+        guard=report.guard,
+    )
+    if "dead_lettered" in outcomes_of(report.events):
+        _warn_of_dead_letters(report, logger)
+
+
+def _warn_of_dead_letters(report: StepReport, logger: Any) -> None:
+    for event in report.events:
+        if event.outcome == "dead_lettered":
+            cause = event.cause
+            place = f"{cause.topic}[{cause.partition}]@{cause.offset}"
+            logger.warning("dead_letter", shard=report.shard, record=place, code=event.code, reason=event.message)

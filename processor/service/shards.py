@@ -1,0 +1,190 @@
+"""The shards of this process: each is run by a thread of its own, while it is owned here."""
+
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from processor.assembly.backends import Backend, Ports
+from processor.assembly.engine import Domain, engine_limits
+from processor.configuration.settings import Settings
+from processor.engine.compose import Identity
+from processor.engine.errors import Retry
+from processor.engine.failpoints import Failpoint, never
+from processor.engine.health import Board
+from processor.engine.parts import Parts
+from processor.engine.ports import Ticker
+from processor.engine.reports import Middleware
+from processor.engine.shard import ShardRunner
+from processor.engine.sharing import Sharing
+from processor.runtime.clock import SystemClock
+from processor.runtime.garbage import spare_the_state
+
+END_WITHIN_SHARE = 0.6
+"""Part of `shutdown_timeout_s` after which what still ends the orderly way gets the shortest timeouts."""
+
+
+class Service:
+    """Runs this process's share of the settings' shards on one backend until `stop` is set.
+
+    `boards` may be read from any thread: each shows one whole value, state included.
+    """
+
+    def __init__(  # noqa: PLR0913 - assembly is where everything comes together
+        self,
+        settings: Settings,
+        backend: Backend,
+        domain: Domain,
+        *,
+        stop: threading.Event,
+        middleware: tuple[Middleware, ...] = (),
+        log: Callable[..., None] = lambda _event, **_fields: None,
+        once: bool = False,
+        failpoint: Failpoint = never,
+    ) -> None:
+        self._settings = settings
+        self._backend = backend
+        self._domain = domain
+        self._stop = stop
+        self._clock = SystemClock(stop, end_within_s=END_WITHIN_SHARE * settings.shutdown_timeout_s)
+        self._middleware = middleware
+        self._log = log
+        self._once = once
+        self._failpoint = failpoint
+        self._failures: list[BaseException] = []
+        self._owner_of: Callable[[int], str] = lambda _shard: ""
+        self._lags: dict[int, Callable[[], Mapping[tuple[str, int], int]]] = {}
+        self.boards = tuple(Board(shard, log) for shard in range(len(settings.clusters)))
+
+    def run(self) -> None:
+        """Process until stopped, then hand everything over. Raises InvalidRequest for settings that cannot work.
+
+        What no thread of it should raise ends the process: the other shards are handed over first.
+        """
+        try:
+            self._start_backend()
+            self._run_shards()
+        finally:
+            self._stop.set()  # from now on there is only so much time, whatever ended it
+            self._backend.close()
+        for failure in self._failures:
+            raise failure
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Return (topic, partition) → records that wait, of the shards owned here. Safe from any thread."""
+        return {place: count for lag in list(self._lags.values()) for place, count in lag().items()}
+
+    def owner_of(self, shard: int) -> str:
+        """Return the other instance that owned the shard when we looked last, empty: none did. From any thread."""
+        return self._owner_of(shard)
+
+    def _start_backend(self) -> None:
+        limits = engine_limits(self._settings)
+        pause_ms = limits.retry_pause_ms
+        for board in self.boards:
+            board.put(moved_s=self._clock.monotonic_s())
+        while not self._stop.is_set():
+            try:
+                self._backend.start()
+            except Retry as error:
+                for board in self.boards:
+                    board.put(reason=str(error), moved_s=self._clock.monotonic_s())
+                self._clock.sleep(pause_ms / 1000)
+                pause_ms = min(2 * pause_ms, limits.retry_pause_max_ms)
+            else:
+                for board in self.boards:
+                    board.put(reason="")
+                break
+
+    def _run_shards(self) -> None:
+        sharing, ended = self._sharing(), threading.Event()
+        self._owner_of = sharing.owner_of
+        shards = [
+            self._thread(f"shard-{board.health.shard}", partial(self._run_shard, board, sharing))
+            for board in self.boards
+        ]
+        looking = self._thread("sharing", partial(sharing.run, lambda: self._stop.is_set() or ended.is_set()))
+        for thread in shards:
+            thread.join()
+        ended.set()
+        looking.join()
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except BaseException as failure:  # noqa: BLE001 - raised again where the process ends
+                self._failures.append(failure)
+                self._stop.set()
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _sharing(self) -> Sharing:
+        limits = engine_limits(self._settings)
+        membership = self._backend.membership()
+        return Sharing(
+            membership,
+            instance=membership.instance,
+            shards=len(self.boards),
+            ttl_s=self._settings.shards.lease_ttl_s,
+            interval_s=limits.standby_interval_ms / 1000,
+            clock=self._clock,
+            unable=lambda: frozenset(
+                board.health.shard for board in self.boards if board.health.phase in {"refused", "stopped"}
+            ),
+            silent_s=self._backend.silent_s,
+            silent_max_s=limits.silent_max_ms / 1000,
+            log=self._log,
+        )
+
+    def _run_shard(self, board: Board, sharing: Sharing) -> None:
+        shard = board.health.shard
+        ports = self._backend.ports(shard)
+        self._lags[shard] = ports.lag
+        try:
+            ShardRunner(
+                self._parts(shard, ports),
+                board=board,
+                stopping=self._stop.is_set,
+                may_campaign=partial(sharing.may_campaign, shard),
+                hand_over_asked=partial(sharing.hand_over_asked, shard),
+                leave_to_peers=partial(sharing.leave_to_peers, shard),
+                once=self._once,
+            ).run()
+        finally:
+            ports.source.close()
+            ports.sink.close()
+
+    def _ticker(self, shard: int, cluster: str) -> Ticker | None:
+        tick = self._domain.tick
+        if tick is None or not self._settings.clock.enabled:
+            return None
+        return self._backend.ticker(shard, key=cluster.encode(), value=tick[0], headers=tick[1])
+
+    def _parts(self, shard: int, ports: Ports) -> Parts:
+        settings, cluster = self._settings, self._settings.clusters[shard]
+        return Parts(
+            machine=self._domain.machine,
+            decoder=self._domain.decoder,
+            encoder=self._domain.encoder,
+            store=ports.store,
+            source=ports.source,
+            sink=ports.sink,
+            ownership=ports.ownership,
+            clock=self._clock,
+            identity=Identity(settings.app, shard, cluster, self._domain.machine.version),
+            limits=engine_limits(settings),
+            ticker=self._ticker(shard, cluster),
+            middleware=self._middleware,
+            start=settings.start,
+            cluster_key=cluster.encode() if len(settings.clusters) > 1 else None,
+            speculate=True,
+            announce_in_background=True,
+            loaded=spare_the_state,
+            pressure=self._backend.pressure,
+            left_s=self._clock.left_s,
+            trouble=ports.trouble,
+            log=self._log,
+            failpoint=self._failpoint,
+        )
