@@ -11,6 +11,7 @@ from processor.cluster import events
 from processor.cluster.lifecycle import LOAD_REQUESTED, LOADING, UNLOAD_REQUESTED, UNLOADING
 from processor.cluster.machine import ClusterMachine
 from processor.configuration.settings import Settings
+from processor.engine.values import TopicPartition
 
 SERVERS = 50
 REPLICAS_OF_SERVER = 4
@@ -20,8 +21,6 @@ WAVE_MODELS = 250
 """So many models are rolled out at a time: their reports come mixed."""
 HEADROOM = 2
 """The servers have room for so many times the models: a new version stands beside the old one for a while."""
-
-Place = tuple[str, int]
 
 
 def cluster_job(models: int) -> Job:
@@ -61,7 +60,7 @@ class Cluster:
         self.told: list[Event] = []
         self.reduced: list[events.Event] = []
         self._models = models
-        self._used: Counter[Place] = Counter()
+        self._used: Counter[TopicPartition] = Counter()
         self._memory = HEADROOM * models * REPLICAS_OF_MODEL // (SERVERS * REPLICAS_OF_SERVER) * MODEL_BYTES
         self._memory = max(self._memory, HEADROOM * MODEL_BYTES)
         for server in range(SERVERS):

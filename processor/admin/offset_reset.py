@@ -11,10 +11,9 @@ from typing import Literal
 import msgspec
 
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Head, PartitionFacts, TopicFacts
+from processor.engine.values import Head, TopicFacts, TopicPartition, Watermarks
 from processor.runtime.files import text_of
 
-Place = tuple[str, int]
 """Topic and partition."""
 
 DURATION = re.compile(
@@ -38,7 +37,7 @@ class ToOffset(msgspec.Struct, frozen=True):
 class ToOffsets(msgspec.Struct, frozen=True):
     """To an offset for each partition."""
 
-    offsets: Mapping[Place, int]
+    offsets: Mapping[TopicPartition, int]
 
 
 class ToTime(msgspec.Struct, frozen=True):
@@ -56,7 +55,9 @@ class ShiftBy(msgspec.Struct, frozen=True):
 Reset = ToEnd | ToOffset | ToOffsets | ToTime | ShiftBy
 
 
-def targets_of(reset: Reset, head: Head, facts: TopicFacts, places: Mapping[Place, int | None]) -> dict[Place, int]:
+def targets_of(
+    reset: Reset, head: Head, facts: TopicFacts, places: Mapping[TopicPartition, int | None]
+) -> dict[TopicPartition, int]:
     """Return (topic, partition) → the next offset to be read, kept within what the partition holds.
 
     `places` gives each partition's offset at the time of a ToTime, None: no record is that young.
@@ -73,7 +74,7 @@ def targets_of(reset: Reset, head: Head, facts: TopicFacts, places: Mapping[Plac
     return targets
 
 
-def _wanted(reset: Reset, place: Place, position: int, marks: PartitionFacts, offset_at_time: int | None) -> int:
+def _wanted(reset: Reset, place: TopicPartition, position: int, marks: Watermarks, offset_at_time: int | None) -> int:
     match reset:
         case ToEnd(end=end):
             return marks.low if end == "earliest" else marks.high
@@ -108,9 +109,9 @@ def duration_of(text: str) -> timedelta:
     return timedelta(**parts)
 
 
-def offsets_in(path: Path) -> dict[Place, int]:
+def offsets_in(path: Path) -> dict[TopicPartition, int]:
     """Return the offsets of a CSV file whose lines are topic,partition,offset. Raises InvalidRequest."""
-    offsets: dict[Place, int] = {}
+    offsets: dict[TopicPartition, int] = {}
     try:
         for number, row in enumerate(csv.reader(StringIO(text_of(path), newline="")), start=1):
             if row:
@@ -120,7 +121,7 @@ def offsets_in(path: Path) -> dict[Place, int]:
     return offsets
 
 
-def _offset_in(row: list[str], where: str) -> dict[Place, int]:
+def _offset_in(row: list[str], where: str) -> dict[TopicPartition, int]:
     try:
         topic, partition, offset = (cell.strip() for cell in row)
         return {(topic, int(partition)): int(offset)}

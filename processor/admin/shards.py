@@ -12,13 +12,13 @@ from processor.configuration.settings import Settings
 from processor.configuration.topics import TopicNames
 from processor.engine.errors import StoreUnavailable
 from processor.engine.positions import reached
-from processor.engine.values import HIGH, NORMAL, Head, TopicFacts
+from processor.engine.values import HIGH, NORMAL, Head, TopicFacts, TopicPartition
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
 from processor.etcd.failures import CompactedError
 from processor.etcd.layout import Owner, ShardKeys, decode_head
 from processor.history.stored import StoredStates
-from processor.kafka.offsets import OffsetReader, Place, Watermarks
+from processor.kafka.offsets import OffsetReader, PartitionOffsets
 from processor.kafka.source import KafkaSource
 
 FACTS_TIMEOUT_S = 10.0
@@ -70,14 +70,14 @@ def input_facts(settings: Settings, topics: TopicNames, shard: int) -> TopicFact
         source.close()
 
 
-def input_marks(settings: Settings, topics: TopicNames, shard: int) -> dict[Place, Watermarks]:
+def input_marks(settings: Settings, topics: TopicNames, shard: int) -> dict[TopicPartition, PartitionOffsets]:
     """Return what a shard's inputs hold, and the transactions that are open in them. Raises SourceUnavailable."""
     places = [(topics[lane], shard) for lane in (HIGH, NORMAL)]
     with OffsetReader(kafka_connection(settings), f"{settings.app}-tools", timeout_s=FACTS_TIMEOUT_S) as reader:
         return reader.watermarks(places)
 
 
-def lag(head: Head | None, marks: Mapping[Place, Watermarks]) -> dict[str, int]:
+def lag(head: Head | None, marks: Mapping[TopicPartition, PartitionOffsets]) -> dict[str, int]:
     """Return topic → offsets that wait, behind what holds no record; from the first record where there is no head.
 
     What an open transaction hides waits, too.

@@ -62,7 +62,7 @@ def show(
     reach = Reach(config)
     id_ = reach.record_named(id_)
     with reach.reader(reach.topics["dead-letters"], _partitions(reach, cluster)) as reader:
-        records = reader.until_end({place: extent.low for place, extent in reader.extents().items()})
+        records = reader.until_end({place: extent.low for place, extent in reader.watermarks().items()})
         found = next((record for record in records if id_of(record) == id_), None)
     if found is None:
         raise CommandError(f"there is no dead letter {id_}", Exit.DIFFERS)
@@ -129,7 +129,7 @@ def _letters(reach: Reach, partitions: tuple[int, ...] | None) -> "Iterator[tupl
     from processor.admin.dead_letters import letter_of
 
     with reach.reader(reach.topics["dead-letters"], partitions) as reader:
-        for record in reader.until_end({place: extent.low for place, extent in reader.extents().items()}):
+        for record in reader.until_end({place: extent.low for place, extent in reader.watermarks().items()}):
             letter = letter_of(record)
             if letter is not None:
                 yield record, letter
@@ -184,7 +184,7 @@ def _sent(producer: "RecordProducer", rows: list[dict[str, Any]]) -> Iterator[di
 def _record_at(reach: Reach, topic: str, partition: int, offset: int) -> "Record | None":
     """Return the record at an offset, None when it is not there any more."""
     with reach.reader(topic, (partition,)) as reader:
-        extent = reader.extents()[partition]
+        extent = reader.watermarks()[partition]
         record = reader.at(partition, offset) if extent.low <= offset < extent.high else None
     return record if record is not None and record.offset == offset else None
 

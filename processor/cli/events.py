@@ -14,8 +14,8 @@ from processor.cli.reach import Reach
 from processor.cli.records import line_of, row_of
 
 if TYPE_CHECKING:
-    from processor.engine.values import Record
-    from processor.kafka.reader import Extent, RecordReader
+    from processor.engine.values import Record, Watermarks
+    from processor.kafka.reader import RecordReader
 
 LAST = 10
 
@@ -62,17 +62,17 @@ def _records(reader: "RecordReader", from_: str | None, count: int | None, *, fo
         if follow:
             yield from reader.follow(_after(reader, last), lambda: False)
         return
-    starts = {partition: _start(extent, from_) for partition, extent in reader.extents().items()}
+    starts = {partition: _start(extent, from_) for partition, extent in reader.watermarks().items()}
     records = reader.follow(starts, lambda: False) if follow else reader.until_end(starts)
     yield from islice(records, count)
 
 
 def _after(reader: "RecordReader", records: "Iterable[Record]") -> dict[int, int]:
-    after = {partition: extent.high for partition, extent in reader.extents().items()}
+    after = {partition: extent.high for partition, extent in reader.watermarks().items()}
     return after | {record.partition: record.offset + 1 for record in records}
 
 
-def _start(extent: "Extent", from_: str) -> int:
+def _start(extent: "Watermarks", from_: str) -> int:
     match from_:
         case "beginning":
             return extent.low

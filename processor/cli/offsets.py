@@ -17,8 +17,8 @@ from processor.cli.reach import Reach
 if TYPE_CHECKING:
     from processor.admin.offset_reset import Reset
     from processor.admin.shards import ShardView
-    from processor.engine.values import Head, LaneName, TopicFacts
-    from processor.kafka.offsets import Place, Watermarks
+    from processor.engine.values import Head, LaneName, TopicFacts, TopicPartition
+    from processor.kafka.offsets import PartitionOffsets
 
 SHOWN = (
     "shard",
@@ -129,7 +129,7 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
     return Exit.OK
 
 
-def _row(reach: Reach, view: "ShardView", lane: Any, marks: "Watermarks") -> dict[str, Any]:
+def _row(reach: Reach, view: "ShardView", lane: Any, marks: "PartitionOffsets") -> dict[str, Any]:
     from processor.engine.positions import reached
 
     topic = reach.topics[lane]
@@ -200,7 +200,7 @@ def _wanted(reach: Reach, words: dict[str, Any]) -> "Reset":
             return ToOffsets({(reach.topic_named(topic), part): offset for (topic, part), offset in offsets.items()})
 
 
-def _places(reach: Reach, words: Iterable[str], wanted: "Reset", *, all_topics: bool) -> "list[Place]":
+def _places(reach: Reach, words: Iterable[str], wanted: "Reset", *, all_topics: bool) -> "list[TopicPartition]":
     """Return the partitions that are meant, all of which are inputs."""
     from processor.admin.offset_reset import ToOffsets, place_words
 
@@ -227,7 +227,7 @@ def _places(reach: Reach, words: Iterable[str], wanted: "Reset", *, all_topics: 
     return sorted(set(places), key=lambda place: (place[1], place[0]))
 
 
-def _moved(reach: Reach, wanted: "Reset", places: "list[Place]", *, execute: bool) -> list[dict[str, Any]]:
+def _moved(reach: Reach, wanted: "Reset", places: "list[TopicPartition]", *, execute: bool) -> list[dict[str, Any]]:
     """Plan and do it shard by shard; nothing is done when one of them is owned."""
     from processor.admin.offset_reset import ToTime
     from processor.admin.shards import shard_views
@@ -252,7 +252,7 @@ def _moved(reach: Reach, wanted: "Reset", places: "list[Place]", *, execute: boo
 
 
 def _moved_shard(
-    reach: Reach, shard: int, wanted: "Reset", places: "dict[Place, int | None]", *, execute: bool
+    reach: Reach, shard: int, wanted: "Reset", places: "dict[TopicPartition, int | None]", *, execute: bool
 ) -> list[dict[str, Any]]:
     from processor.admin.offset_reset import targets_of
     from processor.admin.session import operator

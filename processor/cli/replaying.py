@@ -159,7 +159,7 @@ class ShardReplay:
                 self.build.encoder,
                 Announced(log, place).of,
                 verifier.find,
-                trimmed=log.extents()[self._shard].low > 0,
+                trimmed=log.watermarks()[self._shard].low > 0,
             )
             watches.append(told)
             yield lambda: f"{told.compared:,} compared, {told.gone:,} are gone"

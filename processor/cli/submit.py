@@ -19,7 +19,7 @@ EMBEDDED_LOT = 1000
 """Events sent to an embedded broker before waiting until they are consumed."""
 
 if TYPE_CHECKING:
-    from processor.client.outcomes import Place
+    from processor.engine.values import RecordId
     from processor.produce import EventProducer
 
 
@@ -106,12 +106,14 @@ def _submitted(
     return _told(reach, rows, places, waiter.wait(places, timeout_s=timeout_s), output)
 
 
-def _produced(reach: Reach, producer: "EventProducer", events: list[dict[str, Any]], partition: int) -> "list[Place]":
+def _produced(
+    reach: Reach, producer: "EventProducer", events: list[dict[str, Any]], partition: int
+) -> "list[RecordId]":
     """Send everything; an embedded broker keeps so little that it gets the next lot when the last was consumed."""
-    from processor.client.outcomes import Place
     from processor.client.waiting import Waiter
+    from processor.engine.values import RecordId
 
-    places: list[Place] = []
+    places: list[RecordId] = []
     lot = EMBEDDED_LOT if reach.connection.embedded else max(1, len(events))
     for start in range(0, len(events), lot):
         gate = (
@@ -121,14 +123,14 @@ def _produced(reach: Reach, producer: "EventProducer", events: list[dict[str, An
         )
         for event in events[start : start + lot]:
             producer.send(event["type"], event["data"], at_ms=event["at_ms"], event_id=event.get("id"))
-        places += [Place(sent.topic, sent.partition, sent.offset) for sent in producer.flush()]
+        places += [RecordId(sent.topic, sent.partition, sent.offset) for sent in producer.flush()]
         if gate is not None and not gate.wait(places[-1:], timeout_s=WAIT_S):
             raise unreachable(f"{len(places)} events were sent; the embedded processor does not follow, so no more are")
     return places
 
 
 def _told(
-    reach: Reach, rows: list[dict[str, Any]], places: "list[Place]", known: Mapping[Any, Any], output: Output
+    reach: Reach, rows: list[dict[str, Any]], places: "list[RecordId]", known: Mapping[Any, Any], output: Output
 ) -> int:
     for row, place in zip(rows, places, strict=True):
         fate = known.get(place)
@@ -146,7 +148,7 @@ def _told(
     return Exit.INVALID_DATA if refused else Exit.OK
 
 
-def _hidden_by(reach: Reach, places: "set[Place]") -> str:
+def _hidden_by(reach: Reach, places: "set[RecordId]") -> str:
     """Return what keeps these events from every reader, empty: nothing does."""
     from processor.assembly.connections import group_of
     from processor.kafka.offsets import OffsetReader

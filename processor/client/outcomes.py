@@ -5,37 +5,26 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.values import Outcome
+from processor.engine.values import Outcome, RecordId
 
 CountBefore = Callable[[str, int, int, int], int]
 """(topic, partition, from, offset) → how many data records stand in [from, offset)."""
 
 
-class Place(msgspec.Struct, frozen=True, order=True):
-    """Where a record stands."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}-{self.partition}-{self.offset}"
-
-
-class Fate(msgspec.Struct, frozen=True):
+class EventOutcome(msgspec.Struct, frozen=True):
     """What became of one record, in which commit; `code` and `message` where it was refused."""
 
-    place: Place
+    place: RecordId
     seq: int
     outcome: Outcome
     code: str = ""
     message: str = ""
 
 
-def fates(commit: Mapping[str, Any], places: Iterable[Place], count_before: CountBefore) -> list[Fate]:
-    """Return the fates of those places that this commit-log record covers."""
+def outcomes_in(commit: Mapping[str, Any], places: Iterable[RecordId], count_before: CountBefore) -> list[EventOutcome]:
+    """Return the outcomes of those places that this commit-log record covers."""
     wanted = list(places)
-    found: list[Fate] = []
+    found: list[EventOutcome] = []
     position = 0
     for span in commit["ranges"]:
         for place in wanted:
@@ -43,12 +32,12 @@ def fates(commit: Mapping[str, Any], places: Iterable[Place], count_before: Coun
                 continue
             if span["from"] <= place.offset < span["to"]:
                 index = position + _index_in(span, place, count_before)
-                found.append(Fate(place, commit["seq"], _outcome_at(commit["outcomes"], index)))
+                found.append(EventOutcome(place, commit["seq"], _outcome_at(commit["outcomes"], index)))
         position += span["count"]
     return found
 
 
-def _index_in(span: Mapping[str, Any], place: Place, count_before: CountBefore) -> int:
+def _index_in(span: Mapping[str, Any], place: RecordId, count_before: CountBefore) -> int:
     """Return how many data records of the range stand before the place; only holes make it necessary to look."""
     if span["count"] == span["to"] - span["from"]:
         return int(place.offset - span["from"])

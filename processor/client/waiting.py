@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from processor.client.codec import DecodedRecord, RecordDecoder
-from processor.client.outcomes import Fate, Place, fates
-from processor.engine.values import Record, Role
+from processor.client.outcomes import EventOutcome, outcomes_in
+from processor.engine.values import Record, RecordId, Role
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.reader import RecordReader
 
@@ -30,31 +30,31 @@ class Waiter:
         self._partition = partition
         self._starts: Reading = {role: self._end(role) for role in ("changes", "commits", "dead-letters")}
 
-    def wait(self, places: Iterable[Place], *, timeout_s: float) -> dict[Place, Fate]:
-        """Return the fates that are known within the time; a missing place has none yet. Raises SourceUnavailable."""
+    def wait(self, places: Iterable[RecordId], *, timeout_s: float) -> dict[RecordId, EventOutcome]:
+        """Return the outcomes known within the time; a record that is missing has none yet. Raises SourceUnavailable."""
         deadline_s = time.monotonic() + timeout_s
-        known: dict[Place, Fate] = {}
+        known: dict[RecordId, EventOutcome] = {}
         waiting = set(places)
         with self._reader("commits") as reader:
             records = reader.follow(self._start("commits"), lambda: not waiting or time.monotonic() > deadline_s)
             for record in records:
                 commit = self._decode(record).value
-                for fate in fates(commit, waiting, self._count_before):
-                    known[fate.place] = fate
-                    waiting = waiting - {fate.place}
+                for found in outcomes_in(commit, waiting, self._count_before):
+                    known[found.place] = found
+                    waiting = waiting - {found.place}
         self._explain(known, "rejected", "changes", _rejection)
         self._explain(known, "dead_lettered", "dead-letters", _dead_letter)
         return known
 
     def _explain(
         self,
-        known: dict[Place, Fate],
+        known: dict[RecordId, EventOutcome],
         outcome: str,
         role: Role,
-        read: Callable[[DecodedRecord], tuple[Place, str, str] | None],
+        read: Callable[[DecodedRecord], tuple[RecordId, str, str] | None],
     ) -> None:
-        """Add code and message to fates with this outcome, from the records of a topic."""
-        unexplained = {place for place, fate in known.items() if fate.outcome == outcome}
+        """Add code and message to outcomes with this outcome, from the records of a topic."""
+        unexplained = {place for place, found in known.items() if found.outcome == outcome}
         if not unexplained:
             return
         with self._reader(role) as reader:
@@ -70,7 +70,7 @@ class Waiter:
 
     def _end(self, role: Role) -> int:
         with self._reader(role) as reader:
-            return reader.extents()[self._partition].high
+            return reader.watermarks()[self._partition].high
 
     def _start(self, role: Role) -> dict[int, int]:
         return {self._partition: self._starts[role]}
@@ -86,16 +86,16 @@ def _below(records: Iterable[Record], offset: int) -> Iterable[Record]:
         yield record
 
 
-def _rejection(record: DecodedRecord) -> tuple[Place, str, str] | None:
+def _rejection(record: DecodedRecord) -> tuple[RecordId, str, str] | None:
     if not record.type.endswith(".EventRejected"):
         return None
     value: Mapping[str, Any] = record.value
-    return Place(value["topic"], value["partition"], value["offset"]), value["code"], value["message"]
+    return RecordId(value["topic"], value["partition"], value["offset"]), value["code"], value["message"]
 
 
-def _dead_letter(record: DecodedRecord) -> tuple[Place, str, str]:
+def _dead_letter(record: DecodedRecord) -> tuple[RecordId, str, str]:
     headers = {name: value or "" for name, value in record.headers}
-    place = Place(
+    place = RecordId(
         headers["dead-letter-topic"], int(headers["dead-letter-partition"]), int(headers["dead-letter-offset"])
     )
     return place, headers["dead-letter-code"], headers["dead-letter-message"]

@@ -16,7 +16,7 @@ from processor.engine.images import Encoded
 from processor.engine.intervening import known_head, owned, settled
 from processor.engine.parts import Parts
 from processor.engine.positions import advanced, reached
-from processor.engine.values import Commit, Head, PartitionFacts, Range, Snapshot, TopicFacts
+from processor.engine.values import Commit, Head, Range, Snapshot, TopicFacts, Watermarks
 
 Targets = Mapping[tuple[str, int], int]
 """(topic, partition) → the next offset to be read."""
@@ -136,7 +136,7 @@ def facts_of(planned: Move) -> dict[str, Any]:
     return {"moved": moved, "topics": dict(planned.topics)}
 
 
-def _marks(facts: TopicFacts, topic: str, partition: int) -> PartitionFacts:
+def _marks(facts: TopicFacts, topic: str, partition: int) -> Watermarks:
     try:
         return facts.inputs[topic, partition]
     except KeyError:

@@ -10,6 +10,8 @@ import msgspec
 
 from processor.engine.audit import AuditEntry
 
+TopicPartition = tuple[str, int]
+
 Positions = Mapping[str, Mapping[int, int]]
 """topic → partition → the next offset to consume."""
 
@@ -45,6 +47,17 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+
+class RecordId(msgspec.Struct, frozen=True, order=True):
+    """Where a record stands."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}-{self.offset}"
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False):
@@ -328,8 +341,8 @@ class Tail(msgspec.Struct, frozen=True):
     emptied: bool = False
 
 
-class PartitionFacts(msgspec.Struct, frozen=True):
-    """The watermarks of one input partition: `low` inclusive, `high` exclusive (last stable offset)."""
+class Watermarks(msgspec.Struct, frozen=True):
+    """The offsets that committed readers find: `low` inclusive, `high` exclusive (the last stable offset)."""
 
     low: int
     high: int
@@ -339,4 +352,4 @@ class TopicFacts(msgspec.Struct, frozen=True):
     """What the broker says: name → topic id of all five, (topic, partition) → watermarks of the shard's inputs."""
 
     topic_ids: Mapping[str, str]
-    inputs: Mapping[tuple[str, int], PartitionFacts]
+    inputs: Mapping[TopicPartition, Watermarks]

@@ -45,7 +45,7 @@ def reduced_by(
     partition, start, end, count = span["partition"], span["from"], span["to"], span["count"]
     if not count:
         return Reduced()
-    low = log.extents()[partition].low
+    low = log.watermarks()[partition].low
     records = list(islice(between(log, partition, max(start, low), end), events_max)) if low < end else []
     where = f"{span['topic']}[{partition}] {start} to {end - 1}"
     if low <= start:

@@ -10,28 +10,16 @@ from typing import Any, Protocol
 import msgspec
 
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Record
+from processor.engine.values import Record, Watermarks
 
 READ_THROUGH_OFFSETS = 200
 """What a broker sends with one answer anyway."""
 
 
-class Extent(Protocol):
-    """What a partition holds: offsets from `low` inclusive to `high` exclusive."""
-
-    @property
-    def low(self) -> int:
-        """First offset."""
-
-    @property
-    def high(self) -> int:
-        """Offset after the last one."""
-
-
 class Log(Protocol):
     """One topic, committed records only."""
 
-    def extents(self) -> Mapping[int, Extent]:
+    def watermarks(self) -> Mapping[int, Watermarks]:
         """Return what each partition holds now."""
 
     def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:
@@ -75,7 +63,7 @@ class CommitLog:
 
     def first(self) -> Located:
         """Return the oldest commit that is kept."""
-        low = self._log.extents()[self._partition].low
+        low = self._log.watermarks()[self._partition].low
         record = next(self._from(low), None)
         if record is None:
             raise InvalidRequest("the commit log is empty: nothing is committed yet but the empty state, seq 0")
@@ -84,7 +72,7 @@ class CommitLog:
     def last(self) -> Located:
         """Return the newest commit."""
         first = self.first()
-        low, high = first.offset, self._log.extents()[self._partition].high
+        low, high = first.offset, self._log.watermarks()[self._partition].high
         found = first
         while low < high:
             middle = (low + high) // 2
@@ -146,7 +134,7 @@ class CommitLog:
 
     def _first_where_record(self, holds: Callable[[Record], bool | None]) -> Located | None:
         """Return the first record for which something holds that holds for all later ones; None: it does not say."""
-        extent = self._log.extents()[self._partition]
+        extent = self._log.watermarks()[self._partition]
         low, high, found = extent.low, extent.high, None
         while high - low > READ_THROUGH_OFFSETS:
             middle = (low + high) // 2

@@ -105,7 +105,7 @@ def _history(sources: Sources, partition: int, key: str, count: int) -> History:
 
 def _newest(log: Log, partition: int, key: bytes, count: int) -> _Found:
     """Look for the last `count` announcements of a key, one a commit, from the end on."""
-    extent = log.extents()[partition]
+    extent = log.watermarks()[partition]
     found, end = _Found({}, []), extent.high
     while end > extent.low and len(found.changes) < count and extent.high - end < ANNOUNCEMENTS_MAX:
         start = max(extent.low, end - CHUNK_OFFSETS)
@@ -184,7 +184,7 @@ def _applied(sources: Sources, commit: Mapping[str, Any]) -> tuple[list[Record],
 def _records(sources: Sources, span: Mapping[str, Any]) -> list[Record]:
     partition = span["partition"]
     with sources.open(span["topic"]) as log:
-        start = max(span["from"], log.extents()[partition].low)
+        start = max(span["from"], log.watermarks()[partition].low)
         return list(between(log, partition, start, span["to"])) if start < span["to"] else []
 
 

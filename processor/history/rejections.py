@@ -16,7 +16,7 @@ NEAR_OFFSETS = 500
 """Events so near to each other are read in one go."""
 PREFIX = b"rejected/"
 
-Place = tuple[str, int, int]
+RecordId = tuple[str, int, int]
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -47,17 +47,17 @@ def refusals_of(sources: Sources, announced: Sequence[Record], key: str) -> tupl
     )
 
 
-def _place(said: Any) -> Place:
+def _place(said: Any) -> RecordId:
     return said["topic"], said["partition"], said["offset"]
 
 
-def _read(sources: Sources, places: Sequence[Place]) -> dict[Place, DecodedRecord]:
+def _read(sources: Sources, places: Sequence[RecordId]) -> dict[RecordId, DecodedRecord]:
     """Return the events at these places, ascending, as far as their topics still keep them."""
-    found: dict[Place, DecodedRecord] = {}
+    found: dict[RecordId, DecodedRecord] = {}
     for (topic, partition), of_partition in groupby(places, key=lambda place: place[:2]):
         offsets = [offset for _, _, offset in of_partition]
         with sources.open(topic) as log:
-            low = log.extents()[partition].low
+            low = log.watermarks()[partition].low
             for run in _runs([offset for offset in offsets if offset >= low]):
                 for record in between(log, partition, run[0], run[-1] + 1):
                     if record.offset in run:

@@ -7,13 +7,14 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from processor.engine.errors import SourceUnavailable
+from processor.engine.values import TopicPartition
 from processor.kafka.connection import KafkaConnection, Property, client
 from processor.kafka.reader import REQUIRED, TIMEOUT_S, RecordReader
 
-Place = tuple[str, int]
 """Topic and partition."""
 
 
@@ -31,7 +32,7 @@ class OpenTransaction(msgspec.Struct, frozen=True):
     since_ms: int
     hidden: int
 
-    def sentence(self, place: Place, bootstrap: str) -> str:
+    def sentence(self, place: TopicPartition, bootstrap: str) -> str:
         """Return what is to be known of it, and the commands that tell its producer's id and end it."""
         topic, partition = place
         tool = f"kafka-transactions.sh --bootstrap-server {bootstrap}"
@@ -47,7 +48,7 @@ class OpenTransaction(msgspec.Struct, frozen=True):
         return "at an unknown time" if self.since_ms < 0 else f"at {utc(self.since_ms)} as its first record says"
 
 
-class Watermarks(msgspec.Struct, frozen=True):
+class PartitionOffsets(msgspec.Struct, frozen=True):
     """What a partition holds, from `low` to `stable` (exclusive), and what an open transaction hides behind that."""
 
     low: int
@@ -71,29 +72,29 @@ class OffsetReader:
         self._uncommitted = client(Consumer, connection.properties({}, uncommitted))
         self._timeout_s = timeout_s
 
-    def watermarks(self, places: Sequence[Place]) -> dict[Place, Watermarks]:
+    def watermarks(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, PartitionOffsets]:
         """Return what partitions hold. A transaction counts as open that still is after `STILL_OPEN_AFTER_S`."""
         marks = {place: self._marks(place) for place in places}
         hiding = {place for place, (_, stable, high) in marks.items() if high > stable}
         if hiding:
             time.sleep(STILL_OPEN_AFTER_S)
         return {
-            place: self._watermarks(place, before=stable) if place in hiding else Watermarks(low, stable)
+            place: self._watermarks(place, before=stable) if place in hiding else PartitionOffsets(low, stable)
             for place, (low, stable, _) in marks.items()
         }
 
-    def committed(self, places: Sequence[Place]) -> dict[Place, int | None]:
+    def committed(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
         """Return what the group has committed, None: nothing."""
         try:
-            committed = self._consumer.committed([TopicPartition(*place) for place in places], self._timeout_s)
+            committed = self._consumer.committed([KafkaPartition(*place) for place in places], self._timeout_s)
             return {(item.topic, item.partition): item.offset if item.offset >= 0 else None for item in committed}
         except KafkaException as failure:
             cause = self._connection.cause_of(failure, self._consumer)
             raise SourceUnavailable(f"Kafka: the offsets cannot be read: {cause}") from failure
 
-    def at(self, places: Sequence[Place], at_ms: int) -> dict[Place, int | None]:
+    def at(self, places: Sequence[TopicPartition], at_ms: int) -> dict[TopicPartition, int | None]:
         """Return the offset of the first record that is not older than a time, None where there is none."""
-        asked = [TopicPartition(topic, partition, at_ms) for topic, partition in places]
+        asked = [KafkaPartition(topic, partition, at_ms) for topic, partition in places]
         try:
             answers = self._consumer.offsets_for_times(asked, self._timeout_s)
         except KafkaException as failure:
@@ -114,15 +115,15 @@ class OffsetReader:
     ) -> None:
         self.close()
 
-    def _watermarks(self, place: Place, *, before: int) -> Watermarks:
+    def _watermarks(self, place: TopicPartition, *, before: int) -> PartitionOffsets:
         """Look again at a partition whose last stable offset was `before` a moment ago."""
         low, stable, high = self._marks(place)
         still_open = stable == before and high > stable
-        return Watermarks(low, stable, self._opened(place, stable, high) if still_open else None)
+        return PartitionOffsets(low, stable, self._opened(place, stable, high) if still_open else None)
 
-    def _marks(self, place: Place) -> tuple[int, int, int]:
+    def _marks(self, place: TopicPartition) -> tuple[int, int, int]:
         """Return low watermark, last stable offset and high watermark; the last is asked for first, so it lags."""
-        partition = TopicPartition(*place)
+        partition = KafkaPartition(*place)
         try:
             _, high = self._uncommitted.get_watermark_offsets(partition, timeout=self._timeout_s)
             low, stable = self._consumer.get_watermark_offsets(partition, timeout=self._timeout_s)
@@ -131,7 +132,7 @@ class OffsetReader:
             raise SourceUnavailable(f"Kafka: the offsets cannot be read: {cause}") from failure
         return int(low), int(stable), int(high)
 
-    def _opened(self, place: Place, stable: int, high: int) -> OpenTransaction:
+    def _opened(self, place: TopicPartition, stable: int, high: int) -> OpenTransaction:
         """Return the transaction that begins at the last stable offset."""
         topic, partition = place
         with RecordReader(

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Literal, Self
 
-import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.engine.errors import InvalidRequest, SourceUnavailable
-from processor.engine.values import Record
+from processor.engine.values import Record, Watermarks
 from processor.kafka.connection import KafkaConnection, Property, client, words_of
 from processor.kafka.records import record_of
 
@@ -50,13 +49,6 @@ REMOVED = frozenset(
 GROUP_DENIED: int = KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
-class Extent(msgspec.Struct, frozen=True):
-    """What a partition holds: offsets from `low` inclusive to `high` exclusive."""
-
-    low: int
-    high: int
-
-
 class RecordReader:
     """Reads the partitions of one topic, all of them unless named. Everything raises SourceUnavailable."""
 
@@ -76,9 +68,9 @@ class RecordReader:
         self._consumer = client(Consumer, connection.properties(TUNED, {**REQUIRED, "isolation.level": isolation}))
         self.partitions = partitions if partitions is not None else self._all_partitions()
 
-    def extents(self) -> dict[int, Extent]:
+    def watermarks(self) -> dict[int, Watermarks]:
         """Return what each partition holds now."""
-        return {partition: self._extent(partition) for partition in self.partitions}
+        return {partition: self._watermarks(partition) for partition in self.partitions}
 
     def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:
         """Yield what stands from these offsets, as far as it is kept, to the partitions' ends of now."""
@@ -106,7 +98,7 @@ class RecordReader:
 
     def search(self, partition: int, rank: Callable[[Record], int], wanted: int) -> Record | None:
         """Return the first record of a partition whose rank, which never falls, is `wanted` or more."""
-        extent = self._extent(partition)
+        extent = self._watermarks(partition)
         low, high, found = extent.low, extent.high, None
         while low < high:
             middle = (low + high) // 2
@@ -131,7 +123,7 @@ class RecordReader:
         self.close()
 
     def _last_of(self, partition: int, count: int) -> list[Record]:
-        extent = self._extent(partition)
+        extent = self._watermarks(partition)
         span = count * HOLES_FACTOR
         while True:
             start = max(extent.low, extent.high - span)
@@ -170,7 +162,7 @@ class RecordReader:
         if message.error().code() not in REMOVED:
             return False
         partition = int(message.partition())
-        low = self._extent(partition).low
+        low = self._watermarks(partition).low
         if not 0 <= message.offset() < low:
             return False
         self._consumer.incremental_unassign([TopicPartition(self.topic, partition)])
@@ -185,10 +177,10 @@ class RecordReader:
         message = self._consumer.poll(POLL_TIMEOUT_S)
         return [] if message is None else [message]
 
-    def _extent(self, partition: int) -> Extent:
+    def _watermarks(self, partition: int) -> Watermarks:
         place = TopicPartition(self.topic, partition)
         try:
-            return Extent(*self._consumer.get_watermark_offsets(place, timeout=self._timeout_s))
+            return Watermarks(*self._consumer.get_watermark_offsets(place, timeout=self._timeout_s))
         except KafkaException as failure:
             cause = self._connection.cause_of(failure, self._consumer)
             raise SourceUnavailable(f"{self.topic}[{partition}]: {cause}") from failure

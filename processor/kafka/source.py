@@ -14,10 +14,10 @@ from processor.engine.positions import EmptyStretch, Stretches, gone
 from processor.engine.values import (
     HIGH,
     LaneName,
-    PartitionFacts,
     Positions,
     Record,
     TopicFacts,
+    Watermarks,
 )
 from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, client, words_of
 from processor.kafka.describer import TopicDescriber
@@ -172,12 +172,12 @@ class KafkaSource:
         self._opened[lane].renew()
         return self._opened[lane]
 
-    def _watermarks(self) -> dict[tuple[str, int], PartitionFacts]:
+    def _watermarks(self) -> dict[tuple[str, int], Watermarks]:
         facts = {}
         for lane, topic in self._topics.inputs.items():
             for partition in self._topics.input_partitions:
                 low, high = self._lane(lane).watermarks(topic, partition)
-                facts[topic, partition] = PartitionFacts(low=low, high=high)
+                facts[topic, partition] = Watermarks(low=low, high=high)
         return facts
 
 

@@ -8,12 +8,12 @@ below the high watermark means that an open transaction hides our own records: w
 import time
 from collections.abc import Mapping
 
-import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from processor.engine.errors import ShardRefused, SinkUnavailable
 from processor.engine.published import tail_of
-from processor.engine.values import Record, Role, Tail
+from processor.engine.values import Record, Role, Tail, TopicPartition, Watermarks
 from processor.kafka.connection import KafkaConnection, Property, client, words_of
 from processor.kafka.records import record_of
 
@@ -30,18 +30,11 @@ REQUIRED: dict[str, Property] = {
     "auto.offset.reset": "error",
 }
 
-Place = tuple[str, int]
-
-
-class _Extent(msgspec.Struct, frozen=True):
-    low: int
-    stable: int
-
 
 class TailReader:
     """Reads the tails of the output partitions `places` (role → topic, partition)."""
 
-    def __init__(self, connection: KafkaConnection, group_id: str, places: Mapping[Role, Place]) -> None:
+    def __init__(self, connection: KafkaConnection, group_id: str, places: Mapping[Role, TopicPartition]) -> None:
         required: dict[str, Property] = {**REQUIRED, "group.id": group_id}
         committed: dict[str, Property] = {**required, "isolation.level": "read_committed", "enable.partition.eof": True}
         self._committed = client(Consumer, connection.properties(TUNED, committed))
@@ -54,7 +47,7 @@ class TailReader:
         """Return the tails. Raises SinkUnavailable, ShardRefused (foreign open transaction, foreign record)."""
         deadline_s = time.monotonic() + timeout_s
         try:
-            extents = {place: self._extent(place, deadline_s) for place in self._places.values()}
+            extents = {place: self._watermarks(place, deadline_s) for place in self._places.values()}
             last = self._last_records(extents, deadline_s)
         except KafkaException as failure:
             cause = self._connection.cause_of(failure, self._uncommitted)
@@ -68,14 +61,14 @@ class TailReader:
         self._committed.close()
         self._uncommitted.close()
 
-    def _extent(self, place: Place, deadline_s: float) -> _Extent:
+    def _watermarks(self, place: TopicPartition, deadline_s: float) -> Watermarks:
         """Return low watermark and last stable offset once the latter has reached what is there now."""
-        partition = TopicPartition(*place)
+        partition = KafkaPartition(*place)
         _, high = self._uncommitted.get_watermark_offsets(partition, timeout=_left_s(deadline_s))
         while True:
             low, stable = self._committed.get_watermark_offsets(partition, timeout=_left_s(deadline_s))
             if stable >= high:
-                return _Extent(low=low, stable=stable)
+                return Watermarks(low, stable)
             if time.monotonic() > deadline_s:
                 raise ShardRefused(
                     f"{place[0]}[{place[1]}]: a foreign open transaction hides the tail: last stable offset {stable}, "
@@ -84,22 +77,24 @@ class TailReader:
                 )
             time.sleep(STABLE_POLL_INTERVAL_S)
 
-    def _last_records(self, extents: Mapping[Place, _Extent], deadline_s: float) -> dict[Place, Record | None]:
-        last: dict[Place, Record | None] = dict.fromkeys(extents)
-        missing = {place for place, extent in extents.items() if extent.low < extent.stable}
+    def _last_records(
+        self, extents: Mapping[TopicPartition, Watermarks], deadline_s: float
+    ) -> dict[TopicPartition, Record | None]:
+        last: dict[TopicPartition, Record | None] = dict.fromkeys(extents)
+        missing = {place for place, extent in extents.items() if extent.low < extent.high}
         count = RECORDS_FIRST
         while missing:
-            starts = {place: max(extents[place].low, extents[place].stable - count) for place in missing}
+            starts = {place: max(extents[place].low, extents[place].high - count) for place in missing}
             last.update(self._read_to_end(starts, deadline_s))
             missing = {place for place in missing if last[place] is None and starts[place] > extents[place].low}
             count *= RECORDS_GROWTH
         return last
 
-    def _read_to_end(self, starts: Mapping[Place, int], deadline_s: float) -> dict[Place, Record]:
+    def _read_to_end(self, starts: Mapping[TopicPartition, int], deadline_s: float) -> dict[TopicPartition, Record]:
         """Return the last data record of each partition at or after its start."""
-        found: dict[Place, Message] = {}
+        found: dict[TopicPartition, Message] = {}
         open_places = set(starts)
-        self._committed.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
+        self._committed.assign([KafkaPartition(*place, offset) for place, offset in starts.items()])
         while open_places:
             if time.monotonic() > deadline_s:
                 raise SinkUnavailable(f"Kafka: the ends of {sorted(open_places)} were not reached in time")

@@ -12,7 +12,7 @@ from time import time_ns
 import msgspec
 
 from processor.engine.values import Headers, Record
-from processor.memory.log import Extent, Log, Transaction
+from processor.memory.log import Log, PartitionOffsets, Transaction
 
 
 class UnknownTopicError(Exception):
@@ -69,7 +69,7 @@ class MemoryBroker:
         with self._changed:
             return self._topic(name).id
 
-    def extent(self, topic: str, partition: int) -> Extent:
+    def extent(self, topic: str, partition: int) -> PartitionOffsets:
         """Return low watermark, last stable offset and high watermark. Raises UnknownTopicError."""
         with self._changed:
             return self._log(topic, partition).extent

@@ -8,7 +8,7 @@ import msgspec
 from processor.engine.values import Record
 
 
-class Extent(msgspec.Struct, frozen=True):
+class PartitionOffsets(msgspec.Struct, frozen=True):
     """Low watermark (inclusive), last stable offset and high watermark (both exclusive)."""
 
     low: int
@@ -45,10 +45,10 @@ class Log:
         self._first_hidden: dict[int, int] = {}
 
     @property
-    def extent(self) -> Extent:
+    def extent(self) -> PartitionOffsets:
         """What is there: offsets never move, retention only raises `low`."""
         high = self._low + len(self._slots)
-        return Extent(low=self._low, stable=min(self._first_hidden.values(), default=high), high=high)
+        return PartitionOffsets(low=self._low, stable=min(self._first_hidden.values(), default=high), high=high)
 
     def append(self, record: Record | None, transaction: Transaction | None) -> None:
         """Append a record, or None for the mark that ends a transaction."""

@@ -7,10 +7,10 @@ from processor.engine.positions import EmptyStretch, Stretches
 from processor.engine.values import (
     HIGH,
     LaneName,
-    PartitionFacts,
     Positions,
     Record,
     TopicFacts,
+    Watermarks,
 )
 from processor.memory.broker import MemoryBroker, OffsetOutOfRangeError, UnknownTopicError
 
@@ -104,9 +104,9 @@ class MemorySource:
         """Read nothing more."""
         self._next, self._ends = {}, {}
 
-    def _extent(self, topic: str, partition: int) -> PartitionFacts:
+    def _extent(self, topic: str, partition: int) -> Watermarks:
         extent = self._broker.extent(topic, partition)
-        return PartitionFacts(low=extent.low, high=extent.stable)
+        return Watermarks(low=extent.low, high=extent.stable)
 
     def _verify(self) -> None:
         for name, known in self._topic_ids.items():

@@ -107,7 +107,7 @@ class Recording:
 
     def _offset_after(self, log: Log) -> int:
         """Return an offset of the commit log at or before the record that follows `seq`, near it where there is one."""
-        low = log.extents()[self._sources.shard].low
+        low = log.watermarks()[self._sources.shard].low
         if not self._seq:
             return low
         commits = CommitLog(log, self._sources.shard, lambda record: {"seq": seq_of(record)})
@@ -155,7 +155,7 @@ def first_foldable(sources: Sources) -> int:
                 place = span.topic, span.partition
                 if place not in lows:
                     with sources.open(*place) as log:
-                        lows[place] = log.extents()[span.partition].low
+                        lows[place] = log.watermarks()[span.partition].low
                 if span.count and span.start < lows[place]:
                     first = commit.seq + 1
     return first
@@ -177,7 +177,7 @@ class _Input:
         if len(found) < span.count:  # the start, another place, or the end as it was when reading began
             start = found[-1].offset + 1 if found else span.start
             # what is gone may have been no record: the count tells
-            low = self._log.extents()[self._partition].low
+            low = self._log.watermarks()[self._partition].low
             self._records = iter(self._log.until_end({self._partition: max(start, low)}))
             found += islice(self._records, span.count - len(found))
         whole = len(found) == span.count and 0 <= span.start <= found[0].offset and found[-1].offset < span.end
@@ -193,7 +193,7 @@ class _Input:
         return found
 
     def _look_back(self, seq: int, span: Range) -> None:
-        low = self._log.extents()[self._partition].low
+        low = self._log.watermarks()[self._partition].low
         if low > span.start:
             raise RecordsGone(
                 f"commit {seq} reduced {self._name} from offset {span.start} on, the oldest that is kept is {low}",

@@ -7,9 +7,9 @@ from processor.admin.shards import KEYS_PER_READ, ShardView, lag, shard_views, s
 from processor.configuration.settings import Settings
 from processor.engine.values import Head
 from processor.etcd.layout import Owner
-from processor.kafka.offsets import OpenTransaction, Watermarks
+from processor.kafka.offsets import OpenTransaction, PartitionOffsets
 
-MARKS = {("high", 0): Watermarks(2, 10), ("normal", 0): Watermarks(0, 5)}
+MARKS = {("high", 0): PartitionOffsets(2, 10), ("normal", 0): PartitionOffsets(0, 5)}
 OWNER = Owner("here", "host", 1, 0)
 
 
@@ -32,7 +32,7 @@ def test_lag_is_what_waits_behind_the_positions() -> None:
 
 
 def test_what_an_open_transaction_hides_waits_too() -> None:
-    marks = {("high", 0): Watermarks(2, 10, OpenTransaction(10, 5, 4)), ("normal", 0): Watermarks(0, 5)}
+    marks = {("high", 0): PartitionOffsets(2, 10, OpenTransaction(10, 5, 4)), ("normal", 0): PartitionOffsets(0, 5)}
     assert lag(_head(), marks) == {"high": 7, "normal": 0}
 
 

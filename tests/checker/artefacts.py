@@ -7,7 +7,7 @@ from typing import Any
 from processor.engine.values import Record
 from tests.checker.single_object import Schemas
 
-Place = tuple[str, int, int]
+RecordId = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
@@ -63,8 +63,8 @@ class Artefacts:
     changes: tuple[Published, ...]
     dead_letters: tuple[Published, ...]
     store: StoreDump
-    acknowledged: tuple[Place, ...] = field(default=())
-    acknowledged_ms: Mapping[Place, int] = field(default_factory=dict)
+    acknowledged: tuple[RecordId, ...] = field(default=())
+    acknowledged_ms: Mapping[RecordId, int] = field(default_factory=dict)
     raw: tuple[Record, ...] = ()
 
 
@@ -79,6 +79,6 @@ def dead_letter(record: Record) -> Published:
     return Published(record, "", {})
 
 
-def place_of(record: Record) -> Place:
+def place_of(record: Record) -> RecordId:
     """Return where a record stands."""
     return record.topic, record.partition, record.offset

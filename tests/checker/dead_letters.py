@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from processor.engine.values import Record
-from tests.checker.artefacts import Artefacts, Place, Published, place_of
+from tests.checker.artefacts import Artefacts, Published, RecordId, place_of
 
 CODES = frozenset(
     {
@@ -15,7 +15,7 @@ CODES = frozenset(
 )
 
 
-def origin_of(letter: Published) -> Place:
+def origin_of(letter: Published) -> RecordId:
     """Return where the record of a dead letter came from."""
     headers = letter.headers
     return (
@@ -40,7 +40,7 @@ def dead_letters(artefacts: Artefacts) -> Iterator[str]:
     yield from _numbered(artefacts)
 
 
-def _condemned(artefacts: Artefacts) -> Iterator[tuple[Place, int]]:
+def _condemned(artefacts: Artefacts) -> Iterator[tuple[RecordId, int]]:
     """Yield each record with outcome `dead_lettered`, and the seq of its commit."""
     there = {place_of(record) for record in artefacts.inputs}
     for commit in artefacts.commits:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from processor.engine.values import Record
-from tests.checker.artefacts import Artefacts, Place, Published, StoreDump, dead_letter, published
+from tests.checker.artefacts import Artefacts, Published, RecordId, StoreDump, dead_letter, published
 from tests.checker.single_object import Schemas
 
 SUFFIX = ".artefacts.json"
@@ -22,8 +22,8 @@ class ShardFile(msgspec.Struct):
     dead_letters: tuple[Record, ...]
     raw: tuple[Record, ...]
     watched: tuple[Record, ...] | None
-    acknowledged: tuple[Place, ...]
-    acknowledged_ms: tuple[tuple[Place, int], ...]
+    acknowledged: tuple[RecordId, ...]
+    acknowledged_ms: tuple[tuple[RecordId, int], ...]
     head: dict[str, Any]
     entities: dict[str, bytes]
     outbox: tuple[str, ...]

@@ -18,7 +18,7 @@ from processor.memory.broker import NewRecord
 from processor.memory.cluster import MemoryCluster, Shard
 from processor.memory.sink import RECORD_BYTES_MAX, MemorySink
 from processor.memory.store import DEFAULT_CAPACITY, MemoryStore
-from tests.checker.artefacts import Artefacts, Place, StoreDump, dead_letter, published
+from tests.checker.artefacts import Artefacts, RecordId, StoreDump, dead_letter, published
 from tests.checker.reference import cluster_reference
 from tests.checker.single_object import SCHEMAS_DIRECTORY
 from tests.engine.world import TOPICS, World
@@ -57,7 +57,7 @@ class MemoryRun:
         self.value_bytes_max = DEFAULT_CAPACITY.value_bytes_max
         self._world = World(batch_events_max=batch_events_max)
         self._gone: list[Record] = []
-        self._acknowledged: list[Place] = []
+        self._acknowledged: list[RecordId] = []
         self._encoder = _encoder()
 
     def submit(self, event: str, data: Mapping[str, Any], *, high: bool = False) -> None:

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from tests.checker.artefacts import Artefacts, Place
+from tests.checker.artefacts import Artefacts, RecordId
 
 UNDER_WAY_MAX = 2
 """The batch that was reduced ahead, and the rest of one that was cut; the commit in flight was made before."""
@@ -36,7 +36,7 @@ def _has_none(ranges: Sequence[dict[str, object]], topic: str) -> int:
     return int(all(part["topic"] != topic for part in ranges))
 
 
-def _consumed_by(artefacts: Artefacts, topic: str) -> Iterator[tuple[Place, int]]:
+def _consumed_by(artefacts: Artefacts, topic: str) -> Iterator[tuple[RecordId, int]]:
     """Yield each place of a topic and the number of the commit, from 0, that consumed it."""
     for number, commit in enumerate(artefacts.commits):
         for part in commit.value["ranges"]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from tests.checker.artefacts import Artefacts, Place, place_of
+from tests.checker.artefacts import Artefacts, RecordId, place_of
 
 Partition = tuple[str, int]
 WITHOUT_RANGES = frozenset({"repair", "rebuild", "upgrade"})
@@ -54,8 +54,8 @@ def exactly_once(artefacts: Artefacts) -> Iterator[str]:
 
     A record that is in nobody's hands any more, because it was gone before it was read, is in a range of kind gap.
     """
-    times: Counter[Place] = Counter()
-    read: set[Place] = set()
+    times: Counter[RecordId] = Counter()
+    read: set[RecordId] = set()
     for commit in artefacts.commits:
         for part in commit.value["ranges"]:
             times.update(_places(part))
@@ -93,11 +93,11 @@ def settled(artefacts: Artefacts) -> Iterator[str]:
         yield f"the store still holds {artefacts.store.outbox + artefacts.store.deltas}"
 
 
-def _places(part: dict[str, Any]) -> Iterator[Place]:
+def _places(part: dict[str, Any]) -> Iterator[RecordId]:
     return ((part["topic"], part["partition"], offset) for offset in range(part["from"], part["to"]))
 
 
-def _taken_back(part: dict[str, Any]) -> Iterator[Place]:
+def _taken_back(part: dict[str, Any]) -> Iterator[RecordId]:
     return ((part["topic"], part["partition"], offset) for offset in range(part["to"], part["from"]))
 
 

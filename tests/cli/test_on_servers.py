@@ -107,8 +107,8 @@ def test_a_dead_letter_keeps_the_original(cli: Cli, servers: dict[str, str], set
     from processor.assembly.connections import kafka_connection
     from processor.avro.catalogue import Catalogue
     from processor.client.codec import EventEncoder, RecordDecoder, event_producer
-    from processor.client.outcomes import Place
     from processor.client.waiting import Waiter
+    from processor.engine.values import RecordId
 
     catalogue = Catalogue.load(settings_now.schemas_dir)
     connection = kafka_connection(settings_now)
@@ -116,7 +116,7 @@ def test_a_dead_letter_keeps_the_original(cli: Cli, servers: dict[str, str], set
     waiter = Waiter(connection, names, RecordDecoder(catalogue), partition=0)  # type: ignore[arg-type]
     with event_producer(connection, names, EventEncoder(catalogue), clusters=("cluster",)) as producer:  # type: ignore[arg-type]
         producer.send_encoded(names["normal"], b"no event", (("x", b"y"),))
-        place = Place(names["normal"], 0, producer.flush()[0].offset)
+        place = RecordId(names["normal"], 0, producer.flush()[0].offset)
     fate = waiter.wait([place], timeout_s=30)[place]
     assert (fate.outcome, fate.code) == ("dead_lettered", "undecodable")
 

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from processor.client.outcomes import Fate, Place, fates
+from processor.client.outcomes import EventOutcome, outcomes_in
+from processor.engine.values import RecordId
 
 COMMIT: dict[str, Any] = {
     "seq": 9,
@@ -25,21 +26,21 @@ def _no_look(topic: str, partition: int, start: int, offset: int) -> int:
 @pytest.mark.parametrize(
     ("place", "outcome"),
     [
-        (Place("high", 0, 5), "applied"),
-        (Place("high", 0, 6), "applied"),
-        (Place("normal", 0, 100), "applied"),
-        (Place("normal", 0, 101), "rejected"),
-        (Place("normal", 0, 102), "rejected"),
-        (Place("normal", 0, 103), "dead_lettered"),
+        (RecordId("high", 0, 5), "applied"),
+        (RecordId("high", 0, 6), "applied"),
+        (RecordId("normal", 0, 100), "applied"),
+        (RecordId("normal", 0, 101), "rejected"),
+        (RecordId("normal", 0, 102), "rejected"),
+        (RecordId("normal", 0, 103), "dead_lettered"),
     ],
 )
-def test_outcomes_run_over_the_ranges_in_their_order(place: Place, outcome: str) -> None:
-    assert [(fate.seq, fate.outcome) for fate in fates(COMMIT, [place], _no_look)] == [(9, outcome)]
+def test_outcomes_run_over_the_ranges_in_their_order(place: RecordId, outcome: str) -> None:
+    assert [(fate.seq, fate.outcome) for fate in outcomes_in(COMMIT, [place], _no_look)] == [(9, outcome)]
 
 
 def test_places_that_a_commit_does_not_cover_have_no_fate_in_it() -> None:
-    others = [Place("high", 0, 7), Place("high", 0, 4), Place("high", 1, 5), Place("other", 0, 5)]
-    assert fates(COMMIT, others, _no_look) == []
+    others = [RecordId("high", 0, 7), RecordId("high", 0, 4), RecordId("high", 1, 5), RecordId("other", 0, 5)]
+    assert outcomes_in(COMMIT, others, _no_look) == []
 
 
 def test_a_hole_makes_it_look_how_many_records_stand_before() -> None:
@@ -54,15 +55,15 @@ def test_a_hole_makes_it_look_how_many_records_stand_before() -> None:
         looked.append((topic, partition, start, offset))
         return 1
 
-    place = Place("normal", 0, 9)
-    assert fates(commit, [place], count_before) == [Fate(place, 3, "rejected")]
+    place = RecordId("normal", 0, 9)
+    assert outcomes_in(commit, [place], count_before) == [EventOutcome(place, 3, "rejected")]
     assert looked == [("normal", 0, 0, 9)]
 
 
 def test_a_record_with_too_few_outcomes_is_a_bug() -> None:
     with pytest.raises(ValueError, match="fewer outcomes"):
-        fates({**COMMIT, "outcomes": []}, [Place("high", 0, 5)], _no_look)
+        outcomes_in({**COMMIT, "outcomes": []}, [RecordId("high", 0, 5)], _no_look)
 
 
 def test_a_place_is_written_like_an_event_id() -> None:
-    assert str(Place("cluster.control-events", 0, 7)) == "cluster.control-events-0-7"
+    assert str(RecordId("cluster.control-events", 0, 7)) == "cluster.control-events-0-7"

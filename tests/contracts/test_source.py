@@ -6,7 +6,7 @@ import pytest
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.engine.ports import Source
-from processor.engine.values import HIGH, NORMAL, LaneName, PartitionFacts, Record
+from processor.engine.values import HIGH, NORMAL, LaneName, Record, Watermarks
 from processor.memory.broker import NewRecord
 from tests.contracts.broker_world import World, eventually, inputs, open_world
 
@@ -51,8 +51,8 @@ def test_facts_name_all_five_topics_and_how_far_the_inputs_reach(world: World, s
     assert set(facts.topic_ids) == set(world.topics.names)
     assert len(set(facts.topic_ids.values())) == 5
     assert facts.inputs == {
-        (world.topics.high, 0): PartitionFacts(low=0, high=3),
-        (world.topics.normal, 0): PartitionFacts(low=0, high=0),
+        (world.topics.high, 0): Watermarks(low=0, high=3),
+        (world.topics.normal, 0): Watermarks(low=0, high=0),
     }
 
 
@@ -60,7 +60,7 @@ def test_the_end_in_facts_is_the_last_stable_offset(world: World, source: Source
     world.append(inputs(world.topics.normal, range(2)))
     transaction = world.begin("producer", inputs(world.topics.normal, range(2, 5)))
 
-    assert source.facts().inputs[world.topics.normal, 0] == PartitionFacts(low=0, high=2)
+    assert source.facts().inputs[world.topics.normal, 0] == Watermarks(low=0, high=2)
     transaction.commit()
     assert eventually(lambda: source.facts().inputs[world.topics.normal, 0].high, lambda high: high == 6) == 6
 
@@ -69,7 +69,7 @@ def test_facts_tell_what_retention_left(world: World, source: Source) -> None:
     world.append(inputs(world.topics.high, range(3)))
     world.empty(world.topics.high)
 
-    assert source.facts().inputs[world.topics.high, 0] == PartitionFacts(low=3, high=3)
+    assert source.facts().inputs[world.topics.high, 0] == Watermarks(low=3, high=3)
 
 
 def test_a_topic_made_again_has_another_id(world: World, source: Source) -> None:
@@ -307,6 +307,6 @@ def test_a_closed_source_begins_anew_with_its_facts(world: World, source: Source
     source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
     assert values(taken(source, HIGH, 3)) == [0, 1, 2]
     source.close()
-    assert source.facts().inputs[world.topics.high, 0] == PartitionFacts(low=0, high=3)
+    assert source.facts().inputs[world.topics.high, 0] == Watermarks(low=0, high=3)
     source.assign({world.topics.high: {0: 1}, world.topics.normal: {0: 0}})
     assert values(taken(source, HIGH, 2)) == [1, 2]

@@ -2,7 +2,7 @@ import pytest
 
 from processor.engine.errors import ShardRefused
 from processor.engine.positions import advanced, checked_positions, first_positions, joined, ranges_of, runs_of
-from processor.engine.values import Head, OutcomeRun, PartitionFacts, Range, Record, TopicFacts
+from processor.engine.values import Head, OutcomeRun, Range, Record, TopicFacts, Watermarks
 
 HEAD = Head(
     seq=3,
@@ -21,7 +21,7 @@ def record(topic: str, offset: int, partition: int = 0) -> Record:
 
 
 def facts(*, high: tuple[int, int] = (0, 9), normal: tuple[int, int] = (0, 9), high_id: str = "a") -> TopicFacts:
-    inputs = {("high", 0): PartitionFacts(*high), ("normal", 0): PartitionFacts(*normal)}
+    inputs = {("high", 0): Watermarks(*high), ("normal", 0): Watermarks(*normal)}
     return TopicFacts({"high": high_id, "normal": "b"}, inputs)
 
 
@@ -77,8 +77,8 @@ def test_a_hole_or_a_recreated_topic_is_refused_with_the_facts(found: TopicFacts
 
 def test_a_partition_that_appears_later_starts_at_zero_or_is_refused() -> None:
     known = facts()
-    at_zero = TopicFacts(known.topic_ids, {**known.inputs, ("high", 1): PartitionFacts(0, 3)})
+    at_zero = TopicFacts(known.topic_ids, {**known.inputs, ("high", 1): Watermarks(0, 3)})
     assert checked_positions(HEAD, at_zero)["high"] == {0: 5, 1: 0}
-    later = TopicFacts(known.topic_ids, {**known.inputs, ("high", 1): PartitionFacts(2, 3)})
+    later = TopicFacts(known.topic_ids, {**known.inputs, ("high", 1): Watermarks(2, 3)})
     with pytest.raises(ShardRefused, match="appeared and already starts at offset 2"):
         checked_positions(HEAD, later)

@@ -4,9 +4,8 @@ from typing import Any
 import pytest
 
 from processor.client.codec import DecodedRecord
-from processor.engine.values import Record
+from processor.engine.values import Record, Watermarks
 from processor.history.commit_events import reduced_by
-from processor.history.commit_log import Extent
 from processor.memory.broker import MemoryBroker, NewRecord
 
 COMMIT: dict[str, Any] = {
@@ -33,7 +32,7 @@ class Inputs:
             self._broker.append(NewRecord(topic, 0, None, b"%d" % number))
         self._broker.trim(topic, 0, low)
 
-    def extents(self) -> Mapping[int, Extent]:
+    def watermarks(self) -> Mapping[int, Watermarks]:
         return {0: self._broker.extent(self._topic, 0)}
 
     def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:

@@ -7,9 +7,8 @@ import msgspec
 import pytest
 
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Record
+from processor.engine.values import Record, Watermarks
 from processor.history.commit_log import READ_THROUGH_OFFSETS, CommitLog, Located
-from processor.kafka.reader import Extent
 
 HIGH, NORMAL = "high", "normal"
 COMMITS = 250
@@ -24,8 +23,8 @@ class Log:
         self.records: list[Record] = []
         self.read = 0
 
-    def extents(self) -> Mapping[int, Extent]:
-        return {0: Extent(self.low, self.records[-1].offset + 2 if self.records else self.low)}
+    def watermarks(self) -> Mapping[int, Watermarks]:
+        return {0: Watermarks(self.low, self.records[-1].offset + 2 if self.records else self.low)}
 
     def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:
         for record in self.records:

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from processor.client.codec import DecodedRecord
-from processor.engine.values import Record
+from processor.engine.values import Record, Watermarks
 from processor.history.entity import CHUNK_OFFSETS, EVENTS_READ_MAX, EVENTS_TOLD_MAX, history_of
 from processor.history.rejections import NEAR_OFFSETS
 from processor.history.topics import Effects, Sources, names
-from processor.kafka.reader import Extent
 
 TOPICS: Any = {"changes": "changes", "commits": "commits"}
 
@@ -35,8 +34,8 @@ class Log:
         self.high += 1
         return record.offset
 
-    def extents(self) -> Mapping[int, Extent]:
-        return {0: Extent(self.low, self.high)}
+    def watermarks(self) -> Mapping[int, Watermarks]:
+        return {0: Watermarks(self.low, self.high)}
 
     def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:
         assert starts[0] >= self.low

@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from processor.engine.values import Record
-from tests.checker.artefacts import Place
+from tests.checker.artefacts import RecordId
 from tests.checker.single_object import Schemas
 
 POLL_S = 0.2
@@ -65,7 +65,7 @@ class Follower:
             raise self._failure
         return self._positions.get(topic, 0)
 
-    def has_consumed(self, places: Iterable[Place]) -> bool:
+    def has_consumed(self, places: Iterable[RecordId]) -> bool:
         """Tell whether the commit log has passed all of these."""
         return all(self.consumed(topic) > offset for topic, _, offset in places)
 

@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import KafkaException, Producer
 
 from processor.engine.values import Headers
-from tests.checker.artefacts import Place
+from tests.checker.artefacts import RecordId
 from tests.waiting import wait_until
 
 FLUSH_TIMEOUT_S = 60.0
@@ -46,8 +46,8 @@ class Submitter:
                 "linger.ms": 0,
             }
         )
-        self.acknowledged: list[Place] = []
-        self.acknowledged_ms: dict[Place, int] = {}
+        self.acknowledged: list[RecordId] = []
+        self.acknowledged_ms: dict[RecordId, int] = {}
         self.failures: list[str] = []
 
     def send(self, lines: Iterable[Line]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checker.artefacts import Artefacts, Place
+from tests.checker.artefacts import Artefacts, RecordId
 from tests.checker.dead_letters import CODES, origin_of
 from tests.integration.conftest import Note
 from tests.integration.play import Play, now_ms
@@ -34,7 +34,7 @@ def lines() -> Iterator[tuple[Poison, Line, Line]]:
         yield poison, Line(lane, poison.value, at_ms, poison.headers, poison.key), good
 
 
-def outcomes(artefacts: Artefacts) -> dict[Place, str]:
+def outcomes(artefacts: Artefacts) -> dict[RecordId, str]:
     """Return the code of every record that was refused or put aside."""
     codes = {origin_of(letter): letter.headers["dead-letter-code"] for letter in artefacts.dead_letters}
     refused = [one.value for one in artefacts.changes if one.type.endswith(REJECTED)]

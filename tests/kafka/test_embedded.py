@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer
 
-from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, HIGH, NORMAL, OutputRecord, PartitionFacts, Tail
+from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, HIGH, NORMAL, OutputRecord, Tail, Watermarks
 from processor.kafka.connection import ShardTopics
 from processor.kafka.embedded import PARTITIONS, EmbeddedKafka
 from processor.kafka.idempotent import IdempotentSink
@@ -66,7 +66,7 @@ def test_the_source_reads_all_partitions_of_both_lanes(embedded: EmbeddedKafka, 
         eventually(take, lambda length: length >= len(PARTITIONS))
         assert sorted(seen) == [(partition, f"{lane} {partition}".encode()) for partition in PARTITIONS]
     assert set(facts.topic_ids) == set(TOPICS.names)
-    assert facts.inputs[NORMAL, 3] == PartitionFacts(low=0, high=1)
+    assert facts.inputs[NORMAL, 3] == Watermarks(low=0, high=1)
 
 
 def test_a_record_of_the_largest_size_passes(embedded: EmbeddedKafka) -> None:

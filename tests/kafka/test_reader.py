@@ -3,10 +3,10 @@ from collections.abc import Iterator
 import pytest
 
 from processor.engine.errors import InvalidRequest, SourceUnavailable
-from processor.engine.values import CHANGES, COMMITS, Record
+from processor.engine.values import CHANGES, COMMITS, Record, Watermarks
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.embedded import EmbeddedKafka
-from processor.kafka.reader import Extent, RecordReader
+from processor.kafka.reader import RecordReader
 from processor.kafka.recognition import recognised
 from processor.memory.broker import NewRecord
 from tests.contracts.broker_world import KafkaWorld, records_of
@@ -36,7 +36,7 @@ def _rank(record: Record) -> int:
 
 
 def test_it_reads_from_a_place_to_the_end_and_ends(reader: RecordReader) -> None:
-    assert reader.extents() == {0: Extent(0, 10)}
+    assert reader.watermarks() == {0: Watermarks(0, 10)}
     assert _values(reader.until_end({0: 7})) == [7, 8, 9]
     assert _values(reader.until_end({0: 10})) == []
 

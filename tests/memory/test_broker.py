@@ -3,7 +3,7 @@ from threading import Thread
 import pytest
 
 from processor.memory.broker import FencedError, MemoryBroker, NewRecord, OffsetOutOfRangeError, UnknownTopicError
-from processor.memory.log import Extent
+from processor.memory.log import PartitionOffsets
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def test_a_transaction_appears_everywhere_at_once_and_costs_each_partition_an_of
     epoch = broker.register("writer")
     broker.write("writer", epoch, [record("one", b"a"), record("two", b"b"), record("one", b"c")])
     assert (values(broker, "one"), values(broker, "two")) == ([], [])
-    assert broker.extent("one", 0) == Extent(low=0, stable=0, high=2)
+    assert broker.extent("one", 0) == PartitionOffsets(low=0, stable=0, high=2)
 
     broker.commit("writer", epoch)
 
     assert (values(broker, "one"), values(broker, "two")) == ([b"a", b"c"], [b"b"])
-    assert broker.extent("one", 0) == Extent(low=0, stable=3, high=3)
+    assert broker.extent("one", 0) == PartitionOffsets(low=0, stable=3, high=3)
 
 
 def test_the_first_open_transaction_decides_what_is_stable(broker: MemoryBroker) -> None:
@@ -46,7 +46,7 @@ def test_the_first_open_transaction_decides_what_is_stable(broker: MemoryBroker)
     broker.write("first", first, [record("one", b"c")])
 
     broker.commit("first", first)
-    assert broker.extent("one", 0) == Extent(low=0, stable=1, high=4)
+    assert broker.extent("one", 0) == PartitionOffsets(low=0, stable=1, high=4)
     broker.abort("second", second)
 
     assert values(broker, "one") == [b"a", b"c"]
@@ -75,7 +75,7 @@ def test_retention_raises_the_low_watermark_and_moves_no_offset(broker: MemoryBr
         broker.append(record("one", value))
     broker.trim("one", 0, 2)
 
-    assert broker.extent("one", 0) == Extent(low=2, stable=3, high=3)
+    assert broker.extent("one", 0) == PartitionOffsets(low=2, stable=3, high=3)
     assert [(item.offset, item.value) for item in broker.read("one", 0, 2, 9)] == [(2, b"c")]
     for offset in (1, 4):
         with pytest.raises(OffsetOutOfRangeError):

@@ -11,8 +11,7 @@ from processor.avro.codec import AvroEncoder
 from processor.cluster.machine import ClusterMachine
 from processor.engine.compose import Identity
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Head, Record
-from processor.kafka.reader import Extent
+from processor.engine.values import Head, Record, Watermarks
 from processor.memory.broker import NewRecord
 from processor.memory.store import MemoryStore
 from processor.replay.fold import Build
@@ -36,8 +35,8 @@ class Topic:
         self.low = low
         self.high = high
 
-    def extents(self) -> Mapping[int, Extent]:
-        return {0: Extent(self.low, self.high)}
+    def watermarks(self) -> Mapping[int, Watermarks]:
+        return {0: Watermarks(self.low, self.high)}
 
     def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:
         return iter([record for record in self.records if record.offset >= starts[0]])

@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 import msgspec
 
 from examples.device_twins.machine import DeviceTwins
-from processor.engine.values import CommitRecord, OutcomeRun, Range, Record
-from processor.kafka.reader import Extent
+from processor.engine.values import CommitRecord, OutcomeRun, Range, Record, Watermarks
 from processor.replay.fold import Build
 from processor.replay.replaying import replay_to
 from processor.replay.sources import Sources
@@ -27,8 +26,8 @@ class Made:
         self._topic = topic
         self._count = count
 
-    def extents(self) -> Mapping[int, Extent]:
-        return {0: Extent(0, self._count)}
+    def watermarks(self) -> Mapping[int, Watermarks]:
+        return {0: Watermarks(0, self._count)}
 
     def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:
         for offset in range(starts[0], self._count):

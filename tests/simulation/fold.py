@@ -7,12 +7,11 @@ import msgspec
 
 from examples.device_twins.machine import Change, Device, DeviceTwins, Rejected, Twins
 from processor.engine.digest import MODULUS, digest_bytes, entity_digest
-from processor.engine.values import Accepted, CommitRecord, Head, Invalid, Record
+from processor.engine.values import Accepted, CommitRecord, Head, Invalid, Record, TopicPartition
 from tests.engine.world import JsonCodec
 from tests.simulation.edits import Edit
 from tests.simulation.workload import KILLS, RAISES, UNDECODABLE
 
-Place = tuple[str, int]
 EDITED_KINDS = ("repair", "upgrade")
 CAUSELESS = "process_crash"
 """The code of a record that was in hand whenever a process ended: it may be any record."""
@@ -24,9 +23,9 @@ class Fold:
 
     def __init__(
         self,
-        inputs: Mapping[Place, Record],
+        inputs: Mapping[TopicPartition, Record],
         edits: Sequence[Edit],
-        codes: Mapping[Place, str],
+        codes: Mapping[TopicPartition, str],
         heads: Mapping[int, Head],
     ) -> None:
         self._inputs = inputs
@@ -78,12 +77,14 @@ class Fold:
             return state
         return self._machine.load(entities.items())
 
-    def _consumed(self, commit: CommitRecord) -> Iterator[tuple[Place, str]]:
+    def _consumed(self, commit: CommitRecord) -> Iterator[tuple[TopicPartition, str]]:
         places = [(item.topic, offset) for item in commit.ranges for offset in range(item.start, item.end)]
         outcomes = [run.outcome for run in commit.outcomes for _ in range(run.count)]
         return zip([place for place in places if place in self._inputs], outcomes, strict=False)
 
-    def _reduce(self, place: Place, outcome: str, *, entity_bytes_max: int) -> tuple[str, list[tuple[str, str]]]:
+    def _reduce(
+        self, place: TopicPartition, outcome: str, *, entity_bytes_max: int
+    ) -> tuple[str, list[tuple[str, str]]]:
         """Return the outcome of a record and what its rejection would be announced as: key and code."""
         record = self._inputs[place]
         if outcome == "dead_lettered" and self._codes.get(place) == CAUSELESS:

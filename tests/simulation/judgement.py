@@ -6,14 +6,13 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.values import CommitRecord, Head, Range, Record
+from processor.engine.values import CommitRecord, Head, Range, Record, TopicPartition
 from processor.memory.store import MemoryStore
 from tests.simulation.cluster import JournalledCluster
 from tests.simulation.edits import Edit
 from tests.simulation.fold import Fold
 from tests.simulation.output import OutputBroker
 
-Place = tuple[str, int]
 """Topic and offset."""
 
 
@@ -75,7 +74,7 @@ class _Verdict:
     def _ranges(self) -> Iterator[str]:
         """Every record is in exactly one range, and the ranges of a partition have no hole."""
         ends = {"high": 0, "normal": 0}
-        times: Counter[Place] = Counter()
+        times: Counter[TopicPartition] = Counter()
         for commit in self._commits:
             for item in commit.ranges:
                 end = ends[item.topic]
@@ -157,11 +156,11 @@ def _first_heads(cluster: JournalledCluster) -> dict[int, Head]:
     return heads
 
 
-def _places(item: Range) -> Iterator[Place]:
+def _places(item: Range) -> Iterator[TopicPartition]:
     return ((item.topic, offset) for offset in range(item.start, item.end))
 
 
-def _origin(letter: Published) -> Place:
+def _origin(letter: Published) -> TopicPartition:
     return letter.headers["dead-letter-topic"], int(letter.headers["dead-letter-offset"])
 
 
