@@ -11,7 +11,7 @@ from processor.cluster import events
 from processor.cluster.lifecycle import LOAD_REQUESTED, LOADING, UNLOAD_REQUESTED, UNLOADING
 from processor.cluster.machine import ClusterMachine
 from processor.configuration.settings import Settings
-from processor.engine.values import TopicPartition
+from processor.engine.inputs import TopicPartition
 
 SERVERS = 50
 REPLICAS_OF_SERVER = 4

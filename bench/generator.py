@@ -9,7 +9,7 @@ from bench.cluster import Cluster, model_name
 from bench.results import Figures, Row
 from processor.cluster.events import Event
 from processor.cluster.machine import ClusterMachine
-from processor.runtime.garbage import spare_the_state
+from processor.runtime.garbage import freeze_heap
 
 ROLLED_OUT_MAX = 1_000
 BATCH = 500
@@ -23,7 +23,7 @@ def generator(sizes: Sequence[int], *, runs: int) -> Iterator[Row]:
         start, told = cluster.state, len(cluster.reduced)
         cluster.roll_out([model_name(number) for number in range(min(models, ROLLED_OUT_MAX))], "second")
         events = cluster.reduced[told:]
-        spare_the_state()
+        freeze_heap()
         figures = [_folded(cluster.machine, start, events) for _ in range(runs)]
         yield Row("state generator alone", {"models": models, "events": len(events), "batch": BATCH}, figures)
 

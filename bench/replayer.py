@@ -10,10 +10,10 @@ from bench.meter import Measured, rss_peak_mib
 from bench.worker import Spec
 from processor.replay.fold import Build
 from processor.replay.replaying import Step, replay_to
-from processor.replay.sources import Understanding
+from processor.replay.sources import LogDecoder
 from processor.replay.verifying import Verifier
 from processor.replay.wiring import shard_sources
-from processor.runtime.garbage import spare_the_state
+from processor.runtime.garbage import freeze_heap
 
 
 def run(spec: Spec) -> Measured:
@@ -21,7 +21,7 @@ def run(spec: Spec) -> Measured:
     known = DOMAINS[spec.job]
     catalogue = known.catalogue(spec.place.settings(spec.materialise))
     domain = known.domain(catalogue)
-    understanding = Understanding(catalogue, domain.machine.entity_types)  # type: ignore[attr-defined]
+    understanding = LogDecoder(catalogue, domain.machine.entity_types)  # type: ignore[attr-defined]
     sources = shard_sources(spec.place.connection, spec.place.topics, understanding, shard=0)
     verifier = Verifier()
     first_s = 0.0
@@ -31,7 +31,7 @@ def run(spec: Spec) -> Measured:
         first_s = first_s or time.monotonic()
         verifier(step)
 
-    spare_the_state()
+    freeze_heap()
     began_s, began_cpu_s, began_loop_s = time.monotonic(), time.process_time(), time.thread_time()
     build = Build(domain.machine, domain.decoder, domain.encoder)
     replayed = replay_to(sources, build, watch=watch)

@@ -27,7 +27,7 @@ from bench.environment import machine
 from processor.assembly.engine import Domain
 from processor.cluster.machine import ClusterMachine
 from processor.configuration.settings import Settings
-from processor.runtime.garbage import spare_the_state
+from processor.runtime.garbage import freeze_heap
 
 RESULTS = Path(__file__).parents[1] / "results"
 SMALL = Shape(10_000, servers=50, replicas_a_server=8, replicas_a_model=2)
@@ -71,7 +71,7 @@ def _measured_when_full(cluster: Domain, shape: Shape, *, runs: int) -> list[Cos
 
 def _walk(cluster: Domain, shape: Shape, *, runs: int) -> Walk:
     state = populated(ClusterMachine(), shape)
-    spare_the_state()
+    freeze_heap()
     return Walk(cluster, state, runs=runs)
 
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import msgspec
 
-from processor.engine.values import Headers, Record
+from processor.engine.inputs import Headers, Record
 from processor.kafka.produce import NewRecord
 
 PREFIX = "dead-letter-"

@@ -11,7 +11,8 @@ from typing import Literal
 import msgspec
 
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Head, TopicFacts, TopicPartition, Watermarks
+from processor.engine.inputs import TopicFacts, TopicPartition, Watermarks
+from processor.engine.values import Head
 from processor.runtime.files import text_of
 
 """Topic and partition."""

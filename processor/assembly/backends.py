@@ -12,8 +12,8 @@ from processor.assembly.connections import etcd_client, group_of, kafka_connecti
 from processor.configuration.settings import Settings
 from processor.configuration.topics import TopicNames
 from processor.engine.failpoints import Failpoint, never
+from processor.engine.inputs import Headers
 from processor.engine.ports import Membership, Ownership, Sink, Source, Store, Ticker
-from processor.engine.values import Headers
 from processor.etcd.compactor import WITHOUT, Compactor
 from processor.etcd.layout import Owner, ShardKeys, unique_id
 from processor.etcd.lease import InstanceLease
@@ -22,11 +22,11 @@ from processor.etcd.membership import EtcdMembership
 from processor.etcd.ownership import EtcdOwnership
 from processor.etcd.store import EtcdStore
 from processor.etcd.transaction import Limits as StoreLimits
+from processor.kafka.broker_probe import BrokerProbe
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.embedded import PARTITIONS, EmbeddedKafka
 from processor.kafka.output import SinkTimeouts
 from processor.kafka.partitions import check_partitions, partition_counts
-from processor.kafka.reach import Reach
 from processor.kafka.sink import KafkaSink
 from processor.kafka.source import KafkaSource
 from processor.kafka.ticker import KafkaTicker
@@ -106,7 +106,7 @@ class ServerBackend:
         self._lease = InstanceLease(self._client, root, owner, ttl_s=settings.shards.lease_ttl_s)
         self._tickers: dict[int, KafkaTicker] = {}
         self._describer = TopicDescriber(self._connection)
-        self._reach = Reach(self._describer, tuple(topics.values()))
+        self._probe = BrokerProbe(self._describer, tuple(topics.values()))
         self._compactor = Compactor(
             self._client,
             enabled=settings.etcd.compact,
@@ -171,7 +171,7 @@ class ServerBackend:
 
     def silent_s(self) -> float:
         """Return for how long the brokers have not answered, as far as it is known."""
-        return self._reach.silent_s()
+        return self._probe.silent_s()
 
     def database_bytes(self) -> tuple[int, int] | None:
         """Return bytes in use and quota, as etcd said last."""
@@ -190,7 +190,7 @@ class ServerBackend:
     def close(self) -> None:
         """Stop compacting, end the lease, close the channel."""
         self._compactor.stop()
-        self._reach.close()
+        self._probe.close()
         self._describer.close()
         self._lease.close()
         self._client.close()

@@ -14,10 +14,10 @@ from processor.avro.framing import single_object_prefix
 from processor.cluster.events import InvalidEvent, parse_json_event
 from processor.cluster.machine import ClusterMachine
 from processor.configuration.settings import Settings
+from processor.engine.inputs import Headers
 from processor.engine.limits import Limits as EngineLimits
 from processor.engine.machine import StateMachine
 from processor.engine.ports import Encoder, EventDecoder
-from processor.engine.values import Headers
 
 TICK = "processor.events.ClockTicked"
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from processor.avro.wire import cut_text
-from processor.engine.values import Cause, Record
+from processor.engine.inputs import Record
+from processor.engine.values import Cause
 
 Headers = Mapping[str, bytes | None]
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import CommandError, Exit
 from processor.cli.options import NUMBER_MAX, ClusterName, ConfigFile, Count, Output, within
 from processor.cli.output import emit_document, emit_rows, note
-from processor.cli.reach import Reach
 from processor.cli.records import gist, row_of, time_of
 
 if TYPE_CHECKING:
-    from processor.engine.values import Record
+    from processor.engine.inputs import Record
     from processor.kafka.reader import RecordReader
 
 LAST = 20
@@ -51,10 +51,10 @@ def list_(
     output: Output = "table",
 ) -> None:
     """List commits, the newest last."""
-    reach = Reach(config)
-    partition = reach.partition_of(cluster)
-    with reach.reader(reach.topics["commits"], (partition,)) as reader:
-        rows = [_summary(reach.decode(record).value) for record in reader.last(count)]
+    context = CommandContext(config)
+    partition = context.partition_of(cluster)
+    with context.reader(context.topics["commits"], (partition,)) as reader:
+        rows = [_summary(context.decode(record).value) for record in reader.last(count)]
     emit_rows(rows, output, columns=COLUMNS, name="seq")
 
 
@@ -69,16 +69,16 @@ def show(
 
     Events are read from the inputs, as far as those still keep them; what is gone is said.
     """
-    reach = Reach(config)
-    partition = reach.partition_of(cluster)
-    with reach.reader(reach.topics["commits"], (partition,)) as reader:
+    context = CommandContext(config)
+    partition = context.partition_of(cluster)
+    with context.reader(context.topics["commits"], (partition,)) as reader:
         record = _of_seq(reader, partition, seq)
     if record is None:
         raise CommandError(f"there is no commit {seq} in the log", Exit.DIFFERS)
-    commit = reach.decode(record).value
-    with reach.reader(reach.topics["changes"], (partition,)) as reader:
-        announced = [row_of(reach.decode(one)) for one in _announced(reader, partition, seq, commit["announcements"])]
-    events, missing = _reduced(reach, commit)
+    commit = context.decode(record).value
+    with context.reader(context.topics["changes"], (partition,)) as reader:
+        announced = [row_of(context.decode(one)) for one in _announced(reader, partition, seq, commit["announcements"])]
+    events, missing = _reduced(context, commit)
     codes = {event: code for row in announced for event, code in _refusals(row)}
     rows = [{**event, "code": codes.get((event["topic"], event["partition"], event["offset"]))} for event in events]
     if output == "table":
@@ -91,7 +91,7 @@ def show(
             note(sentence)
 
 
-def _reduced(reach: Reach, commit: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+def _reduced(context: CommandContext, commit: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the events of all ranges in their order, and what is not known of them."""
     import msgspec
 
@@ -101,10 +101,10 @@ def _reduced(reach: Reach, commit: dict[str, Any]) -> tuple[list[dict[str, Any]]
     events: list[dict[str, Any]] = []
     missing: list[str] = []
     with ExitStack() as opened:
-        open_ = opened_once(reach.reader, opened)
+        open_ = opened_once(context.reader, opened)
         for span in commit["ranges"]:
             with open_(span["topic"], (span["partition"],)) as log:
-                found = reduced_by(commit, span, log, reach.decode, events_max=EVENTS_MAX - len(events))
+                found = reduced_by(commit, span, log, context.decode, events_max=EVENTS_MAX - len(events))
             events += msgspec.to_builtins(found.events)
             missing += found.missing
     return events, missing

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import ClusterName, ConfigFile, Count, Execute, Output
 from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.plans import note_plan, nothing_to_do
-from processor.cli.reach import Reach
 from processor.cli.records import time_of
 
 if TYPE_CHECKING:
     from processor.admin.dead_letters import Letter
-    from processor.engine.values import Record
+    from processor.engine.inputs import Record
     from processor.kafka.produce import RecordProducer
 
 LAST = 20
@@ -45,8 +45,8 @@ def list_(
     output: Output = "table",
 ) -> None:
     """List dead letters, the newest last."""
-    reach = Reach(config)
-    with reach.reader(reach.topics["dead-letters"], _partitions(reach, cluster)) as reader:
+    context = CommandContext(config)
+    with context.reader(context.topics["dead-letters"], _partitions(context, cluster)) as reader:
         rows = [row_of(record) for record in reader.last(count)]
     emit_rows(rows, output, columns=("id", "code", "at", "seq", "bytes", "message"), name="id")
 
@@ -59,9 +59,9 @@ def show(
     output: Output = "table",
 ) -> None:
     """Print one dead letter: why, where from, its headers and its bytes (as text where they are, and as hex)."""
-    reach = Reach(config)
-    id_ = reach.record_named(id_)
-    with reach.reader(reach.topics["dead-letters"], _partitions(reach, cluster)) as reader:
+    context = CommandContext(config)
+    id_ = context.record_named(id_)
+    with context.reader(context.topics["dead-letters"], _partitions(context, cluster)) as reader:
         records = reader.until_end({place: extent.low for place, extent in reader.watermarks().items()})
         found = next((record for record in records if id_of(record) == id_), None)
     if found is None:
@@ -85,14 +85,14 @@ def retry(
     """
     if sum((bool(ids), all_, code is not None)) != 1:
         raise usage("which ones? ID..., or --all, or --code CODE")
-    reach = Reach(config)
-    partitions, wanted = _partitions(reach, cluster), frozenset(map(reach.record_named, ids))
-    chosen = _chosen(reach, partitions, ids=wanted, code=code)
+    context = CommandContext(config)
+    partitions, wanted = _partitions(context, cluster), frozenset(map(context.record_named, ids))
+    chosen = _chosen(context, partitions, ids=wanted, code=code)
     if missing := wanted - chosen.keys():
         raise CommandError(f"there is no dead letter {', '.join(sorted(missing))}", Exit.DIFFERS)
     if not chosen:
         raise nothing_to_do("there is no such dead letter")
-    rows = list(_retried(reach, partitions, chosen, execute=execute))
+    rows = list(_retried(context, partitions, chosen, execute=execute))
     emit_rows(rows, output, columns=("id", "code", "bytes", "problem", "sent_to"), name="id")
     note_plan(done=execute)
     lost = sum(1 for row in rows if row["problem"])
@@ -125,40 +125,42 @@ def id_of(record: "Record") -> str:
     return "-".join(_text(headers.get(PREFIX + name)) for name in ("topic", "partition", "offset"))
 
 
-def _letters(reach: Reach, partitions: tuple[int, ...] | None) -> "Iterator[tuple[Record, Letter]]":
+def _letters(context: CommandContext, partitions: tuple[int, ...] | None) -> "Iterator[tuple[Record, Letter]]":
     from processor.admin.dead_letters import letter_of
 
-    with reach.reader(reach.topics["dead-letters"], partitions) as reader:
+    with context.reader(context.topics["dead-letters"], partitions) as reader:
         for record in reader.until_end({place: extent.low for place, extent in reader.watermarks().items()}):
             letter = letter_of(record)
             if letter is not None:
                 yield record, letter
 
 
-def _chosen(reach: Reach, partitions: tuple[int, ...] | None, *, ids: frozenset[str], code: str | None) -> Chosen:
+def _chosen(
+    context: CommandContext, partitions: tuple[int, ...] | None, *, ids: frozenset[str], code: str | None
+) -> Chosen:
     """Return the dead letters that are meant; of several with one id the last."""
     return {
         letter.id: (record.partition, record.offset)
-        for record, letter in _letters(reach, partitions)
+        for record, letter in _letters(context, partitions)
         if (not ids or letter.id in ids) and code in {None, letter.code}
     }
 
 
 def _retried(
-    reach: Reach, partitions: tuple[int, ...] | None, chosen: Chosen, *, execute: bool
+    context: CommandContext, partitions: tuple[int, ...] | None, chosen: Chosen, *, execute: bool
 ) -> Iterator[dict[str, Any]]:
     """Yield a row a dead letter, submitted again or not; values are not held, however many there are."""
     from processor.admin.dead_letters import Lost, resubmission
     from processor.kafka.produce import RecordProducer
 
-    inputs = frozenset((reach.topics["high"], reach.topics["normal"]))
+    inputs = frozenset((context.topics["high"], context.topics["normal"]))
     with ExitStack() as stack:
-        producer = stack.enter_context(RecordProducer(reach.connection)) if execute else None
+        producer = stack.enter_context(RecordProducer(context.connection)) if execute else None
         waiting: list[dict[str, Any]] = []
-        for record, letter in _letters(reach, partitions):
+        for record, letter in _letters(context, partitions):
             if chosen.get(letter.id) != (record.partition, record.offset):
                 continue
-            again = resubmission(letter, inputs, lambda *place: _record_at(reach, *place))
+            again = resubmission(letter, inputs, lambda *place: _record_at(context, *place))
             row: dict[str, Any] = {"id": letter.id, "code": letter.code, "problem": "", "sent_to": None}
             if isinstance(again, Lost):
                 yield {**row, "bytes": len(letter.value or b""), "problem": again.reason}
@@ -181,9 +183,9 @@ def _sent(producer: "RecordProducer", rows: list[dict[str, Any]]) -> Iterator[di
         yield {**row, "sent_to": f"{sent.topic}-{sent.partition}-{sent.offset}"}
 
 
-def _record_at(reach: Reach, topic: str, partition: int, offset: int) -> "Record | None":
+def _record_at(context: CommandContext, topic: str, partition: int, offset: int) -> "Record | None":
     """Return the record at an offset, None when it is not there any more."""
-    with reach.reader(topic, (partition,)) as reader:
+    with context.reader(topic, (partition,)) as reader:
         extent = reader.watermarks()[partition]
         record = reader.at(partition, offset) if extent.low <= offset < extent.high else None
     return record if record is not None and record.offset == offset else None
@@ -199,8 +201,8 @@ def _original(record: "Record") -> dict[str, Any]:
     }
 
 
-def _partitions(reach: Reach, cluster: str | None) -> tuple[int, ...] | None:
-    return None if cluster is None else (reach.partition_of(cluster),)
+def _partitions(context: CommandContext, cluster: str | None) -> tuple[int, ...] | None:
+    return None if cluster is None else (context.partition_of(cluster),)
 
 
 def _number(text: str | None) -> int:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import Exit
 from processor.cli.explain import field_text
 from processor.cli.options import ClusterName, ConfigFile, Output
 from processor.cli.output import cell, emit_document, emit_rows, note
 from processor.cli.points import now_ms, read_as, view_at
-from processor.cli.reach import Reach
 from processor.cli.remote import Server
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ def diff(
     from processor.cluster.difference import differences
     from processor.history.points import point_of
 
-    reach = Reach(config, server=server)
-    shard, now = reach.partition_of(cluster), now_ms()
+    context = CommandContext(config, server=server)
+    shard, now = context.partition_of(cluster), now_ms()
     points = [read_as(label, partial(point_of, now_ms=now), text) for label, text in (("A", a), ("B", b))]
-    before, after = (view_at(reach, shard, point) for point in points)
+    before, after = (view_at(context, shard, point) for point in points)
     found = differences(before.state, after.state)
     if output == "table":
         if found:

@@ -2,10 +2,10 @@
 
 from cyclopts import App
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import Exit
 from processor.cli.options import ConfigFile, Output
 from processor.cli.output import CELL_WIDTH_MAX, emit_rows, note
-from processor.cli.reach import Reach
 
 
 def register(app: App) -> None:
@@ -24,8 +24,8 @@ def doctor(*, config: ConfigFile = None, output: Output = "table") -> int:
     from processor.cli.topics import specs_of
     from processor.configuration.topics import load_topics
 
-    reach = Reach(config)
-    checks = list(check_up(reach.settings, load_topics(reach.settings.topics_file), specs_of(reach.settings)))
+    context = CommandContext(config)
+    checks = list(check_up(context.settings, load_topics(context.settings.topics_file), specs_of(context.settings)))
     emit_rows(
         [msgspec.to_builtins(check) for check in checks], output, columns=("check", "verdict", "detail"), name="check"
     )

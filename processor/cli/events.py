@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import usage
 from processor.cli.options import COUNT_MAX, ClusterName, ConfigFile, Output, within
 from processor.cli.output import emit_stream
-from processor.cli.reach import Reach
 from processor.cli.records import line_of, row_of
 
 if TYPE_CHECKING:
-    from processor.engine.values import Record, Watermarks
+    from processor.engine.inputs import Record, Watermarks
     from processor.kafka.reader import RecordReader
 
 LAST = 10
@@ -48,10 +48,10 @@ def tail(  # noqa: PLR0913 - the options of the command, all by keyword
     """Print records with their decoded values and headers, the oldest first."""
     if from_ is not None and not re.fullmatch(r"beginning|end|[0-9]{1,18}", from_):
         raise usage(f"--from {from_}: beginning, end or an offset is wanted")
-    reach = Reach(config)
-    partitions = (reach.partition_of(cluster),) if cluster is not None else None
-    with reach.reader(reach.topic_named(topic), partitions) as reader:
-        rows = (row_of(reach.decode(record)) for record in _records(reader, from_, count, follow=follow))
+    context = CommandContext(config)
+    partitions = (context.partition_of(cluster),) if cluster is not None else None
+    with context.reader(context.topic_named(topic), partitions) as reader:
+        rows = (row_of(context.decode(record)) for record in _records(reader, from_, count, follow=follow))
         emit_stream(rows, output, line=line_of, name="key")
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from processor.cli.context import NO_ADDRESS, CommandContext
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import COUNT_MAX, ClusterName, ConfigFile, Output, kind_and_name, within
 from processor.cli.output import cell, emit_document, table
-from processor.cli.reach import NO_ADDRESS, Reach
 from processor.cli.records import time_of
 from processor.cli.remote import Server
 from processor.cli.travel import StatesBefore, now
@@ -48,11 +48,11 @@ def explain(  # noqa: PLR0913 - the options of the command
     kind, name = kind_and_name(kind, name)
     if name is None:
         raise usage("NAME is missing: KIND NAME, or KIND/NAME")
-    reach = Reach(config, server=server)
-    partition = reach.partition_of(cluster)
-    view = now(reach, partition)
+    context = CommandContext(config, server=server)
+    partition = context.partition_of(cluster)
+    view = now(context, partition)
     explanation = explained(view.state, kind, name)
-    history, note = _history(reach, partition, f"{kind}/{name}", count)
+    history, note = _history(context, partition, f"{kind}/{name}", count)
     history = None if history is None else history.until(view.seq)
     if explanation is None and (history is None or not (history.episodes or history.refusals)):
         raise CommandError(f"there is no {kind} {name!r}", Exit.DIFFERS)
@@ -163,7 +163,7 @@ def _event(event: Mapping[str, Any]) -> str:
     return f"{event['type']} {cell(event['data'])}  {place}  {time_of(event['at_ms'])}{stated}"
 
 
-def _history(reach: Reach, partition: int, key: str, count: int) -> "tuple[History | None, str]":
+def _history(context: CommandContext, partition: int, key: str, count: int) -> "tuple[History | None, str]":
     from processor.assembly.engine import cluster_domain
     from processor.engine.errors import InvalidRequest, SourceUnavailable
     from processor.history.causes import Causes
@@ -172,12 +172,12 @@ def _history(reach: Reach, partition: int, key: str, count: int) -> "tuple[Histo
 
     if count < 1:
         return None, ""
-    if not reach.knows_brokers:
+    if not context.knows_brokers:
         return None, NO_ADDRESS
     try:
-        with StatesBefore(reach, partition) as state_before:
-            causes = Causes(state_before, cluster_domain(reach.settings, reach.catalogue).decoder)
-            sources = Sources(reach.topics, reach.reader, reach.decode, causes)
+        with StatesBefore(context, partition) as state_before:
+            causes = Causes(state_before, cluster_domain(context.settings, context.catalogue).decoder)
+            sources = Sources(context.topics, context.reader, context.decode, causes)
             history = history_of(sources, partition, key, count=count)
     except (SourceUnavailable, InvalidRequest) as error:
         return None, f"without history: {error}"

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
 from processor.cli.output import emit_rows, note
 from processor.cli.plans import check_servers, note_plan, nothing_to_do
 from processor.cli.points import read_as
-from processor.cli.reach import Reach
 
 if TYPE_CHECKING:
     from processor.admin.offset_reset import Reset
     from processor.admin.shards import ShardView
-    from processor.engine.values import Head, LaneName, TopicFacts, TopicPartition
+    from processor.engine.inputs import TopicFacts, TopicPartition
+    from processor.engine.values import Head, LaneName
     from processor.kafka.offsets import PartitionOffsets
 
 SHOWN = (
@@ -64,20 +65,20 @@ def show(*, config: ConfigFile = None, output: Output = "table") -> None:
     from processor.assembly.connections import group_of
     from processor.kafka.offsets import OffsetReader
 
-    reach = Reach(config)
-    check_servers(reach)
-    with reach.store() as client:
-        views = shard_views(client, reach.settings)
-    places = [(reach.topics[lane], view.shard) for view in views for lane in LANES]
-    with OffsetReader(reach.connection, group_of(reach.settings)) as reader:
+    context = CommandContext(config)
+    check_servers(context)
+    with context.store() as client:
+        views = shard_views(client, context.settings)
+    places = [(context.topics[lane], view.shard) for view in views for lane in LANES]
+    with OffsetReader(context.connection, group_of(context.settings)) as reader:
         marks, committed = reader.watermarks(places), reader.committed(places)
-    rows = [_row(reach, view, lane, marks[reach.topics[lane], view.shard]) for view in views for lane in LANES]
+    rows = [_row(context, view, lane, marks[context.topics[lane], view.shard]) for view in views for lane in LANES]
     for row in rows:
         row["group_offset"] = committed[row["topic"], row["partition"]]
     emit_rows(rows, output, columns=SHOWN, name="topic")
     for place, mark in marks.items():
         if mark.opened is not None:
-            note(mark.opened.sentence(place, reach.connection.bootstrap_servers))
+            note(mark.opened.sentence(place, context.connection.bootstrap_servers))
 
 
 def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a word
@@ -106,9 +107,9 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
     Stop the processors first. Each shard's move is a commit of kind gap, in which what is read again can be seen.
     An offset outside of what a partition holds is moved to the nearest one inside.
     """
-    reach = Reach(config)
+    context = CommandContext(config)
     wanted = _wanted(
-        reach,
+        context,
         {
             "--to-earliest": to_earliest or None,
             "--to-latest": to_latest or None,
@@ -119,9 +120,9 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
             "--from-file": from_file,
         },
     )
-    places = _places(reach, topic, wanted, all_topics=all_topics)
-    check_servers(reach)
-    rows = _moved(reach, wanted, places, execute=execute)
+    places = _places(context, topic, wanted, all_topics=all_topics)
+    check_servers(context)
+    rows = _moved(context, wanted, places, execute=execute)
     if not rows:
         raise nothing_to_do("all positions are there already")
     emit_rows(rows, output, columns=MOVED, name="topic")
@@ -129,17 +130,17 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
     return Exit.OK
 
 
-def _row(reach: Reach, view: "ShardView", lane: Any, marks: "PartitionOffsets") -> dict[str, Any]:
+def _row(context: CommandContext, view: "ShardView", lane: Any, marks: "PartitionOffsets") -> dict[str, Any]:
     from processor.engine.positions import reached
 
-    topic = reach.topics[lane]
+    topic = context.topics[lane]
     head = view.head
     kept = None if head is None else head.positions.get(topic, {}).get(view.shard)
     position = marks.low if head is None or kept is None else reached(head)[topic][view.shard]
     opened = marks.opened
     waiting_ms = None if opened is None or opened.since_ms < 0 else opened.since_ms
     if marks.low <= position < marks.stable:
-        waiting_ms = _oldest_ms(reach, topic, view.shard, position)
+        waiting_ms = _oldest_ms(context, topic, view.shard, position)
     return {
         "shard": view.shard,
         "cluster": view.cluster,
@@ -159,13 +160,13 @@ def _row(reach: Reach, view: "ShardView", lane: Any, marks: "PartitionOffsets") 
     }
 
 
-def _oldest_ms(reach: Reach, topic: str, partition: int, position: int) -> int | None:
-    with reach.reader(topic, (partition,)) as reader:
+def _oldest_ms(context: CommandContext, topic: str, partition: int, position: int) -> int | None:
+    with context.reader(topic, (partition,)) as reader:
         record = reader.at(partition, position)
     return None if record is None or record.timestamp_ms < 0 else record.timestamp_ms
 
 
-def _wanted(reach: Reach, words: dict[str, Any]) -> "Reset":
+def _wanted(context: CommandContext, words: dict[str, Any]) -> "Reset":
     from processor.admin.offset_reset import (
         ShiftBy,
         ToEnd,
@@ -197,14 +198,16 @@ def _wanted(reach: Reach, words: dict[str, Any]) -> "Reset":
             return ShiftBy(value)
         case _:
             offsets = offsets_in(value)
-            return ToOffsets({(reach.topic_named(topic), part): offset for (topic, part), offset in offsets.items()})
+            return ToOffsets({(context.topic_named(topic), part): offset for (topic, part), offset in offsets.items()})
 
 
-def _places(reach: Reach, words: Iterable[str], wanted: "Reset", *, all_topics: bool) -> "list[TopicPartition]":
+def _places(
+    context: CommandContext, words: Iterable[str], wanted: "Reset", *, all_topics: bool
+) -> "list[TopicPartition]":
     """Return the partitions that are meant, all of which are inputs."""
     from processor.admin.offset_reset import ToOffsets, place_words
 
-    everywhere = tuple(range(len(reach.settings.clusters)))
+    everywhere = tuple(range(len(context.settings.clusters)))
     named = [read_as("--topic", place_words, word) for word in words]
     if isinstance(wanted, ToOffsets):
         if named or all_topics:
@@ -213,10 +216,10 @@ def _places(reach: Reach, words: Iterable[str], wanted: "Reset", *, all_topics: 
     elif bool(named) == all_topics:
         raise usage("which topics? --topic T[:P,P], or --all-topics")
     elif all_topics:
-        places = [(reach.topics[lane], partition) for lane in LANES for partition in everywhere]
+        places = [(context.topics[lane], partition) for lane in LANES for partition in everywhere]
     else:
-        places = [(reach.topic_named(topic), one) for topic, some in named for one in (some or everywhere)]
-    inputs = {reach.topics["high"], reach.topics["normal"]}
+        places = [(context.topic_named(topic), one) for topic, some in named for one in (some or everywhere)]
+    inputs = {context.topics["high"], context.topics["normal"]}
     for topic, partition in places:
         if topic not in inputs or partition not in everywhere:
             word = "--from-file" if isinstance(wanted, ToOffsets) else "--topic"
@@ -227,7 +230,9 @@ def _places(reach: Reach, words: Iterable[str], wanted: "Reset", *, all_topics: 
     return sorted(set(places), key=lambda place: (place[1], place[0]))
 
 
-def _moved(reach: Reach, wanted: "Reset", places: "list[TopicPartition]", *, execute: bool) -> list[dict[str, Any]]:
+def _moved(
+    context: CommandContext, wanted: "Reset", places: "list[TopicPartition]", *, execute: bool
+) -> list[dict[str, Any]]:
     """Plan and do it shard by shard; nothing is done when one of them is owned."""
     from processor.admin.offset_reset import ToTime
     from processor.admin.shards import shard_views
@@ -235,24 +240,24 @@ def _moved(reach: Reach, wanted: "Reset", places: "list[TopicPartition]", *, exe
     from processor.kafka.offsets import OffsetReader
 
     shards = sorted({partition for _, partition in places})
-    with reach.store() as client:
-        owned = [view for view in shard_views(client, reach.settings) if view.owner and view.shard in shards]
+    with context.store() as client:
+        owned = [view for view in shard_views(client, context.settings) if view.owner and view.shard in shards]
     if execute and owned:
         owners = ", ".join(f"shard {view.shard} is owned by {view.owner.instance}" for view in owned if view.owner)
         raise CommandError(f"{owners}: stop the processors first; nothing was moved", Exit.CONFLICT)
     at: dict[Any, int | None] = dict.fromkeys(places)
     if isinstance(wanted, ToTime):
-        with OffsetReader(reach.connection, group_of(reach.settings)) as reader:
+        with OffsetReader(context.connection, group_of(context.settings)) as reader:
             at = reader.at(places, wanted.at_ms)
     rows: list[dict[str, Any]] = []
     for shard in shards:
         mine = {place: offset for place, offset in at.items() if place[1] == shard}
-        rows += _moved_shard(reach, shard, wanted, mine, execute=execute)
+        rows += _moved_shard(context, shard, wanted, mine, execute=execute)
     return rows
 
 
 def _moved_shard(
-    reach: Reach, shard: int, wanted: "Reset", places: "dict[TopicPartition, int | None]", *, execute: bool
+    context: CommandContext, shard: int, wanted: "Reset", places: "dict[TopicPartition, int | None]", *, execute: bool
 ) -> list[dict[str, Any]]:
     from processor.admin.offset_reset import targets_of
     from processor.admin.session import operator
@@ -262,7 +267,7 @@ def _moved_shard(
     def plan(head: "Head", facts: "TopicFacts") -> Move:
         return plan_move(head, facts, targets_of(wanted, head, facts, places), topics={topic for topic, _ in places})
 
-    with reach.offline(shard) as parts:
+    with context.offline(shard) as parts:
         if execute:
             planned = move(parts, plan, action="offsets-reset", by=operator())
         else:

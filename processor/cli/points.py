@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import invalid, usage
 from processor.cli.output import note
-from processor.cli.reach import Reach
 from processor.cli.records import time_of
 from processor.cli.travel import now, traveller
 from processor.runtime.files import NotText, bytes_of, decoded
@@ -71,11 +71,11 @@ def read_as(option: str, read: Callable[[str], Read], text: str) -> Read:
         raise usage(f"{option}: {error}") from error
 
 
-def go(reach: Reach, shard: int, point: "Now | Past") -> "View":
+def go(context: CommandContext, shard: int, point: "Now | Past") -> "View":
     """Return the state at a point and say on stderr where it was taken from."""
     from processor.history.points import Now
 
-    view = now(reach, shard) if isinstance(point, Now) else traveller(reach, shard).go(named(reach, point))
+    view = now(context, shard) if isinstance(point, Now) else traveller(context, shard).go(named(context, point))
     when = f", committed {time_of(view.committed_ms)}" if view.committed_ms else ""
     note(f"seq {view.seq}{when}, from {view.source}")
     if not view.whole:
@@ -83,25 +83,25 @@ def go(reach: Reach, shard: int, point: "Now | Past") -> "View":
     return view
 
 
-def named(reach: Reach, point: "Past") -> "Past":
+def named(context: CommandContext, point: "Past") -> "Past":
     """Return a point with its topic, where it has one, by name: people may give the role. Raises CommandError."""
     from processor.history.points import AtOffset
 
     if not isinstance(point, AtOffset):
         return point
-    return AtOffset(reach.topic_named(point.topic), point.partition, point.offset)
+    return AtOffset(context.topic_named(point.topic), point.partition, point.offset)
 
 
-def view_at(reach: Reach, shard: int, point: "Point") -> "View":
+def view_at(context: CommandContext, shard: int, point: "Point") -> "View":
     """Return the state at a point or in a file, saying where it was taken from."""
     from processor.history.points import InFile
 
     if isinstance(point, InFile):
-        return in_file(reach, shard, point.path)
-    return go(reach, shard, point)
+        return in_file(context, shard, point.path)
+    return go(context, shard, point)
 
 
-def in_file(reach: Reach, shard: int, path: Path) -> "View":
+def in_file(context: CommandContext, shard: int, path: Path) -> "View":
     """Return the state that a file holds: a snapshot, or what `state get -o json` printed. Raises CommandError."""
     from processor.cluster.document import InvalidState, from_document
     from processor.history.stored import View
@@ -110,21 +110,21 @@ def in_file(reach: Reach, shard: int, path: Path) -> "View":
     try:
         content = bytes_of(path)
         if content.startswith(MAGIC):
-            return _in_snapshot(reach, shard, path)
+            return _in_snapshot(context, shard, path)
         state = from_document(json.loads(decoded(content, str(path))))
     except (NotText, ValueError, RecursionError, InvalidState) as error:
         raise invalid(f"{path} holds no state: {error}") from error
     return View(state, -1, 0, "", "", str(path))
 
 
-def _in_snapshot(reach: Reach, shard: int, path: Path) -> "View":
+def _in_snapshot(context: CommandContext, shard: int, path: Path) -> "View":
     from processor.cli.snapshots import read
     from processor.history.stored import View
     from processor.replay.snapshot import restored_from
     from processor.replay.wiring import cluster_build
 
-    snapshot = read(reach, shard, path)
-    restored = restored_from(path, snapshot, cluster_build(reach.settings, reach.catalogue))
+    snapshot = read(context, shard, path)
+    restored = restored_from(path, snapshot, cluster_build(context.settings, context.catalogue))
     head = snapshot.head
     note(f"seq {head.seq}, committed {time_of(head.committed_ms)}, from {path}")
     return View(restored.state, head.seq, head.committed_ms, restored.digest, head.digest, str(path))

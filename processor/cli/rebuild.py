@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from processor.cli.context import CommandContext
 from processor.cli.difference import rows_of
 from processor.cli.exits import CommandError, Exit, invalid, usage
 from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
 from processor.cli.output import Row, emit_document, emit_rows, note
 from processor.cli.plans import check_servers, check_shard, note_plan
 from processor.cli.progress import Progress
-from processor.cli.reach import Reach
 from processor.cli.travel import await_published
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ def rebuild(  # noqa: PLR0913 - the options of the command
         raise usage("--promote or --abort, not both")
     if execute and not promote:
         raise usage("only --promote changes the live state: --execute belongs to it")
-    reach = Reach(config)
-    number = _shard(reach, shard)
-    check_servers(reach)
-    with _rebuild(reach, into, number) as work:
+    context = CommandContext(config)
+    number = _shard(context, shard)
+    check_servers(context)
+    with _rebuild(context, into, number) as work:
         if abort:
             return _abort(work, into)
         if promote and execute:
@@ -75,11 +75,11 @@ def rebuild(  # noqa: PLR0913 - the options of the command
     return Exit.DIFFERS if found else Exit.OK
 
 
-def _shard(reach: Reach, shard: int | None) -> int:
-    if shard is None and len(reach.settings.clusters) > 1:
-        raise usage(f"which shard? --shard 0 to {len(reach.settings.clusters) - 1}")
+def _shard(context: CommandContext, shard: int | None) -> int:
+    if shard is None and len(context.settings.clusters) > 1:
+        raise usage(f"which shard? --shard 0 to {len(context.settings.clusters) - 1}")
     number = shard or 0
-    check_shard(reach, number)
+    check_shard(context, number)
     return number
 
 
@@ -144,19 +144,19 @@ def _print_rows(rows: list[Row]) -> None:
 
 
 @contextmanager
-def _rebuild(reach: Reach, into: str, shard: int) -> "Iterator[Rebuild]":
+def _rebuild(context: CommandContext, into: str, shard: int) -> "Iterator[Rebuild]":
     from processor.admin.rebuild import Rebuild
     from processor.admin.session import offline_parts
     from processor.etcd.shadow import Shadow
     from processor.etcd.transaction import Limits
     from processor.replay.errors import Unreplayable
 
-    settings = reach.settings
+    settings = context.settings
     limits = Limits(settings.etcd.txn_ops_max, settings.etcd.request_bytes_max)
-    with reach.store() as client, offline_parts(settings, shard, reach.topics) as parts:
+    with context.store() as client, offline_parts(settings, shard, context.topics) as parts:
         shadow = Shadow(client, settings.etcd.prefix, settings.app, into, shard, limits=limits)
         try:
-            yield Rebuild(parts, shadow, _Refold(reach, shard))
+            yield Rebuild(parts, shadow, _Refold(context, shard))
         except Unreplayable as error:
             raise invalid(str(error)) from error
 
@@ -164,8 +164,8 @@ def _rebuild(reach: Reach, into: str, shard: int) -> "Iterator[Rebuild]":
 class _Refold:
     """Folds what was recorded, and shows how far it has come."""
 
-    def __init__(self, reach: Reach, shard: int) -> None:
-        self._reach = reach
+    def __init__(self, context: CommandContext, shard: int) -> None:
+        self._context = context
         self._shard = shard
         self._events = self._failed = 0
 
@@ -173,9 +173,9 @@ class _Refold:
         from processor.replay.refolding import refold
         from processor.replay.wiring import cluster_build, cluster_sources
 
-        reach, start = self._reach, head.seq if head else 0
-        await_published(reach, self._shard, target)
-        sources = cluster_sources(reach.connection, reach.topics, reach.catalogue, shard=self._shard)
+        context, start = self._context, head.seq if head else 0
+        await_published(context, self._shard, target)
+        sources = cluster_sources(context.connection, context.topics, context.catalogue, shard=self._shard)
         with Progress(target - start, "events") as progress:
 
             def watch(commit: "CommitRecord", failed: int) -> None:
@@ -183,7 +183,7 @@ class _Refold:
                 self._failed += failed
                 progress.show(commit.seq - start, self._events)
 
-            build = cluster_build(reach.settings, reach.catalogue)
+            build = cluster_build(context.settings, context.catalogue)
             rebuilt = refold(sources, build, watch, state=state, head=head, target=target)
         if self._failed:
             note(f"{self._failed} events could not be reduced by this build, and were passed over")

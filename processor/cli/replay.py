@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from processor.cli import snapshots
+from processor.cli.context import CommandContext
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import NUMBER_MAX, ClusterName, ConfigFile, Output, within
 from processor.cli.output import emit_document, note
-from processor.cli.reach import Reach
 from processor.cli.replaying import ShardReplay
 from processor.cli.whatif import compare, instead_of
 from processor.runtime.files import check_readable
@@ -101,11 +101,11 @@ def replay(  # noqa: PLR0913 - the options of the command
     instead = instead_of(with_events, at_seq, without, reducer)
     if instead is not None and (verify or snapshot):
         raise usage("another history is compared with the recorded one: without --verify and --snapshot")
-    point, reach = _point(to_seq, to_time, to_offset), Reach(config)
-    shard = reach.partition_of(cluster)
-    work = ShardReplay(reach, shard)
+    point, context = _point(to_seq, to_time, to_offset), CommandContext(config)
+    shard = context.partition_of(cluster)
+    work = ShardReplay(context, shard)
     with _told_what_is_gone(work):
-        target = _target(reach, shard, point)
+        target = _target(context, shard, point)
         start = work.start(from_seq, from_snapshot, target)
         work.check_inputs(start)
         if instead is not None:
@@ -114,7 +114,7 @@ def replay(  # noqa: PLR0913 - the options of the command
         report, replayed = work.run(target, start, from_seq=from_seq, verify=verify, announcements=announcements)
     _print(report, output)
     if snapshot is not None:
-        written = snapshots.write(snapshot, snapshots.folded(reach, shard, replayed))
+        written = snapshots.write(snapshot, snapshots.folded(context, shard, replayed))
         note(f"{written['file']}: seq {written['seq']}, {written['entities']} entities, {written['bytes']} bytes")
     if report.agrees is False:
         raise CommandError("what was folded is not what was recorded", Exit.DIFFERS)
@@ -156,16 +156,16 @@ def _point(to_seq: str | None, to_time: str | None, to_offset: str | None) -> "P
     return None if to_offset is None else read_as("--to-offset", points.at_offset, to_offset)
 
 
-def _target(reach: Reach, shard: int, point: "Past | None") -> int:
+def _target(context: CommandContext, shard: int, point: "Past | None") -> int:
     """Return the last commit to fold."""
     from processor.cli.points import named
     from processor.history.commit_log import CommitLog
     from processor.history.states import seq_at
 
-    with reach.reader(reach.topics["commits"], (shard,)) as reader:
-        log = CommitLog(reader, shard, lambda record: reach.decode(record).value)
+    with context.reader(context.topics["commits"], (shard,)) as reader:
+        log = CommitLog(reader, shard, lambda record: context.decode(record).value)
         if point is not None:
-            return seq_at(log, named(reach, point))
+            return seq_at(log, named(context, point))
         return log.last().seq if reader.last(1) else 0
 
 

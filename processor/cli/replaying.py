@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import usage
 from processor.cli.output import note
 from processor.cli.progress import Progress
-from processor.cli.reach import Reach
 
 if TYPE_CHECKING:
     from processor.replay.fold import Build
-    from processor.replay.nearest import Shelf
+    from processor.replay.nearest import SnapshotDirectory
     from processor.replay.replaying import Replayed, Start, Step
     from processor.replay.report import Report
     from processor.replay.sources import Sources
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 class ShardReplay:
     """What is folded is read from the topics; the store is asked for a start, and at the end."""
 
-    def __init__(self, reach: Reach, shard: int) -> None:
+    def __init__(self, context: CommandContext, shard: int) -> None:
         from processor.replay.wiring import cluster_build, cluster_sources
 
-        self._reach = reach
+        self._context = context
         self._shard = shard
-        self.build: Build = cluster_build(reach.settings, reach.catalogue)
-        self._sources: Sources = cluster_sources(reach.connection, reach.topics, reach.catalogue, shard=shard)
+        self.build: Build = cluster_build(context.settings, context.catalogue)
+        self._sources: Sources = cluster_sources(context.connection, context.topics, context.catalogue, shard=shard)
 
     def check_inputs(self, start: "Start") -> None:
         """Raise TopicReplaced when an input is another one than the state was built on, as far as that is known."""
@@ -42,13 +42,13 @@ class ShardReplay:
         from processor.replay.sources import check_inputs
         from processor.replay.storing import shard_keys
 
-        settings, topics = self._reach.settings, self._reach.topics
+        settings, topics = self._context.settings, self._context.topics
         known = start.head.topics if start.head else {}
-        if self._reach.connection.embedded:
+        if self._context.connection.embedded:
             return
         try:
             if not known:
-                with self._reach.store() as client:
+                with self._context.store() as client:
                     newest = EtcdHeads(client, shard_keys(settings, self._shard)).newest()
                 known = newest.head.topics if newest else {}
             found = input_facts(settings, topics, self._shard).topic_ids
@@ -95,18 +95,18 @@ class ShardReplay:
         from processor.replay.replaying import replay_to
         from processor.replay.report import report_of, verified
         from processor.replay.verifying import Verifier
-        from processor.runtime.garbage import spare_the_state
+        from processor.runtime.garbage import freeze_heap
 
         before = start.head.digest if start.head else None
         verifier = Verifier(first=from_seq or 0, digest_before=before) if verify else None
         watches: list[Watch] = [] if verifier is None else [verifier]
-        spare_the_state()
+        freeze_heap()
         began_s = time.monotonic()
         with self._announcements(verifier if announcements else None, watches) as told:
             with _shown(target - start.seq, watches) as watch:
                 replayed = replay_to(self._sources, self.build, target, start=start, watch=watch)
             seconds = time.monotonic() - began_s
-            report = report_of(self._reach.settings.clusters[self._shard], start.seq, replayed, seconds=seconds)
+            report = report_of(self._context.settings.clusters[self._shard], start.seq, replayed, seconds=seconds)
             if verifier is not None:
                 live = self._compare_with_store(replayed, verifier)
                 report = verified(report, verifier, live=live, announcements=told())
@@ -119,10 +119,10 @@ class ShardReplay:
         with _shown(target - start.seq, []) as watch:
             return what_if(self._sources, self.build, build, target, start=start, changed=changed, watch=watch)
 
-    def _shelf(self) -> "Shelf":
+    def _shelf(self) -> "SnapshotDirectory":
         from processor.replay.wiring import shelf_of
 
-        return shelf_of(self._reach.settings, self._shard, note)
+        return shelf_of(self._context.settings, self._shard, note)
 
     def _nearest(self, seq: int) -> "Start":
         """Return the nearest start before a commit: the store's history has it exactly, or not at all."""
@@ -135,8 +135,8 @@ class ShardReplay:
         if kept.seq == seq:
             return kept
         try:
-            with self._reach.store() as client:
-                found = standing(client, shard_keys(self._reach.settings, self._shard), self.build, seq=seq)
+            with self._context.store() as client:
+                found = standing(client, shard_keys(self._context.settings, self._shard), self.build, seq=seq)
         except (InvalidRequest, ShardRefused, StoreUnavailable):
             return kept
         if found.restored.digest != found.head.digest:
@@ -155,7 +155,7 @@ class ShardReplay:
         place = self._sources.topics["changes"], self._shard
         with self._sources.open(*place) as log:
             told = AnnouncementVerifier(
-                self._reach.settings.app,
+                self._context.settings.app,
                 self.build.encoder,
                 Announced(log, place).of,
                 verifier.find,
@@ -173,9 +173,9 @@ class ShardReplay:
         from processor.replay.storing import shard_keys
         from processor.replay.verifying import Finding
 
-        keys = shard_keys(self._reach.settings, self._shard)
+        keys = shard_keys(self._context.settings, self._shard)
         try:
-            with self._reach.store() as client:
+            with self._context.store() as client:
                 found = standing(client, keys, self.build, seq=replayed.seq)
         except (HistoryGoneError, StoreUnavailable) as error:
             return f"not compared: {error}"

@@ -5,10 +5,10 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import Exit, invalid
 from processor.cli.options import ConfigFile, Output
 from processor.cli.output import emit_document, emit_rows, note
-from processor.cli.reach import Reach
 from processor.runtime.files import STDIN, input_of
 
 
@@ -32,7 +32,7 @@ def list_(*, config: ConfigFile = None, output: Output = "table") -> None:
             "fingerprint": history.current.fingerprint.hex(),
             "fields": len(history.current.definition["fields"]),
         }
-        for history in load_histories(Reach(config).settings.schemas_dir)
+        for history in load_histories(CommandContext(config).settings.schemas_dir)
         if history.current is not None
     ]
     emit_rows(rows, output, columns=("name", "version", "fingerprint", "fields"), name="name")
@@ -45,7 +45,7 @@ def check(*, config: ConfigFile = None, output: Output = "table") -> int:
     """
     from processor.avro.releases import conflicts, load_histories
 
-    histories = load_histories(Reach(config).settings.schemas_dir)
+    histories = load_histories(CommandContext(config).settings.schemas_dir)
     rows = [msgspec.structs.asdict(conflict) for history in histories for conflict in conflicts(history)]
     if rows or output != "table":
         emit_rows(rows, output, columns=("record", "writer", "reader", "path", "reason"), name="record")
@@ -68,7 +68,7 @@ def decode(
 
     try:
         content = input_of(STDIN) if value == "-" else bytes.fromhex(value)
-        name, record = RecordCodec(Reach(config).catalogue).decode_record(content)
+        name, record = RecordCodec(CommandContext(config).catalogue).decode_record(content)
     except (Unframed, Malformed, ValueError) as error:
         raise invalid(f"this cannot be decoded: {error}") from error
     emit_document({"type": name, "value": record}, output, name=name)

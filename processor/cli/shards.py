@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import Exit, usage
 from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
 from processor.cli.output import emit_document, emit_rows
 from processor.cli.plans import Shard, check_servers, check_shard, emit_plan, note_plan, nothing_to_do
-from processor.cli.reach import Reach
 from processor.cli.records import time_of
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def list_(*, config: ConfigFile = None, output: Output = "table") -> None:
     """List the shards with their owners, as the store has them."""
     from processor.admin.shards import shard_views
 
-    reach = Reach(config)
-    with reach.store() as client:
-        rows = [row_of(view) for view in shard_views(client, reach.settings)]
+    context = CommandContext(config)
+    with context.store() as client:
+        rows = [row_of(view) for view in shard_views(client, context.settings)]
     emit_rows(rows, output, columns=COLUMNS, name="shard")
 
 
@@ -56,9 +56,9 @@ def adopt(
     from processor.engine.adoption import adopt as adopt_shard
     from processor.engine.adoption import plan_adoption
 
-    reach = Reach(config)
-    check_shard(reach, shard)
-    with reach.offline(shard, brokers=False) as parts:
+    context = CommandContext(config)
+    check_shard(context, shard)
+    with context.offline(shard, brokers=False) as parts:
         adoption = plan_adoption(parts)
         if not adoption.needed:
             raise nothing_to_do(f"shard {shard} has its head's digest: there is nothing to adopt")
@@ -99,19 +99,20 @@ def accept_gap(
     accepted. It becomes a commit of kind gap. What stood in the hole is never read.
     """
     from processor.admin.session import operator
+    from processor.engine.inputs import TopicFacts
     from processor.engine.intervening import known_head
     from processor.engine.moving import Move, facts_of, move, plan_acceptance
-    from processor.engine.values import Head, TopicFacts
+    from processor.engine.values import Head
 
-    reach = Reach(config)
-    check_shard(reach, shard)
-    name = reach.topic_named(topic)
-    check_servers(reach)
+    context = CommandContext(config)
+    check_shard(context, shard)
+    name = context.topic_named(topic)
+    check_servers(context)
 
     def plan(head: Head, facts: TopicFacts) -> Move:
         return plan_acceptance(head, facts, name, to, partition=shard)
 
-    with reach.offline(shard) as parts:
+    with context.offline(shard) as parts:
         planned = plan(known_head(parts, parts.store.load()), parts.source.facts())
         if not planned.needed:
             raise nothing_to_do(f"shard {shard} reads {name} there already: there is nothing to accept")
@@ -141,10 +142,10 @@ def announce(
         raise usage("--again or --skip, not both")
     if execute and not (again or skip):
         raise usage("what shall be done: --again or --skip?")
-    reach = Reach(config)
-    check_shard(reach, shard)
-    check_servers(reach)
-    with reach.offline(shard) as parts:
+    context = CommandContext(config)
+    check_shard(context, shard)
+    check_servers(context)
+    with context.offline(shard) as parts:
         uncertainty = plan_announcing(parts)
         if not uncertainty.doubts:
             raise nothing_to_do(f"shard {shard}: the output tells what was published, there is nothing to decide")
@@ -161,10 +162,10 @@ def audit(shard: Shard, *, config: ConfigFile = None, output: Output = "table") 
 
     from processor.admin.audit_log import audit_entries
 
-    reach = Reach(config)
-    check_shard(reach, shard)
-    with reach.store() as client:
-        entries = audit_entries(client, reach.settings, shard)
+    context = CommandContext(config)
+    check_shard(context, shard)
+    with context.store() as client:
+        entries = audit_entries(client, context.settings, shard)
     rows = [{"at": time_of(entry.at_ms), **msgspec.structs.asdict(entry)} for entry in entries]
     emit_rows(rows, output, columns=("at", "action", "by", "seq", "facts"), name="at_ms")
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import Exit, invalid, usage
 from processor.cli.options import ClusterName, ConfigFile, Execute, Output
 from processor.cli.output import emit_document, note
 from processor.cli.plans import check_servers, emit_plan
-from processor.cli.reach import Reach
 from processor.cli.records import time_of
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ def export(file: File, *, cluster: ClusterName = None, config: ConfigFile = None
     from processor.engine.errors import NeverRun
     from processor.replay.storing import stored_snapshot
 
-    reach = Reach(config)
-    shard = reach.partition_of(cluster)
-    with reach.store() as client:
-        snapshot = stored_snapshot(client, reach.settings, shard)
+    context = CommandContext(config)
+    shard = context.partition_of(cluster)
+    with context.store() as client:
+        snapshot = stored_snapshot(client, context.settings, shard)
     if snapshot is None:
         raise NeverRun
-    _check(reach, Path("the store"), snapshot)
+    _check(context, Path("the store"), snapshot)
     emit_document(write(file, snapshot), output, name=str(file))
 
 
@@ -62,12 +62,12 @@ def import_(
     from processor.admin.session import operator
     from processor.replay.importing import import_snapshot, plan_import
 
-    reach = Reach(config)
-    shard = reach.partition_of(cluster)
-    snapshot = read(reach, shard, file)
-    check_servers(reach)
-    with reach.offline(shard) as parts:
-        planned = plan_import(parts, snapshot, logged=_logged(reach, shard))
+    context = CommandContext(config)
+    shard = context.partition_of(cluster)
+    snapshot = read(context, shard, file)
+    check_servers(context)
+    with context.offline(shard) as parts:
+        planned = plan_import(parts, snapshot, logged=_logged(context, shard))
         if execute:
             import_snapshot(parts, snapshot, planned, by=operator(), file=str(file))
     for warning in planned.warnings:
@@ -76,12 +76,12 @@ def import_(
     return Exit.OK
 
 
-def read(reach: Reach, shard: int, file: Path) -> "Snapshot":
+def read(context: CommandContext, shard: int, file: Path) -> "Snapshot":
     """Return what a file holds, checked as far as a file can be. Raises CommandError, ShardRefused."""
     from processor.replay.errors import SnapshotDamaged
     from processor.replay.snapshot import check_owner, read_snapshot
 
-    settings = reach.settings
+    settings = context.settings
     try:
         snapshot = read_snapshot(file)
         check_owner(file, snapshot, app=settings.app, shard=shard, cluster=settings.clusters[shard])
@@ -89,7 +89,7 @@ def read(reach: Reach, shard: int, file: Path) -> "Snapshot":
         raise usage(f"cannot read {file}: {error.strerror}") from error
     except SnapshotDamaged as error:
         raise invalid(str(error)) from error
-    _check(reach, file, snapshot)
+    _check(context, file, snapshot)
     return snapshot
 
 
@@ -104,13 +104,13 @@ def write(file: Path, snapshot: "Snapshot") -> dict[str, Any]:
     return {**facts_of(file, snapshot), "bytes": size_bytes}
 
 
-def folded(reach: Reach, shard: int, replayed: "Replayed") -> "Snapshot":
+def folded(context: CommandContext, shard: int, replayed: "Replayed") -> "Snapshot":
     """Return a folded state as a snapshot."""
     from processor.replay.snapshot import Snapshot, entities_of
     from processor.replay.wiring import cluster_build
 
-    settings = reach.settings
-    entities = entities_of(replayed, cluster_build(settings, reach.catalogue))
+    settings = context.settings
+    entities = entities_of(replayed, cluster_build(settings, context.catalogue))
     now_ms = time.time_ns() // 1_000_000
     return Snapshot(settings.app, shard, settings.clusters[shard], now_ms, replayed.head, entities)
 
@@ -133,22 +133,22 @@ def facts_of(file: Path, snapshot: "Snapshot") -> dict[str, Any]:
     }
 
 
-def _check(reach: Reach, file: Path, snapshot: "Snapshot") -> None:
+def _check(context: CommandContext, file: Path, snapshot: "Snapshot") -> None:
     """Sum the state again. Raises CommandError, ShardRefused (a newer build's)."""
     from processor.replay.errors import SnapshotDamaged
     from processor.replay.snapshot import restored_from
     from processor.replay.wiring import cluster_build
 
     try:
-        restored_from(file, snapshot, cluster_build(reach.settings, reach.catalogue))
+        restored_from(file, snapshot, cluster_build(context.settings, context.catalogue))
     except SnapshotDamaged as error:
         raise invalid(str(error)) from error
 
 
-def _logged(reach: Reach, shard: int) -> "Logged | None":
+def _logged(context: CommandContext, shard: int) -> "Logged | None":
     """Return the last commit in the log, None when there is none."""
     from processor.history.commit_log import revision_of, seq_of
     from processor.replay.importing import Logged
 
-    with reach.reader(reach.topics["commits"], (shard,)) as reader:
+    with context.reader(context.topics["commits"], (shard,)) as reader:
         return next((Logged(seq_of(record), revision_of(record)) for record in reader.last(1)), None)

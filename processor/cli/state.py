@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from processor.cli import snapshots
+from processor.cli.context import CommandContext
 from processor.cli.difference import diff
 from processor.cli.exits import CommandError, Exit
 from processor.cli.explain import explain
 from processor.cli.options import ClusterName, ConfigFile, Output, kind_and_name
 from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.points import AtOffset, AtRevision, AtSeq, AtTime, go, past_of
-from processor.cli.reach import Reach
 from processor.cli.remote import Server, ask
 from processor.cluster.kinds import SECTIONS, entities_of
 
@@ -60,8 +60,8 @@ def get(  # noqa: PLR0913 - the options of the command
     if kind is not None:
         kind, name = kind_and_name(kind, name)
     point = past_of(at_seq=at_seq, at_time=at_time, at_offset=at_offset, at_revision=at_revision)
-    reach = Reach(config, server=server)
-    document = _document(reach, reach.partition_of(cluster), point)
+    context = CommandContext(config, server=server)
+    document = _document(context, context.partition_of(cluster), point)
     if kind is None:
         _print_all(document, output)
         return
@@ -90,16 +90,16 @@ def summary(kind: str, name: str, entity: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _document(reach: Reach, shard: int, point: "Past | None") -> Mapping[str, Any]:
-    if point is None and reach.settings.server is not None:
-        told = ask(reach.settings.server, f"state?shard={shard}")
-        note(f"seq {told['seq']}, from {reach.settings.server}")
+def _document(context: CommandContext, shard: int, point: "Past | None") -> Mapping[str, Any]:
+    if point is None and context.settings.server is not None:
+        told = ask(context.settings.server, f"state?shard={shard}")
+        note(f"seq {told['seq']}, from {context.settings.server}")
         document: Mapping[str, Any] = told["state"]
         return document
     from processor.cluster.document import to_document
     from processor.history.points import Now
 
-    return to_document(go(reach, shard, point or Now()).state)
+    return to_document(go(context, shard, point or Now()).state)
 
 
 def _print_all(document: Mapping[str, Any], output: Output) -> None:

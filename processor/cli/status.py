@@ -6,10 +6,10 @@ from typing import Any
 
 from cyclopts import App
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import Exit, usage
 from processor.cli.options import ConfigFile, Output
 from processor.cli.output import emit_rows, note
-from processor.cli.reach import Reach
 from processor.cli.remote import Server, ask
 from processor.cli.shards import row_of
 
@@ -24,28 +24,28 @@ def register(app: App) -> None:
 
 def status(*, server: Server = None, config: ConfigFile = None, output: Output = "table") -> int:
     """Print every shard with its owner, lag and outbox: as a processor says, or as the servers show."""
-    reach = Reach(config, server=server)
-    if reach.settings.server is not None:
-        rows = [_dated(shard) for shard in ask(reach.settings.server, "status")["shards"]]
+    context = CommandContext(config, server=server)
+    if context.settings.server is not None:
+        rows = [_dated(shard) for shard in ask(context.settings.server, "status")["shards"]]
         return _told(rows, output, INSIDE)
-    return _told(_from_outside(reach), output, OUTSIDE)
+    return _told(_from_outside(context), output, OUTSIDE)
 
 
-def _from_outside(reach: Reach) -> list[dict[str, Any]]:
+def _from_outside(context: CommandContext) -> list[dict[str, Any]]:
     from processor.admin.shards import input_marks, lag, shard_views, status_of
 
     now_ms = time.time_ns() // 1_000_000
     rows = []
-    with reach.store() as client:
-        views = shard_views(client, reach.settings)
-    if reach.connection.embedded:
+    with context.store() as client:
+        views = shard_views(client, context.settings)
+    if context.connection.embedded:
         raise usage("the broker is an embedded one: ask its processor with --server URL")
-    refused = _refused_transactions(reach)
+    refused = _refused_transactions(context)
     for view in views:
-        marks = input_marks(reach.settings, reach.topics, view.shard)
+        marks = input_marks(context.settings, context.topics, view.shard)
         waiting = lag(view.head, marks)
         opened = [
-            mark.opened.sentence(place, reach.connection.bootstrap_servers)
+            mark.opened.sentence(place, context.connection.bootstrap_servers)
             for place, mark in marks.items()
             if mark.opened is not None
         ]
@@ -55,21 +55,21 @@ def _from_outside(reach: Reach) -> list[dict[str, Any]]:
             {
                 **row_of(view),
                 "status": _at_best_degraded(status_of(view, sum(waiting.values()), now_ms), refused),
-                "high_lag": waiting[reach.topics["high"]],
-                "normal_lag": waiting[reach.topics["normal"]],
+                "high_lag": waiting[context.topics["high"]],
+                "normal_lag": waiting[context.topics["normal"]],
                 "open_transactions": opened,
             }
         )
     return rows
 
 
-def _refused_transactions(reach: Reach) -> str:
+def _refused_transactions(context: CommandContext) -> str:
     """Return why no owner could publish, which neither etcd nor the topics show; empty where nothing is known."""
     from processor.kafka.brokers import refused_transactions
 
-    if reach.settings.publish.mode != "transactional":
+    if context.settings.publish.mode != "transactional":
         return ""
-    refused = refused_transactions(reach.connection) or ""
+    refused = refused_transactions(context.connection) or ""
     if refused:
         note(refused)
     return refused

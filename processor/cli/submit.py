@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import Exit, invalid, unreachable, usage
 from processor.cli.options import SECONDS, ClusterName, ConfigFile, Output, within
 from processor.cli.output import emit_rows, note
-from processor.cli.reach import Reach
 from processor.cli.records import TIME_MS_MAX
 from processor.runtime.files import NotText, decoded, input_of
 
@@ -19,7 +19,7 @@ EMBEDDED_LOT = 1000
 """Events sent to an embedded broker before waiting until they are consumed."""
 
 if TYPE_CHECKING:
-    from processor.engine.values import RecordId
+    from processor.engine.inputs import RecordId
     from processor.produce import EventProducer
 
 
@@ -58,7 +58,7 @@ def submit(  # noqa: PLR0913 - the options of the command
     events = (
         list(_from_file(file)) if file is not None else [_event(type_, at_ms, _json(data or "", "--data"), "--data")]
     )
-    return _submitted(Reach(config), events, cluster, timeout_s=timeout if wait else None, output=output)
+    return _submitted(CommandContext(config), events, cluster, timeout_s=timeout if wait else None, output=output)
 
 
 def _check_type(type_: str) -> None:
@@ -70,26 +70,33 @@ def _check_type(type_: str) -> None:
 
 
 def _submitted(
-    reach: Reach, events: list[dict[str, Any]], cluster: str | None, *, timeout_s: float | None, output: Output
+    context: CommandContext,
+    events: list[dict[str, Any]],
+    cluster: str | None,
+    *,
+    timeout_s: float | None,
+    output: Output,
 ) -> int:
     from processor.client.codec import EventEncoder, event_producer
     from processor.client.waiting import Waiter
     from processor.cluster.events import InvalidEvent
 
-    encode = EventEncoder(reach.catalogue)
+    encode = EventEncoder(context.catalogue)
     for event in events:
         try:
             encode(event["type"], event["data"])
         except InvalidEvent as error:
             raise invalid(f"{event['where']}: {error}") from error
-    partition = reach.partition_of(cluster)
+    partition = context.partition_of(cluster)
     waiter = (
-        Waiter(reach.connection, reach.topics, reach.decode, partition=partition) if timeout_s is not None else None
+        Waiter(context.connection, context.topics, context.decode, partition=partition)
+        if timeout_s is not None
+        else None
     )
     with event_producer(
-        reach.connection, reach.topics, encode, clusters=reach.settings.clusters, cluster=cluster
+        context.connection, context.topics, encode, clusters=context.settings.clusters, cluster=cluster
     ) as producer:
-        places = _produced(reach, producer, events, partition)
+        places = _produced(context, producer, events, partition)
     rows = [
         {
             "type": event["type"],
@@ -103,21 +110,21 @@ def _submitted(
     if waiter is None or timeout_s is None:
         emit_rows(rows, output, columns=("type", "topic", "partition", "offset"), name="id")
         return Exit.OK
-    return _told(reach, rows, places, waiter.wait(places, timeout_s=timeout_s), output)
+    return _told(context, rows, places, waiter.wait(places, timeout_s=timeout_s), output)
 
 
 def _produced(
-    reach: Reach, producer: "EventProducer", events: list[dict[str, Any]], partition: int
+    context: CommandContext, producer: "EventProducer", events: list[dict[str, Any]], partition: int
 ) -> "list[RecordId]":
     """Send everything; an embedded broker keeps so little that it gets the next lot when the last was consumed."""
     from processor.client.waiting import Waiter
-    from processor.engine.values import RecordId
+    from processor.engine.inputs import RecordId
 
     places: list[RecordId] = []
-    lot = EMBEDDED_LOT if reach.connection.embedded else max(1, len(events))
+    lot = EMBEDDED_LOT if context.connection.embedded else max(1, len(events))
     for start in range(0, len(events), lot):
         gate = (
-            Waiter(reach.connection, reach.topics, reach.decode, partition=partition)
+            Waiter(context.connection, context.topics, context.decode, partition=partition)
             if start + lot < len(events)
             else None
         )
@@ -130,7 +137,11 @@ def _produced(
 
 
 def _told(
-    reach: Reach, rows: list[dict[str, Any]], places: "list[RecordId]", known: Mapping[Any, Any], output: Output
+    context: CommandContext,
+    rows: list[dict[str, Any]],
+    places: "list[RecordId]",
+    known: Mapping[Any, Any],
+    output: Output,
 ) -> int:
     for row, place in zip(rows, places, strict=True):
         fate = known.get(place)
@@ -140,7 +151,7 @@ def _told(
         row["message"] = fate.message if fate else ""
     emit_rows(rows, output, columns=("type", "topic", "offset", "outcome", "seq", "code", "message"), name="id")
     if len(known) < len(set(places)):
-        why = _hidden_by(reach, set(places) - set(known)) or "is a processor running?"
+        why = _hidden_by(context, set(places) - set(known)) or "is a processor running?"
         raise unreachable(f"{len(set(places)) - len(known)} events have no outcome yet: {why}")
     refused = sum(fate.outcome in {"rejected", "dead_lettered"} for fate in known.values())
     if refused:
@@ -148,15 +159,15 @@ def _told(
     return Exit.INVALID_DATA if refused else Exit.OK
 
 
-def _hidden_by(reach: Reach, places: "set[RecordId]") -> str:
+def _hidden_by(context: CommandContext, places: "set[RecordId]") -> str:
     """Return what keeps these events from every reader, empty: nothing does."""
     from processor.assembly.connections import group_of
     from processor.kafka.offsets import OffsetReader
 
-    with OffsetReader(reach.connection, group_of(reach.settings)) as reader:
+    with OffsetReader(context.connection, group_of(context.settings)) as reader:
         marks = reader.watermarks(sorted({(place.topic, place.partition) for place in places}))
     return "; ".join(
-        mark.opened.sentence(place, reach.connection.bootstrap_servers)
+        mark.opened.sentence(place, context.connection.bootstrap_servers)
         for place, mark in marks.items()
         if mark.opened is not None
     )

@@ -6,16 +6,16 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self
 
+from processor.cli.context import NO_ADDRESS, CommandContext
 from processor.cli.exits import CommandError, invalid, usage
 from processor.cli.output import note
 from processor.cli.progress import Progress
-from processor.cli.reach import NO_ADDRESS, Reach
 from processor.cli.remote import ask
 
 if TYPE_CHECKING:
     from processor.cluster.state import State
     from processor.history.commit_log import CommitLog
-    from processor.history.states import Traveller
+    from processor.history.states import StateHistory
     from processor.history.stored import StoredStates, View
     from processor.replay.fold import Build
     from processor.replay.replaying import Start, Step
@@ -28,62 +28,62 @@ FOLDED_FOR_CAUSES_MAX = 10_000
 NOT_EMBEDDED = "a processor's API tells of now only"
 
 
-def traveller(reach: Reach, shard: int) -> "Traveller":
+def traveller(context: CommandContext, shard: int) -> "StateHistory":
     """Return who goes to points of a shard."""
-    from processor.history.states import Traveller
+    from processor.history.states import StateHistory
 
     def fold(seq: int) -> "View":
-        with Folder(reach, shard) as folder:
+        with Folder(context, shard) as folder:
             return folder(seq)
 
-    return Traveller(lambda: stored(reach, shard), lambda: commit_log(reach, shard), fold, note)
+    return StateHistory(lambda: stored(context, shard), lambda: commit_log(context, shard), fold, note)
 
 
-def now(reach: Reach, shard: int) -> "View":
+def now(context: CommandContext, shard: int) -> "View":
     """Return the state now, from the store or from a processor. Raises CommandError for one of another build."""
-    if reach.settings.server is None:
-        with stored(reach, shard) as states:
+    if context.settings.server is None:
+        with stored(context, shard) as states:
             return states.now()
     from processor.cluster.document import InvalidState, from_document
     from processor.history.stored import View
 
-    told = ask(reach.settings.server, f"state?shard={shard}")
+    told = ask(context.settings.server, f"state?shard={shard}")
     try:
         state = from_document(told["state"])
     except InvalidState as error:
-        raise invalid(f"{reach.settings.server} has a state that this build cannot read: {error}") from error
-    return View(state, told["seq"], 0, "", "", reach.settings.server)
+        raise invalid(f"{context.settings.server} has a state that this build cannot read: {error}") from error
+    return View(state, told["seq"], 0, "", "", context.settings.server)
 
 
 @contextmanager
-def stored(reach: Reach, shard: int) -> "Iterator[StoredStates]":
+def stored(context: CommandContext, shard: int) -> "Iterator[StoredStates]":
     """Open a shard's states in the store. Raises StoreUnavailable where a processor's API stands for the store."""
     from processor.admin.shards import stored_states
     from processor.engine.errors import StoreUnavailable
 
-    if reach.settings.server is not None:
+    if context.settings.server is not None:
         raise StoreUnavailable(NOT_EMBEDDED)
-    with reach.store() as client:
-        yield stored_states(client, reach.settings, shard)
+    with context.store() as client:
+        yield stored_states(client, context.settings, shard)
 
 
 @contextmanager
-def commit_log(reach: Reach, shard: int) -> "Iterator[CommitLog]":
+def commit_log(context: CommandContext, shard: int) -> "Iterator[CommitLog]":
     """Open a shard's part of the commit log."""
     from processor.history.commit_log import CommitLog
 
-    if not reach.knows_brokers:
+    if not context.knows_brokers:
         raise usage(NO_ADDRESS)
-    with reach.reader(reach.topics["commits"], (shard,)) as reader:
-        yield CommitLog(reader, shard, lambda record: reach.decode(record).value)
+    with context.reader(context.topics["commits"], (shard,)) as reader:
+        yield CommitLog(reader, shard, lambda record: context.decode(record).value)
 
 
-def await_published(reach: Reach, shard: int, seq: int) -> None:
+def await_published(context: CommandContext, shard: int, seq: int) -> None:
     """Wait a while until a commit stands in the commit log. Raises InvalidRequest for one that nobody publishes."""
     from processor.engine.errors import InvalidRequest
 
     deadline_s = time.monotonic() + PUBLISHED_WAIT_S
-    with commit_log(reach, shard) as log:
+    with commit_log(context, shard) as log:
         while seq and not log.holds(seq):
             if time.monotonic() > deadline_s:
                 raise InvalidRequest(f"commit {seq} is not published yet: let a processor run, it does that first")
@@ -96,8 +96,8 @@ class Folder:
     A context: it keeps its connections to the brokers.
     """
 
-    def __init__(self, reach: Reach, shard: int) -> None:
-        self._reach = reach
+    def __init__(self, context: CommandContext, shard: int) -> None:
+        self._context = context
         self._shard = shard
         self._last: Start | None = None
         self._opened = ExitStack()
@@ -115,10 +115,10 @@ class Folder:
         from processor.replay.replaying import Start, replay_to
         from processor.replay.wiring import cluster_build
 
-        reach = self._reach
-        build = cluster_build(reach.settings, reach.catalogue)
+        context = self._context
+        build = cluster_build(context.settings, context.catalogue)
         start = self._start(seq, build)
-        if not reach.knows_brokers:
+        if not context.knows_brokers:
             raise usage(NO_ADDRESS)
         if commits_max is not None and seq - start.seq > commits_max:
             raise invalid(f"{seq - start.seq} commits would have to be folded")
@@ -151,8 +151,8 @@ class Folder:
         from processor.history.topics import opened_once
         from processor.replay.wiring import cluster_sources
 
-        reach = self._reach
-        sources = cluster_sources(reach.connection, reach.topics, reach.catalogue, shard=self._shard)
+        context = self._context
+        sources = cluster_sources(context.connection, context.topics, context.catalogue, shard=self._shard)
         return replace(sources, open=opened_once(sources.open, self._opened))
 
     def _start(self, seq: int, build: "Build") -> "Start":
@@ -162,7 +162,7 @@ class Folder:
         last = self._last
         if last is not None and last.seq == seq:
             return last
-        kept = shelf_of(self._reach.settings, self._shard, note).nearest(seq, build)
+        kept = shelf_of(self._context.settings, self._shard, note).nearest(seq, build)
         return last if last is not None and kept.seq <= last.seq <= seq else kept
 
 
@@ -172,11 +172,11 @@ class StatesBefore:
     A context: it keeps its connection to the store.
     """
 
-    def __init__(self, reach: Reach, shard: int) -> None:
+    def __init__(self, context: CommandContext, shard: int) -> None:
         self._opened = ExitStack()
-        self._states = partial(stored, reach, shard)
+        self._states = partial(stored, context, shard)
         self._stored: StoredStates | None = None
-        self._fold = self._opened.enter_context(Folder(reach, shard))
+        self._fold = self._opened.enter_context(Folder(context, shard))
 
     def __enter__(self) -> Self:
         return self

@@ -8,7 +8,8 @@ import msgspec
 
 from processor.client.codec import DecodedRecord, RecordDecoder
 from processor.client.outcomes import EventOutcome, outcomes_in
-from processor.engine.values import Record, RecordId, Role
+from processor.engine.inputs import Record, RecordId
+from processor.engine.values import Role
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.reader import RecordReader
 
@@ -31,7 +32,7 @@ class Waiter:
         self._starts: Reading = {role: self._end(role) for role in ("changes", "commits", "dead-letters")}
 
     def wait(self, places: Iterable[RecordId], *, timeout_s: float) -> dict[RecordId, EventOutcome]:
-        """Return the outcomes known within the time; a record that is missing has none yet. Raises SourceUnavailable."""
+        """Return the outcomes known within the time; a record without one is missing. Raises SourceUnavailable."""
         deadline_s = time.monotonic() + timeout_s
         known: dict[RecordId, EventOutcome] = {}
         waiting = set(places)

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from processor.engine.values import Decoded, Record, Undecodable
+from processor.engine.inputs import Record
+from processor.engine.values import Decoded, Undecodable
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import msgspec
 from processor.engine.dead_letters import DeadLetterFacts, dead_letter, letter_bytes
 from processor.engine.digest import digest_bytes, digest_hex
 from processor.engine.images import Encoded, EncodedChange
+from processor.engine.inputs import Record
 from processor.engine.machine import Change
 from processor.engine.ports import Encoder
 from processor.engine.positions import MutablePositions, Stretches, scanned_after
@@ -27,7 +28,6 @@ from processor.engine.values import (
     OutcomeRun,
     Positions,
     Range,
-    Record,
     Undecodable,
 )
 

@@ -1,8 +1,9 @@
 """After an unclean start records are tried one at a time, so that one that kills the process is found and put aside."""
 
+from processor.engine.inputs import Record
 from processor.engine.limits import Limits
 from processor.engine.ports import Store
-from processor.engine.values import Attempts, Record, Snapshot, Tried
+from processor.engine.values import Attempts, Snapshot, Tried
 
 
 class CrashCounter:

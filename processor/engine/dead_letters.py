@@ -4,7 +4,8 @@ from hashlib import sha256
 
 import msgspec
 
-from processor.engine.values import DeadLetter, Headers, Record, Undecodable
+from processor.engine.inputs import Headers, Record
+from processor.engine.values import DeadLetter, Undecodable
 
 MESSAGE_BYTES_MAX = 1024
 TRUNCATED_BYTES_MAX = 65_536

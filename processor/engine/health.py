@@ -59,7 +59,7 @@ NOT_OWNED: Mapping[str, Any] = {
 """What is known of a shard's commits in a process that does not own it: nothing."""
 
 
-class Board:
+class ShardStatus:
     """Holds the latest health of one shard; a reader takes `health` once and sees a whole value, never a mixed one.
 
     `log` is told once when a pause begins and when it ends, however often its reason is put in other words.
@@ -69,7 +69,7 @@ class Board:
         self.health = Health(shard=shard)
         self.log = log
 
-    def put(self, **changes: object) -> None:
+    def update(self, **changes: object) -> None:
         """Publish a new value with these fields replaced, in one assignment; for the shard's own thread."""
         before, self.health = self.health, msgspec.structs.replace(self.health, **changes)
         if "refused" not in {before.phase, self.health.phase}:

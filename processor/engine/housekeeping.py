@@ -4,7 +4,7 @@ import msgspec
 
 from processor.engine.parts import Parts
 from processor.engine.positions import reached, scanned_after
-from processor.engine.values import Head, Positions, Tidying
+from processor.engine.values import Head, Positions, TrimRequest
 
 
 class Housekeeping:
@@ -20,20 +20,20 @@ class Housekeeping:
         """Note that a commit succeeded: the shard was ours, and it is not quiet."""
         self._quiet_since_s = self.seen_s = now_s
 
-    def tidying(self, head: Head, *, revision: int, epoch: int, commit_id: str, acknowledged_seq: int) -> Tidying:
+    def trimming(self, head: Head, *, revision: int, epoch: int, commit_id: str, acknowledged_seq: int) -> TrimRequest:
         """Return the transaction that trims, materialises, and notes how far the inputs hold no record."""
         scanned = scanned_after(head, head.positions, self._parts.source.scanned())
         announced_seq = max(head.announced_seq, acknowledged_seq)
-        tidied = msgspec.structs.replace(head, commit_id=commit_id, announced_seq=announced_seq, scanned=scanned)
-        return Tidying(revision, tidied, epoch, scanned_further=scanned != head.scanned)
+        trimmed = msgspec.structs.replace(head, commit_id=commit_id, announced_seq=announced_seq, scanned=scanned)
+        return TrimRequest(revision, trimmed, epoch, scanned_further=scanned != head.scanned)
 
     def scanned_further(self, head: Head) -> bool:
         """Tell whether the inputs are known to hold no record beyond what the head says."""
         return scanned_after(head, head.positions, self._parts.source.scanned()) != head.scanned
 
-    def tidied(self, tidying: Tidying) -> None:
+    def trimmed(self, trimming: TrimRequest) -> None:
         """Note that it succeeded: many aborted transactions must not make us write the head as often."""
-        if tidying.scanned_further:
+        if trimming.scanned_further:
             self.committed(self._parts.clock.monotonic_s())
 
     def looked(self) -> None:
@@ -46,11 +46,11 @@ class Housekeeping:
         return self._passed_ms(self.seen_s) >= self._parts.limits.peek_interval_ms
 
     @property
-    def tidy_due(self) -> bool:
+    def trim_due(self) -> bool:
         """No commit was made for a while."""
-        return self._passed_ms(self._quiet_since_s) >= self._parts.limits.tidy_after_ms
+        return self._passed_ms(self._quiet_since_s) >= self._parts.limits.trim_after_ms
 
-    def tell_positions(self, head: Head) -> None:
+    def commit_group_offsets(self, head: Head) -> None:
         """Let lag tools know, now and then, how far the shard is; nothing reads it back."""
         if self._passed_ms(self._told_s) < self._parts.limits.tell_interval_ms:
             return

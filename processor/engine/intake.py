@@ -4,10 +4,11 @@ from collections import deque
 
 import msgspec
 
+from processor.engine.inputs import Record
 from processor.engine.lanes import Allotment, Waiting, allot, count_high_batches
 from processor.engine.limits import Limits
 from processor.engine.ports import Clock, Source
-from processor.engine.values import HIGH, NORMAL, LaneName, Positions, Record
+from processor.engine.values import HIGH, NORMAL, LaneName, Positions
 
 LEARNING_WEIGHT = 0.2
 TELLING_EVENTS = 100

@@ -10,7 +10,7 @@ from processor.engine.errors import NeverRun, OutcomeUnknown, OwnershipLost
 from processor.engine.parts import Parts
 from processor.engine.ports import InFlight
 from processor.engine.recovery import check_versions
-from processor.engine.values import Committed, Head, Refused, Snapshot
+from processor.engine.values import Committed, Conflict, Head, Snapshot
 
 RESENDS_MAX = 5
 
@@ -42,11 +42,11 @@ def settled(parts: Parts, in_flight: InFlight) -> None:
 
     Raises OwnershipLost (the head moved, or the shard is not ours any more), OutcomeUnknown.
     """
-    if isinstance(_answer(parts, in_flight), Refused):
+    if isinstance(_answer(parts, in_flight), Conflict):
         raise OwnershipLost("somebody else wrote the head meanwhile: look again")
 
 
-def _answer(parts: Parts, in_flight: InFlight) -> Committed | Refused:
+def _answer(parts: Parts, in_flight: InFlight) -> Committed | Conflict:
     for _ in range(RESENDS_MAX):
         try:
             return in_flight.result()

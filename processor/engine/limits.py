@@ -32,7 +32,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Records of one output transaction; a single commit may exceed it."""
     publish_gap_ms: float = 5.0
     """Pause between the end of one output transaction and the next, while commits go on."""
-    tidy_after_ms: int = 1000
+    trim_after_ms: int = 1000
     """Time without commits after which a transaction of its own trims and materialises."""
     tick_interval_ms: int = 1000
     """Least time between two ticks of the clock."""

@@ -10,7 +10,7 @@ from processor.engine.breaker import Breaker
 from processor.engine.compose import Draft, Stamp, compose, largest_record
 from processor.engine.crash_counter import CrashCounter
 from processor.engine.errors import InvalidRequest, ShardRefused
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.housekeeping import Housekeeping
 from processor.engine.intake import Intake
 from processor.engine.parts import Parts
@@ -26,7 +26,7 @@ from processor.engine.sent import Sent, report_of
 from processor.engine.settle import settle
 from processor.engine.takeover import TakenOver
 from processor.engine.tip import Tip
-from processor.engine.values import Refused, StoredEntry
+from processor.engine.values import Conflict, HeadView, StoredEntry
 
 
 class Orchestrator:
@@ -42,7 +42,7 @@ class Orchestrator:
         *,
         epoch: int,
         publisher: Publisher,
-        board: Board,
+        board: ShardStatus,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._parts = parts
@@ -58,7 +58,7 @@ class Orchestrator:
         self._conflicts = 0
         self._sent: Sent | None = None
         self._stale: tuple[Candidate, ...] = ()
-        self._tidying_untold = False  # one was sent whose outcome is not known: nothing else may be sent
+        self._trim_in_doubt = False  # one was sent whose outcome is not known: nothing else may be sent
         self._house = Housekeeping(parts)
         self._alarm = Alarm(parts)
         self._head, self._revision = taken.head, taken.revision
@@ -88,7 +88,7 @@ class Orchestrator:
             self._keep_house()
         if not self._may_speculate():
             report = self.settle() or report
-        self._house.tell_positions(self._head)
+        self._house.commit_group_offsets(self._head)
         self._alarm.ring(self._state)
         return report
 
@@ -117,7 +117,7 @@ class Orchestrator:
             return None
         answer = self._requests.resolve(sent.in_flight)
         self._sent = None
-        if isinstance(answer, Refused):
+        if isinstance(answer, Conflict):
             self._refused(answer, sent)
             return None
         self._parts.failpoint("after_commit")
@@ -128,10 +128,10 @@ class Orchestrator:
 
         Retention may remove them before the next owner looks.
         """
-        if not self.idle or self._tidying_untold:
+        if not self.idle or self._trim_in_doubt:
             return
         if scan_to_end(self._parts.source, self._parts.clock) and self._house.scanned_further(self._head):
-            self._tidy()
+            self._trim()
 
     # -- preparing -------------------------------------------------------------------------------------------
 
@@ -250,7 +250,7 @@ class Orchestrator:
             middleware(report)
         return report
 
-    def _refused(self, refused: Refused, sent: Sent | None) -> None:
+    def _refused(self, refused: HeadView, sent: Sent | None) -> None:
         """Drop what was built on a state that is no longer the store's; the next step reloads."""
         settle(refused, epoch=self._epoch, committed_seq=self._head.seq)
         self._conflicts += 1
@@ -267,7 +267,7 @@ class Orchestrator:
     def _reload(self) -> None:
         parts = self._parts
         snapshot = parts.store.load()
-        found = Refused(snapshot.head, snapshot.head_revision, snapshot.owner_epoch)
+        found = HeadView(snapshot.head, snapshot.head_revision, snapshot.owner_epoch)
         settle(found, epoch=self._epoch, committed_seq=self._head.seq)
         head = snapshot.head
         if head is None:
@@ -297,39 +297,41 @@ class Orchestrator:
         """Nothing waits: look whether the shard is still ours, trim and materialise."""
         if self._house.look_due:
             self._look()
-        if not self._stale and self._house.tidy_due:
-            self._tidy()
+        if not self._stale and self._house.trim_due:
+            self._trim()
 
     def _look(self) -> None:
-        seen = self._parts.store.peek()
+        seen = self._parts.store.read_head()
         if seen.owner_epoch != self._epoch or seen.head_revision != self._revision:
             self._refused(seen, None)
         self._house.looked()
-        self._board.put(seen_s=self._house.seen_s, outbox_commits=self._publisher.waiting[0], revision=self._revision)
+        self._board.update(
+            seen_s=self._house.seen_s, outbox_commits=self._publisher.waiting[0], revision=self._revision
+        )
 
-    def _tidy(self) -> None:
-        tidying = self._house.tidying(
+    def _trim(self) -> None:
+        trimming = self._house.trimming(
             self._head,
             revision=self._revision,
             epoch=self._epoch,
             commit_id=self._next_commit_id(),
             acknowledged_seq=self._publisher.acknowledged_seq,
         )
-        in_flight = self._parts.store.tidy(tidying)
+        in_flight = self._parts.store.trim(trimming)
         if in_flight is None:
             return
-        self._tidying_untold = True
+        self._trim_in_doubt = True
         answer = self._requests.resolve(in_flight)
-        self._tidying_untold = False
-        if isinstance(answer, Refused):
+        self._trim_in_doubt = False
+        if isinstance(answer, Conflict):
             self._refused(answer, None)
         else:
             self._parts.failpoint("after_trim")
-            self._head, self._revision = tidying.head, answer.revision
-            self._house.tidied(tidying)
+            self._head, self._revision = trimming.head, answer.revision
+            self._house.trimmed(trimming)
 
     def _show(self) -> None:
-        self._board.put(
+        self._board.update(
             state=self._state,
             revision=self._revision,
             phase="owner",

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from processor.engine.compose import Identity
-from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, Headers, Omitted, OutputRecord, StoredEntry
+from processor.engine.inputs import Headers
+from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, Omitted, OutputRecord, StoredEntry
 
 OMITTED_HEADERS: dict[Omitted, str] = {
     "before": "processor-before",

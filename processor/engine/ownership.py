@@ -14,7 +14,7 @@ FORSAKEN_TTLS = 3
 """So many TTLs without owner, and whoever is able takes a shard, whatever its share."""
 
 
-class Census(msgspec.Struct, frozen=True):
+class Members(msgspec.Struct, frozen=True):
     """Who lives and who owns what, at one revision, by unique ids. A shard without owner is missing in `owners`.
 
     `namesakes`: others that were given our name → how a person finds them.
@@ -32,7 +32,7 @@ class Plan(msgspec.Struct, frozen=True):
     hand_over: int | None = None
 
 
-class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+class View(msgspec.Struct, frozen=True, kw_only=True):
     """The world as one instance, `us`, sees it.
 
     `vacant_s`: shard → how long we have seen it without owner. `unable`: shards that we must not run (refused).
@@ -41,7 +41,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
 
     us: str
     shards: int
-    census: Census
+    census: Members
     ttl_s: float
     vacant_s: Mapping[int, float] = {}
     unable: frozenset[int] = frozenset()
@@ -52,7 +52,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
         return self.vacant_s.get(shard, 0.0) >= ttls * self.ttl_s
 
 
-def plan(outlook: Outlook) -> Plan:
+def plan(outlook: View) -> Plan:
     """Return what to do now; nothing while we are not among the live instances."""
     if outlook.us not in outlook.census.instances:
         return Plan()
@@ -63,7 +63,7 @@ def plan(outlook: Outlook) -> Plan:
 class _Shares:
     """How many shards each live instance owns, and how many it should."""
 
-    def __init__(self, outlook: Outlook) -> None:
+    def __init__(self, outlook: View) -> None:
         live = outlook.census.instances
         counted = Counter(outlook.census.owners.values())
         self.owned = {instance: counted[instance] for instance in live}
@@ -75,7 +75,7 @@ class _Shares:
         self.surplus = sum(max(0, owned - self.ceiling) for owned in self.owned.values())
 
 
-def _campaign(outlook: Outlook, shares: _Shares) -> tuple[int, ...]:
+def _campaign(outlook: View, shares: _Shares) -> tuple[int, ...]:
     """Below ⌊N/L⌋: at once. Below ⌈N/L⌉: once nobody else is below ⌊N/L⌋, or nobody took the shard for a TTL.
 
     Who has its share takes one that stays without owner even then: those who lack shards must not run it.
@@ -90,7 +90,7 @@ def _campaign(outlook: Outlook, shares: _Shares) -> tuple[int, ...]:
     return tuple(shard for shard in vacant if outlook.is_unwanted(shard, ttls=FORSAKEN_TTLS))[:1]
 
 
-def _hand_over(outlook: Outlook, shares: _Shares) -> int | None:
+def _hand_over(outlook: View, shares: _Shares) -> int | None:
     """Above ⌈N/L⌉: one. At ⌈N/L⌉: only if others are below ⌊N/L⌋ and it takes ours to raise them."""
     if shares.ours > shares.ceiling or _gives(outlook, shares):
         ours = {shard for shard, owner in outlook.census.owners.items() if owner == outlook.us}
@@ -98,7 +98,7 @@ def _hand_over(outlook: Outlook, shares: _Shares) -> int | None:
     return None
 
 
-def _gives(outlook: Outlook, shares: _Shares) -> bool:
+def _gives(outlook: View, shares: _Shares) -> bool:
     """Tell whether our last one is needed: beyond what is vacant or must move anyway, as many give as it takes.
 
     The fullest give first: whoever has to give one anyway would otherwise come before somebody who gives already.
@@ -113,7 +113,7 @@ def _gives(outlook: Outlook, shares: _Shares) -> bool:
     return outlook.us in able[: max(0, needed)]
 
 
-def _vacant(outlook: Outlook) -> list[int]:
+def _vacant(outlook: View) -> list[int]:
     """Return the shards without owner, ascending from a place of our own, so that instances rarely meet."""
     start = int.from_bytes(blake2b(outlook.us.encode(), digest_size=8).digest(), "big") % outlook.shards
     taken = outlook.census.owners.keys() | outlook.unable

@@ -7,9 +7,10 @@ A port's methods are called from one thread unless the docstring says otherwise.
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from processor.engine.inputs import Record, TopicFacts
 from processor.engine.limits import Capacity
 from processor.engine.machine import Change
-from processor.engine.ownership import Census
+from processor.engine.ownership import Members
 from processor.engine.positions import Stretches
 from processor.engine.values import (
     Announcement,
@@ -18,18 +19,17 @@ from processor.engine.values import (
     Commit,
     CommitRecord,
     Committed,
+    Conflict,
     Decoded,
     EventRejection,
+    HeadView,
     LaneName,
     OutputRecord,
     Positions,
-    Record,
-    Refused,
     Role,
     Snapshot,
     Tail,
-    Tidying,
-    TopicFacts,
+    TrimRequest,
     Undecodable,
 )
 
@@ -136,7 +136,7 @@ class Encoder(Protocol):
 class InFlight(Protocol):
     """A request under way."""
 
-    def result(self) -> Committed | Refused:
+    def result(self) -> Committed | Conflict:
         """Wait for the answer. Raises OutcomeUnknown (only `again` may follow), InvalidRequest."""
         ...
 
@@ -156,7 +156,7 @@ class Store(Protocol):
         """Read everything at one revision, linearizable. Raises StoreUnavailable, ShardRefused (newer layout)."""
         ...
 
-    def peek(self) -> Refused:
+    def read_head(self) -> HeadView:
         """Read head and owner, linearizable, at one revision. Raises StoreUnavailable."""
         ...
 
@@ -164,7 +164,7 @@ class Store(Protocol):
         """Begin a commit of any size (what exceeds the operations overflows, what exceeds the bytes is staged)."""
         ...
 
-    def tidy(self, tidying: Tidying) -> InFlight | None:
+    def trim(self, trimming: TrimRequest) -> InFlight | None:
         """Begin a transaction that trims and materialises; None when there is nothing to do."""
         ...
 
@@ -209,7 +209,7 @@ class Membership(Protocol):
         """The id under which this process is listed; no other has it."""
         ...
 
-    def look(self) -> Census:
+    def look(self) -> Members:
         """Return who lives and who owns what, linearizable, at one revision. Raises StoreUnavailable.
 
         Whoever looks takes part: it is among the instances as long as its lease lives, or until it leaves.

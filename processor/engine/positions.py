@@ -6,15 +6,8 @@ from itertools import groupby
 import msgspec
 
 from processor.engine.errors import ShardRefused
-from processor.engine.values import (
-    Head,
-    Outcome,
-    OutcomeRun,
-    Positions,
-    Range,
-    Record,
-    TopicFacts,
-)
+from processor.engine.inputs import Record, TopicFacts
+from processor.engine.values import Head, Outcome, OutcomeRun, Positions, Range
 
 MutablePositions = dict[str, dict[int, int]]
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from processor.engine.errors import ShardRefused
-from processor.engine.values import COMMITS, Record, Role, Tail
+from processor.engine.inputs import Record
+from processor.engine.values import COMMITS, Role, Tail
 
 NO_NUMBER = -1
 

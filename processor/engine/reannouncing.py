@@ -9,7 +9,7 @@ from processor.engine.errors import OwnershipLost, ShardRefused
 from processor.engine.intervening import known_head, owned, settled
 from processor.engine.parts import Parts
 from processor.engine.tails import Doubt, Reached, assumed, check_not_ahead, doubts, remaining
-from processor.engine.values import Head, Snapshot, StoredEntry, Tidying
+from processor.engine.values import Head, Snapshot, StoredEntry, TrimRequest
 
 
 class Uncertainty(msgspec.Struct, frozen=True):
@@ -96,6 +96,6 @@ def _look(parts: Parts) -> tuple[Uncertainty, Snapshot]:
 def _trim(parts: Parts, uncertainty: Uncertainty, snapshot: Snapshot, *, epoch: int, action: str, by: str) -> None:
     head = msgspec.structs.replace(uncertainty.head, commit_id=f"{epoch}-{action}", announced_seq=uncertainty.through)
     entry = AuditEntry(parts.clock.now_ms(), action, by, head.seq, facts_of(uncertainty))
-    in_flight = parts.store.tidy(Tidying(snapshot.head_revision, head, epoch, entry))
+    in_flight = parts.store.trim(TrimRequest(snapshot.head_revision, head, epoch, entry))
     if in_flight is not None:
         settled(parts, in_flight)

@@ -7,8 +7,9 @@ from typing import overload
 
 import msgspec
 
+from processor.engine.inputs import Record
 from processor.engine.machine import Change
-from processor.engine.values import Cause, CommitKind, Decoded, Outcome, Record
+from processor.engine.values import Cause, CommitKind, Decoded, Outcome
 
 
 class EventReport(msgspec.Struct, frozen=True):

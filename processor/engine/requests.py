@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from processor.engine.errors import OutcomeUnknown, OwnershipLost, StoreUnavailable, WriteDenied
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.parts import Parts
 from processor.engine.ports import InFlight
-from processor.engine.values import Committed, Refused
+from processor.engine.values import Committed, Conflict
 
 LAST_RESENDS_MAX = 1
 """How often a request is sent again once we are asked to stop: what became of it the next owner reads in the head."""
@@ -15,7 +15,7 @@ LAST_RESENDS_MAX = 1
 class Requests:
     """Resolves requests; `resends` counts the repeats of the last one."""
 
-    def __init__(self, parts: Parts, board: Board, *, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, parts: Parts, board: ShardStatus, *, stopping: Callable[[], bool] = lambda: False) -> None:
         self._parts = parts
         self._board = board
         self._stopping = stopping
@@ -24,9 +24,9 @@ class Requests:
 
     def show_life(self) -> None:
         """Put down that the loop has not got stuck, between two things that may each take long."""
-        self._board.put(moved_s=self._parts.clock.monotonic_s())
+        self._board.update(moved_s=self._parts.clock.monotonic_s())
 
-    def resolve(self, in_flight: InFlight) -> Committed | Refused:
+    def resolve(self, in_flight: InFlight) -> Committed | Conflict:
         """Wait for the answer, however long the store is away.
 
         Raises OwnershipLost once the lease is gone, StoreUnavailable when asked to stop meanwhile.
@@ -44,13 +44,13 @@ class Requests:
                 self.resends += 1
                 continue
             if self.resends:
-                self._board.put(reason="")
-            self._board.put(seen_s=clock.monotonic_s())
+                self._board.update(reason="")
+            self._board.update(seen_s=clock.monotonic_s())
             return answer
 
     def _wait(self, why: OutcomeUnknown, pause_ms: int) -> None:
         what = "a commit is denied" if isinstance(why, WriteDenied) else "no answer to a commit"
-        self._board.put(reason=f"store: {what} ({why})", moved_s=self._parts.clock.monotonic_s())
+        self._board.update(reason=f"store: {what} ({why})", moved_s=self._parts.clock.monotonic_s())
         if not self._parts.ownership.alive():
             raise OwnershipLost("the lease ran out while a commit was unanswered")
         if self._stopping():

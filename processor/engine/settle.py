@@ -1,10 +1,10 @@
 """What a refused transaction means: one rule for every answer but "succeeded". Pure."""
 
 from processor.engine.errors import OwnershipLost, ShardRefused
-from processor.engine.values import Refused
+from processor.engine.values import HeadView
 
 
-def settle(refused: Refused, *, epoch: int, committed_seq: int) -> None:
+def settle(refused: HeadView, *, epoch: int, committed_seq: int) -> None:
     """Return when a reload is the answer: somebody changed the head while we own the shard.
 
     `committed_seq` is the highest seq that we know to be committed or published, −1 for none.

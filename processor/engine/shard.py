@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from processor.engine.announcing import Announcer, BackgroundAnnouncer, InlineAnnouncer
 from processor.engine.errors import InvalidRequest, OwnershipLost, Retry, ShardRefused, SinkUnavailable
-from processor.engine.health import NOT_OWNED, Board
+from processor.engine.health import NOT_OWNED, ShardStatus
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.parts import Parts
 from processor.engine.publisher import Publisher
@@ -28,7 +28,7 @@ class ShardRunner:
         self,
         parts: Parts,
         *,
-        board: Board,
+        board: ShardStatus,
         stopping: Callable[[], bool],
         may_campaign: Callable[[], bool] = lambda: True,
         hand_over_asked: Callable[[], bool] = lambda: False,
@@ -62,7 +62,7 @@ class ShardRunner:
                 if epoch is not None:
                     self._own(epoch)
         finally:
-            self.board.put(phase="stopped")
+            self.board.update(phase="stopped")
 
     def _ended(self) -> bool:
         return self._done or self._stopping()
@@ -101,7 +101,7 @@ class ShardRunner:
         return epoch
 
     def _stand_by(self) -> None:
-        self.board.put(phase="standby", reason="", troubles=(), seen_s=self._parts.clock.monotonic_s())
+        self.board.update(phase="standby", reason="", troubles=(), seen_s=self._parts.clock.monotonic_s())
 
     def _own(self, epoch: int) -> None:
         parts = self._parts
@@ -119,13 +119,13 @@ class ShardRunner:
         except OwnershipLost as lost:
             parts.log("ownership_lost", shard=parts.identity.shard, epoch=epoch, reason=str(lost))
             # whether another owns it is not known yet; why we pause, if we do, is still true
-            self.board.put(phase="starting", troubles=())
+            self.board.update(phase="starting", troubles=())
         except (ShardRefused, InvalidRequest) as refused:
             self._refuse(epoch, refused)
             self._refused_at = self._refused_at if orchestrator is None else orchestrator.revision
         finally:
             announcer.stop(self._show_life)
-            self.board.put(**NOT_OWNED)
+            self.board.update(**NOT_OWNED)
             publisher.close()
             released = self._release(epoch, clean=clean)
             self._close_inputs()
@@ -134,11 +134,11 @@ class ShardRunner:
 
     def _taken_over(self, epoch: int, publisher: Publisher) -> Orchestrator | None:
         parts = self._parts
-        self.board.put(phase="starting", epoch=epoch, troubles=())
+        self.board.update(phase="starting", epoch=epoch, troubles=())
         began_s = parts.clock.monotonic_s()
         while not self._leaving():
             try:
-                self._refused_at = parts.store.peek().head_revision
+                self._refused_at = parts.store.read_head().head_revision
                 taken = take_over(parts, epoch=epoch, publisher=publisher, requests=self._requests())
                 orchestrator = self._new_orchestrator(taken, epoch=epoch, publisher=publisher)
             except Retry as error:
@@ -201,7 +201,7 @@ class ShardRunner:
         troubles = tuple(filter(None, (self._parts.trouble(), announcer.trouble)))
         health = self.board.health
         if troubles != health.troubles or announcer.fencings != health.fencings:
-            self.board.put(troubles=troubles, fencings=announcer.fencings)
+            self.board.update(troubles=troubles, fencings=announcer.fencings)
 
     def _held_up(self, publisher: Publisher) -> str:
         if publisher.full:
@@ -216,7 +216,7 @@ class ShardRunner:
         self._stall.saw_output(now_s, waiting=publisher.waiting[0], acknowledged_seq=publisher.acknowledged_seq)
         since_s = since_s if now_s - since_s > CALL_SHOWN_AFTER_S else 0.0
         if since_s != self.board.health.publishing_since_s:
-            self.board.put(publishing_since_s=since_s)
+            self.board.update(publishing_since_s=since_s)
 
     def _hand_over(self, orchestrator: Orchestrator, publisher: Publisher, announcer: Announcer) -> bool:
         """Finish what is under way and publish it; what cannot be published stays in the outbox for the next owner."""
@@ -234,7 +234,7 @@ class ShardRunner:
             self._parts.log("handed_over_unpublished", shard=self._parts.identity.shard, reason=str(error))
         if not self._ended():
             self._parts.log("shard_handed_over", shard=self._parts.identity.shard)
-            self.board.put(phase="starting", troubles=())
+            self.board.update(phase="starting", troubles=())
         return True
 
     def _release(self, epoch: int, *, clean: bool) -> bool:
@@ -253,7 +253,7 @@ class ShardRunner:
 
     def _refuse(self, epoch: int, refused: ShardRefused | InvalidRequest) -> None:
         self._parts.log("shard_refused", shard=self._parts.identity.shard, epoch=epoch, reason=str(refused))
-        self.board.put(phase="refused", reason=str(refused), troubles=())
+        self.board.update(phase="refused", reason=str(refused), troubles=())
         self._done = self._once
 
     def _await_a_person(self, epoch: int, *, released: bool) -> None:
@@ -265,12 +265,12 @@ class ShardRunner:
             self._parts.clock.sleep(self._parts.limits.peek_interval_ms / 1000)
             released = released or self._release(epoch, clean=False)
             if self._head_revision() not in {None, self._refused_at}:
-                self.board.put(phase="starting", reason="")
+                self.board.update(phase="starting", reason="")
                 return
 
     def _head_revision(self) -> int | None:
         try:
-            return self._parts.store.peek().head_revision
+            return self._parts.store.read_head().head_revision
         except Retry:
             return None
 
@@ -279,15 +279,15 @@ class ShardRunner:
             raise OwnershipLost("the lease ran out")
 
     def _pause(self, error: Retry) -> None:
-        self.board.put(reason=str(error), moved_s=self._parts.clock.monotonic_s())
+        self.board.update(reason=str(error), moved_s=self._parts.clock.monotonic_s())
         self._parts.clock.sleep(self._pause_ms / 1000)
         self._pause_ms = min(2 * self._pause_ms, self._parts.limits.retry_pause_max_ms)
 
     def _show_life(self) -> None:
-        self.board.put(moved_s=self._parts.clock.monotonic_s())
+        self.board.update(moved_s=self._parts.clock.monotonic_s())
 
     def _recovered(self) -> None:
         if self._pause_ms == self._parts.limits.retry_pause_ms:
             return
         self._pause_ms = self._parts.limits.retry_pause_ms
-        self.board.put(reason="")
+        self.board.update(reason="")

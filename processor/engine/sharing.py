@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from math import inf
 
 from processor.engine.errors import Retry, StoreUnavailable
-from processor.engine.ownership import FORSAKEN_TTLS, Census, Outlook, Plan, plan
+from processor.engine.ownership import FORSAKEN_TTLS, Members, Plan, View, plan
 from processor.engine.ports import Clock, Membership
 
 NAMESAKE_TTLS = 2
@@ -143,7 +143,7 @@ class Sharing:
         else:
             self._leave_failed = False
 
-    def _note(self, census: Census) -> None:
+    def _note(self, census: Members) -> None:
         self._note_namesakes(census.namesakes)
         now_s = self._clock.monotonic_s()
         vacant = set(range(self._shards)) - census.owners.keys()
@@ -167,7 +167,7 @@ class Sharing:
                 self._namesakes_told |= {key}
                 self._log("instance_name_shared", us=self._instance, other=namesakes[key], advice=NAME_ADVICE)
 
-    def _note_left(self, census: Census) -> None:
+    def _note_left(self, census: Members) -> None:
         """Forget what was left to peers once one of them had it, there are none, or none took it for so long."""
         now_s = self._clock.monotonic_s()
         with self._looked:
@@ -179,9 +179,9 @@ class Sharing:
                 and now_s - self._vacant_since_s.get(shard, now_s) < UNWANTED_TTLS * self._ttl_s
             )
 
-    def _outlook(self, census: Census) -> Outlook:
+    def _outlook(self, census: Members) -> View:
         now_s = self._clock.monotonic_s()
-        return Outlook(
+        return View(
             us=self._instance,
             shards=self._shards,
             census=census,

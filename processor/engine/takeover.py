@@ -4,13 +4,14 @@ import msgspec
 
 from processor.engine.compose import first_head
 from processor.engine.errors import OwnershipLost, ShardRefused
+from processor.engine.inputs import TopicFacts
 from processor.engine.parts import Parts
 from processor.engine.positions import MutablePositions, checked_positions, first_positions, reached
 from processor.engine.publisher import Publisher
 from processor.engine.recovery import Restored, check_versions, foreign_edit, restore
 from processor.engine.reloading import Mending, mend
 from processor.engine.requests import Requests
-from processor.engine.values import Commit, Head, Refused, Snapshot, TopicFacts
+from processor.engine.values import Commit, Conflict, Head, Snapshot
 
 
 class TakenOver(msgspec.Struct, frozen=True):
@@ -73,6 +74,6 @@ def _first_start(parts: Parts, snapshot: Snapshot, facts: TopicFacts, *, epoch: 
         identity=parts.identity,
     )
     answer = requests.resolve(parts.store.send(Commit(expected_revision=0, head=head)))
-    if isinstance(answer, Refused):
+    if isinstance(answer, Conflict):
         raise OwnershipLost("somebody else started the shard")
     return TakenOver(snapshot, head, answer.revision, restored, positions, positions, Mending(restored.state))

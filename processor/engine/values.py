@@ -9,8 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from processor.engine.audit import AuditEntry
-
-TopicPartition = tuple[str, int]
+from processor.engine.inputs import Headers
 
 Positions = Mapping[str, Mapping[int, int]]
 """topic → partition → the next offset to consume."""
@@ -31,33 +30,9 @@ CommitKind = Literal["batch", "repair", "upgrade", "rebuild", "gap"]
 Omitted = Literal["before", "after", "transitions"]
 """A part of a change that its announcement leaves out."""
 
-Headers = tuple[tuple[str, bytes | None], ...]
 
 LAYOUT = 1
 """The form of the keys and of `Head`; raised when either changes."""
-
-
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """One Kafka record as received; `timestamp_ms` is −1 when it has none."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
-
-
-class RecordId(msgspec.Struct, frozen=True, order=True):
-    """Where a record stands."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}-{self.partition}-{self.offset}"
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False):
@@ -256,7 +231,7 @@ class Commit(msgspec.Struct, frozen=True):
         return self.head.epoch
 
 
-class Tidying(msgspec.Struct, frozen=True):
+class TrimRequest(msgspec.Struct, frozen=True):
     """A transaction that is no commit: trims the outbox up to `head.announced_seq` and materialises deltas.
 
     `head` differs from the committed one only in `commit_id`, `announced_seq`, `scanned` (and `pending`); it keeps the
@@ -277,12 +252,16 @@ class Committed(msgspec.Struct, frozen=True):
     revision: int
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """The compare failed: what stands there instead. `head` None and revisions 0 mean absent."""
+class HeadView(msgspec.Struct, frozen=True):
+    """What stands in the store instead of, or beside, what was expected. `head` None and revisions 0 mean absent."""
 
     head: Head | None
     head_revision: int
     owner_epoch: int
+
+
+class Conflict(HeadView, frozen=True):
+    """The compare failed: this is what stands there."""
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -339,17 +318,3 @@ class Tail(msgspec.Struct, frozen=True):
     count: int = 1
     number: int = -1
     emptied: bool = False
-
-
-class Watermarks(msgspec.Struct, frozen=True):
-    """The offsets that committed readers find: `low` inclusive, `high` exclusive (the last stable offset)."""
-
-    low: int
-    high: int
-
-
-class TopicFacts(msgspec.Struct, frozen=True):
-    """What the broker says: name → topic id of all five, (topic, partition) → watermarks of the shard's inputs."""
-
-    topic_ids: Mapping[str, str]
-    inputs: Mapping[TopicPartition, Watermarks]

@@ -1,10 +1,10 @@
-"""A commit or tidying under way: one request, or the parts of a staged commit and its last one."""
+"""A commit or trimming under way: one request, or the parts of a staged commit and its last one."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from processor.engine.failpoints import Failpoint, never
-from processor.engine.values import Committed, Head, Refused
+from processor.engine.values import Committed, Conflict, Head
 from processor.etcd.client import EtcdClient, PendingTransaction
 from processor.etcd.layout import decode_head
 from processor.etcd.transaction import Plan
@@ -35,10 +35,10 @@ class EtcdInFlight:
         self._on_refused = on_refused
         self._failpoint = failpoint
         self._step = 0
-        self._answer: Committed | Refused | None = None
+        self._answer: Committed | Conflict | None = None
         self._pending = self._begin()
 
-    def result(self) -> Committed | Refused:
+    def result(self) -> Committed | Conflict:
         """Wait for the answer. Raises OutcomeUnknown (only `again` may follow), InvalidRequest."""
         while self._answer is None:
             response = self._pending.result()
@@ -60,7 +60,7 @@ class EtcdInFlight:
     def _begin(self) -> PendingTransaction:
         return self._client.transact(self._plan.steps[self._step])
 
-    def _settle_refusal(self, refusal: Refused) -> Committed | Refused:
+    def _settle_refusal(self, refusal: Conflict) -> Committed | Conflict:
         ours = self._plan.head
         stands = refusal.head
         if stands and stands.commit_id == ours.commit_id and refusal.owner_epoch == self._plan.epoch:
@@ -73,8 +73,8 @@ class EtcdInFlight:
         return Committed(revision)
 
 
-def refused(responses: Sequence[Any]) -> Refused:
+def refused(responses: Sequence[Any]) -> Conflict:
     """Return what stands there, from the answers to get head, get owner. Raises ShardRefused for a head of no sense."""
     heads, owners = (response.response_range.kvs for response in responses)
     head: Head | None = decode_head(heads[0].value) if heads else None
-    return Refused(head, heads[0].mod_revision if heads else 0, owners[0].create_revision if owners else 0)
+    return Conflict(head, heads[0].mod_revision if heads else 0, owners[0].create_revision if owners else 0)

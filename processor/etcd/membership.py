@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from processor.engine.errors import StoreUnavailable
-from processor.engine.ownership import Census
+from processor.engine.ownership import Members
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
 from processor.etcd.failures import CompactedError
@@ -32,7 +32,7 @@ class EtcdMembership:
         """The id under which this process is listed."""
         return self._lease.owner.key
 
-    def look(self) -> Census:
+    def look(self) -> Members:
         """Return the census, linearizable, at one revision, with us in it. Raises StoreUnavailable.
 
         Somebody else's hand may have struck us off: a person with a tool, say.
@@ -49,14 +49,14 @@ class EtcdMembership:
         """Be no instance any more in the eyes of others; what we own stays ours. Raises StoreUnavailable."""
         self._lease.leave()
 
-    def _census(self) -> Census:
+    def _census(self) -> Members:
         try:
             instances, owners = self._read()
         except CompactedError as error:
             raise StoreUnavailable(f"the owners could not be read at one revision: {error}") from error
         listed = {kv.key[len(self._folder) :].decode(): _owner_of(kv.value) for kv in instances}
         us = self._lease.owner
-        return Census(
+        return Members(
             tuple(listed),
             {shard: _owner_of(found[0].value).key for shard, found in enumerate(owners) if found},
             {key: _named(one) for key, one in listed.items() if one.instance == us.instance and key != us.key},

@@ -7,7 +7,7 @@ import msgspec
 from processor.engine.errors import OutcomeUnknown, StoreUnavailable
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.limits import Capacity
-from processor.engine.values import Attempts, Commit, Refused, Snapshot, Tidying
+from processor.engine.values import Attempts, Commit, HeadView, Snapshot, TrimRequest
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog
 from processor.etcd.client import EtcdClient
@@ -22,7 +22,7 @@ from processor.etcd.transaction import (
     Limits,
     Plan,
     plan_commit,
-    plan_tidying,
+    plan_trim,
 )
 
 Materialise = Literal["auto", "eager"]
@@ -81,7 +81,7 @@ class EtcdStore:
         )
         return image.snapshot
 
-    def peek(self) -> Refused:
+    def read_head(self) -> HeadView:
         """Read head and owner, linearizable, at one revision. Raises StoreUnavailable, ShardRefused (newer layout)."""
         operations = (requests.get(self._keys.head), requests.get(self._keys.owner))
         return refused(self._client.read(requests.transaction((), operations)).responses)
@@ -91,10 +91,10 @@ class EtcdStore:
         self._check_ground(commit.expected_revision)
         return self._begin(plan_commit(commit, self._ground))
 
-    def tidy(self, tidying: Tidying) -> EtcdInFlight | None:
+    def trim(self, trimming: TrimRequest) -> EtcdInFlight | None:
         """Begin a transaction that trims and materialises; None when there is nothing to do."""
-        self._check_ground(tidying.expected_revision)
-        plan = plan_tidying(tidying, self._ground)
+        self._check_ground(trimming.expected_revision)
+        plan = plan_trim(trimming, self._ground)
         if plan is None:
             return None
         self._failpoint("before_trim")

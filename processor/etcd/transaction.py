@@ -17,7 +17,7 @@ import msgspec
 
 from processor.engine.audit import AuditEntry
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Commit, Head, Image, OutboxEntry, Tidying
+from processor.engine.values import Commit, Head, Image, OutboxEntry, TrimRequest
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog, Delta, Effect
 from processor.etcd.layout import (
@@ -110,15 +110,15 @@ def plan_commit(commit: Commit, ground: Ground) -> Plan:
     return plan
 
 
-def plan_tidying(tidying: Tidying, ground: Ground) -> Plan | None:
+def plan_trim(trimming: TrimRequest, ground: Ground) -> Plan | None:
     """Return the transaction that trims and materialises; None when there is nothing to do."""
-    trims = tidying.head.announced_seq > ground.trimmed_through
-    if not (trims or tidying.scanned_further or ground.backlog.commits):
+    trims = trimming.head.announced_seq > ground.trimmed_through
+    if not (trims or trimming.scanned_further or ground.backlog.commits):
         return None
-    draft = _Draft(ground, tidying.head, tidying.epoch)
+    draft = _Draft(ground, trimming.head, trimming.epoch)
     draft.trim()
-    draft.note(tidying.audit)
-    return draft.finished(tidying.expected_revision, superseded=(), delta=None, sweeps=not ground.leftovers)
+    draft.note(trimming.audit)
+    return draft.finished(trimming.expected_revision, superseded=(), delta=None, sweeps=not ground.leftovers)
 
 
 def _plan_whole(commit: Commit, ground: Ground) -> Plan:

@@ -8,8 +8,9 @@ from processor.cluster.document import entity_to_json
 from processor.cluster.generator import apply
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import KINDS, State
+from processor.engine.inputs import Record
 from processor.engine.ports import EventDecoder
-from processor.engine.values import Accepted, Record
+from processor.engine.values import Accepted
 
 _TABLES = {kind: table for kind, table, _ in KINDS}
 

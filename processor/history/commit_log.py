@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Record, Watermarks
+from processor.engine.inputs import Record, Watermarks
 
 READ_THROUGH_OFFSETS = 200
 """What a broker sends with one answer anyway."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from processor.history.commit_log import CommitLog, Log, seq_of
 from processor.history.rejections import PREFIX, Refusal, refusals_of
 from processor.history.topics import Sources, between, event_id_of, event_type_of, names, opened_once

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from processor.client.codec import DecodedRecord
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from processor.history.topics import Sources, between, names
 
 REFUSALS_READ_MAX = 500

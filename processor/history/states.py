@@ -12,7 +12,7 @@ from processor.history.stored import StoredStates, View
 Past = AtSeq | AtTime | AtOffset | AtRevision
 
 
-class Traveller:
+class StateHistory:
     """Goes to points of one shard.
 
     `store` opens its states in the store, `log` its commit log; `fold` folds the records again up to a seq, 0 being

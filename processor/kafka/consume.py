@@ -12,7 +12,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from processor.kafka.connection import KafkaConnection, Property, client, words_of
 from processor.kafka.reader import REMOVED
 from processor.kafka.records import record_of

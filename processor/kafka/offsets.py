@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from processor.engine.errors import SourceUnavailable
-from processor.engine.values import TopicPartition
+from processor.engine.inputs import TopicPartition
 from processor.kafka.connection import KafkaConnection, Property, client
 from processor.kafka.reader import REQUIRED, TIMEOUT_S, RecordReader
 

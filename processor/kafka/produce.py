@@ -10,7 +10,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processor.engine.errors import InvalidRequest, SinkUnavailable
-from processor.engine.values import Headers
+from processor.engine.inputs import Headers
 from processor.kafka.connection import KafkaConnection, Property, client, code_of, words_of
 
 FLUSH_TIMEOUT_S = 30.0

@@ -11,7 +11,7 @@ from typing import Literal, Self
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.engine.errors import InvalidRequest, SourceUnavailable
-from processor.engine.values import Record, Watermarks
+from processor.engine.inputs import Record, Watermarks
 from processor.kafka.connection import KafkaConnection, Property, client, words_of
 from processor.kafka.records import record_of
 

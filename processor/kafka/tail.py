@@ -12,8 +12,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from processor.engine.errors import ShardRefused, SinkUnavailable
+from processor.engine.inputs import Record, TopicPartition, Watermarks
 from processor.engine.published import tail_of
-from processor.engine.values import Record, Role, Tail, TopicPartition, Watermarks
+from processor.engine.values import Role, Tail
 from processor.kafka.connection import KafkaConnection, Property, client, words_of
 from processor.kafka.records import record_of
 

@@ -4,7 +4,7 @@ from time import monotonic
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from processor.engine.values import Headers
+from processor.engine.inputs import Headers
 from processor.kafka.connection import LOGGER, UNHEARD, KafkaConnection, Property, client, words_of
 
 REQUIRED: dict[str, Property] = {"enable.idempotence": True, "acks": "all"}

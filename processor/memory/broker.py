@@ -11,7 +11,7 @@ from time import time_ns
 
 import msgspec
 
-from processor.engine.values import Headers, Record
+from processor.engine.inputs import Headers, Record
 from processor.memory.log import Log, PartitionOffsets, Transaction
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from processor.engine.audit import AuditEntry
-from processor.engine.values import Attempts, Head, OutboxEntry, Refused, Snapshot, StoredEntry
+from processor.engine.values import Attempts, Conflict, Head, OutboxEntry, Snapshot, StoredEntry
 
 T = TypeVar("T")
 
@@ -46,9 +46,9 @@ class Shard:
         """Write an outbox entry."""
         self.outbox[entry.seq] = StoredEntry(entry, revision)
 
-    def refusal(self) -> Refused:
+    def refusal(self) -> Conflict:
         """Return head and owner as they stand."""
-        return Refused(self.head, self.head_revision, self.owner_epoch)
+        return Conflict(self.head, self.head_revision, self.owner_epoch)
 
     def snapshot(self, revision: int) -> Snapshot:
         """Return everything, entities ascending by key."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 
 
 class PartitionOffsets(msgspec.Struct, frozen=True):

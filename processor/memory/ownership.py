@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from processor.engine.ownership import Census
+from processor.engine.ownership import Members
 from processor.engine.values import Attempts
 from processor.memory.cluster import MemoryCluster, Shard
 
@@ -78,13 +78,13 @@ class MemoryMembership:
         self._shards = shards
         self.lease = _lease_of(instance)
 
-    def look(self) -> Census:
+    def look(self) -> Members:
         """Return the census, with us in it; a lease that was lost is replaced."""
         if not self._cluster.is_alive(self.lease):
             self.lease = _lease_of(self.instance)
         self._cluster.enlist(self.instance, self.lease)
         instances, owners = self._cluster.census(self._shards)
-        return Census(instances, {shard: lease.partition("#")[0] for shard, lease in owners.items()})
+        return Members(instances, {shard: lease.partition("#")[0] for shard, lease in owners.items()})
 
     def leave(self) -> None:
         """Be no instance any more in the eyes of others."""

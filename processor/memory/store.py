@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from processor.engine.limits import Capacity
-from processor.engine.values import Attempts, Commit, Committed, Refused, Snapshot, Tidying
+from processor.engine.values import Attempts, Commit, Committed, Conflict, HeadView, Snapshot, TrimRequest
 from processor.memory.cluster import MemoryCluster, Shard
 
 DEFAULT_CAPACITY = Capacity(entities_max=768, bytes_max=512 * 1024, value_bytes_max=1_081_344)
@@ -12,12 +12,12 @@ DEFAULT_CAPACITY = Capacity(entities_max=768, bytes_max=512 * 1024, value_bytes_
 class MemoryInFlight:
     """A request that was carried out when it was sent."""
 
-    def __init__(self, store: "MemoryStore", request: Commit | Tidying) -> None:
+    def __init__(self, store: "MemoryStore", request: Commit | TrimRequest) -> None:
         self._store = store
         self._request = request
         self._answer = store.carry_out(request)
 
-    def result(self) -> Committed | Refused:
+    def result(self) -> Committed | Conflict:
         """Return the answer."""
         return self._answer
 
@@ -42,7 +42,7 @@ class MemoryStore:
         """Read everything at one revision."""
         return self._cluster.read(self._shard, Shard.snapshot)
 
-    def peek(self) -> Refused:
+    def read_head(self) -> HeadView:
         """Read head and owner at one revision."""
         return self._cluster.read(self._shard, lambda keys, _: keys.refusal())
 
@@ -50,13 +50,13 @@ class MemoryStore:
         """Begin a commit of any size."""
         return MemoryInFlight(self, commit)
 
-    def tidy(self, tidying: Tidying) -> MemoryInFlight | None:
+    def trim(self, trimming: TrimRequest) -> MemoryInFlight | None:
         """Begin a transaction that trims; None when there is nothing to do."""
-        stands = self.peek().head
-        idle = stands is not None and tidying.head.announced_seq <= stands.announced_seq
-        if idle and not tidying.scanned_further:
+        stands = self.read_head().head
+        idle = stands is not None and trimming.head.announced_seq <= stands.announced_seq
+        if idle and not trimming.scanned_further:
             return None
-        return MemoryInFlight(self, tidying)
+        return MemoryInFlight(self, trimming)
 
     def suspects(self, snapshot: Snapshot) -> tuple[str, ...]:
         """Return the keys of entities written with the head's last change or after it; no history is kept here."""
@@ -71,7 +71,7 @@ class MemoryStore:
 
         return self._guarded(put, expected_revision, epoch) is not None
 
-    def carry_out(self, request: Commit | Tidying) -> Committed | Refused:
+    def carry_out(self, request: Commit | TrimRequest) -> Committed | Conflict:
         """Do the transaction, or say what stands there instead."""
 
         def change(keys: Shard, revision: int) -> None:
@@ -84,10 +84,10 @@ class MemoryStore:
         revision = self._guarded(change, request.expected_revision, request.epoch)
         if revision is not None:
             return Committed(revision)
-        refusal = self.peek()
-        if _is_ours(refusal, request):
-            return Committed(refusal.head_revision)
-        return refusal
+        found = self.read_head()
+        if _is_ours(found, request):
+            return Committed(found.head_revision)
+        return Conflict(found.head, found.head_revision, found.owner_epoch)
 
     def _guarded(self, change: Callable[[Shard, int], None], expected_revision: int, epoch: int) -> int | None:
         return self._cluster.write(
@@ -104,6 +104,6 @@ def _apply(commit: Commit, keys: Shard, revision: int) -> None:
         keys.attempts = None
 
 
-def _is_ours(refusal: Refused, request: Commit | Tidying) -> bool:
-    stands = refusal.head
-    return stands is not None and stands.commit_id == request.head.commit_id and refusal.owner_epoch == request.epoch
+def _is_ours(found: HeadView, request: Commit | TrimRequest) -> bool:
+    stands = found.head
+    return stands is not None and stands.commit_id == request.head.commit_id and found.owner_epoch == request.epoch

@@ -7,8 +7,8 @@ What others build on:
     replayed = replaying.replay_to(sources, build, seq)                          # seq None: to the end of the log
     replayed.state, replayed.seq, replayed.head.digest, replayed.head.positions, replayed.used
 
-`replay_to(…, start=…)` begins at another place than the empty state: `nearest.Shelf(directory, …).nearest(seq, build)`
-is the last periodic snapshot before, `Shelf.start(path, build)` a file, `Start(head, state, "words")` anything else.
+`replay_to(…, start=…)` begins elsewhere than at the empty state: `SnapshotDirectory(…).nearest(seq, build)` is the last
+periodic snapshot before, `SnapshotDirectory.start(path, build)` a file, `Start(head, state, "words")` anything else.
 `watch=` is called with a `Step` (commit, digest, records, outcomes, events, reduction) after every commit. Records that
 are gone, a commit log with a hole and unreadable announcements raise `errors.Unreplayable`, an InvalidRequest whose
 message names seq, topic, partition and offsets.

@@ -18,7 +18,7 @@ STOP_TIMEOUT_S = 2.0
 RETRY_INTERVAL_S = 60.0
 
 
-class Keeper:
+class SnapshotWriter:
     """Writes a snapshot of each owned shard every `interval_s`, if it changed, and deletes all but the last few.
 
     `owned` gives shard → seq of what this process owns now; `read` what the store has of a shard, None before its

@@ -9,7 +9,7 @@ from processor.replay.replaying import BEGINNING, Start
 from processor.replay.snapshot import check_owner, kept_in, read_snapshot, start_from
 
 
-class Shelf:
+class SnapshotDirectory:
     """One shard's periodic snapshots; no directory: there are none. `note` hears in words of files passed by."""
 
     def __init__(

@@ -11,7 +11,8 @@ from processor.avro.catalogue import Catalogue
 from processor.avro.framing import Unframed
 from processor.avro.records import RecordCodec
 from processor.avro.wire import Malformed
-from processor.engine.values import CommitKind, CommitRecord, Outcome, OutcomeRun, Range, Record, Role
+from processor.engine.inputs import Record
+from processor.engine.values import CommitKind, CommitRecord, Outcome, OutcomeRun, Range, Role
 from processor.history.commit_log import Log
 from processor.replay.errors import LogBroken, TopicReplaced
 
@@ -51,7 +52,7 @@ def check_inputs(topics: Mapping[Role, str], known: Mapping[str, str], found: Ma
             )
 
 
-class Understanding:
+class LogDecoder:
     """Reads commits and announcements by their schemas."""
 
     def __init__(self, catalogue: Catalogue, entity_types: Mapping[str, type]) -> None:

@@ -9,7 +9,7 @@ from processor.configuration.settings import Settings
 from processor.etcd.client import EtcdClient
 from processor.etcd.layout import ShardKeys
 from processor.etcd.snapshot import read_shard
-from processor.replay.keeping import Keeper
+from processor.replay.keeping import SnapshotWriter
 from processor.replay.snapshot import Snapshot
 
 
@@ -37,7 +37,7 @@ def snapshots_kept(
         yield
         return
     client = etcd_client(settings)
-    keeper = Keeper(
+    keeper = SnapshotWriter(
         wanted.directory,
         interval_s=wanted.interval_s,
         keep_count=wanted.keep_count,

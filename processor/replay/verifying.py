@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.values import CommitRecord, Outcome, Record
+from processor.engine.inputs import Record
+from processor.engine.values import CommitRecord, Outcome
 from processor.replay.replaying import Step, Way
 
 RENEWED = frozenset({"upgrade", "rebuild"})

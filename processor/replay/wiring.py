@@ -12,8 +12,8 @@ from processor.history.commit_log import Log
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.reader import RecordReader
 from processor.replay.fold import Build
-from processor.replay.nearest import Shelf
-from processor.replay.sources import Sources, Understanding
+from processor.replay.nearest import SnapshotDirectory
+from processor.replay.sources import LogDecoder, Sources
 
 
 def cluster_build(settings: Settings, catalogue: Catalogue) -> Build:
@@ -22,9 +22,9 @@ def cluster_build(settings: Settings, catalogue: Catalogue) -> Build:
     return Build(domain.machine, domain.decoder, domain.encoder)
 
 
-def shelf_of(settings: Settings, shard: int, note: Callable[[str], None]) -> Shelf:
+def shelf_of(settings: Settings, shard: int, note: Callable[[str], None]) -> SnapshotDirectory:
     """Return one shard's periodic snapshots, where the settings have them."""
-    return Shelf(
+    return SnapshotDirectory(
         settings.snapshots.directory, app=settings.app, shard=shard, cluster=settings.clusters[shard], note=note
     )
 
@@ -33,11 +33,11 @@ def cluster_sources(
     connection: KafkaConnection, topics: Mapping[Role, str], catalogue: Catalogue, *, shard: int
 ) -> Sources:
     """Return one shard's topics, understood by the cluster's schemas."""
-    return shard_sources(connection, topics, Understanding(catalogue, ClusterMachine.entity_types), shard=shard)
+    return shard_sources(connection, topics, LogDecoder(catalogue, ClusterMachine.entity_types), shard=shard)
 
 
 def shard_sources(
-    connection: KafkaConnection, topics: Mapping[Role, str], understanding: Understanding, *, shard: int
+    connection: KafkaConnection, topics: Mapping[Role, str], understanding: LogDecoder, *, shard: int
 ) -> Sources:
     """Return one shard's topics; each partition that is opened has a consumer of its own."""
 

@@ -11,7 +11,7 @@ YOUNG_COLLECTIONS_MAX = 20
 MIDDLE_COLLECTIONS_MAX = 100
 
 
-def spare_the_state() -> None:
+def freeze_heap() -> None:
     """Collect what is garbage now; from here on look only at what is made later, and more rarely than by default."""
     gc.unfreeze()
     gc.collect()

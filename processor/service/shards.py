@@ -10,14 +10,14 @@ from processor.configuration.settings import Settings
 from processor.engine.compose import Identity
 from processor.engine.errors import Retry
 from processor.engine.failpoints import Failpoint, never
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.parts import Parts
 from processor.engine.ports import Ticker
 from processor.engine.reports import Middleware
 from processor.engine.shard import ShardRunner
 from processor.engine.sharing import Sharing
 from processor.runtime.clock import SystemClock
-from processor.runtime.garbage import spare_the_state
+from processor.runtime.garbage import freeze_heap
 
 END_WITHIN_SHARE = 0.6
 """Part of `shutdown_timeout_s` after which what still ends the orderly way gets the shortest timeouts."""
@@ -53,7 +53,7 @@ class Service:
         self._failures: list[BaseException] = []
         self._owner_of: Callable[[int], str] = lambda _shard: ""
         self._lags: dict[int, Callable[[], Mapping[tuple[str, int], int]]] = {}
-        self.boards = tuple(Board(shard, log) for shard in range(len(settings.clusters)))
+        self.boards = tuple(ShardStatus(shard, log) for shard in range(len(settings.clusters)))
 
     def run(self) -> None:
         """Process until stopped, then hand everything over. Raises InvalidRequest for settings that cannot work.
@@ -81,18 +81,18 @@ class Service:
         limits = engine_limits(self._settings)
         pause_ms = limits.retry_pause_ms
         for board in self.boards:
-            board.put(moved_s=self._clock.monotonic_s())
+            board.update(moved_s=self._clock.monotonic_s())
         while not self._stop.is_set():
             try:
                 self._backend.start()
             except Retry as error:
                 for board in self.boards:
-                    board.put(reason=str(error), moved_s=self._clock.monotonic_s())
+                    board.update(reason=str(error), moved_s=self._clock.monotonic_s())
                 self._clock.sleep(pause_ms / 1000)
                 pause_ms = min(2 * pause_ms, limits.retry_pause_max_ms)
             else:
                 for board in self.boards:
-                    board.put(reason="")
+                    board.update(reason="")
                 break
 
     def _run_shards(self) -> None:
@@ -138,7 +138,7 @@ class Service:
             log=self._log,
         )
 
-    def _run_shard(self, board: Board, sharing: Sharing) -> None:
+    def _run_shard(self, board: ShardStatus, sharing: Sharing) -> None:
         shard = board.health.shard
         ports = self._backend.ports(shard)
         self._lags[shard] = ports.lag
@@ -181,7 +181,7 @@ class Service:
             cluster_key=cluster.encode() if len(settings.clusters) > 1 else None,
             speculate=True,
             announce_in_background=True,
-            loaded=spare_the_state,
+            loaded=freeze_heap,
             pressure=self._backend.pressure,
             left_s=self._clock.left_s,
             trouble=ports.trouble,

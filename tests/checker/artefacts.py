@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from tests.checker.single_object import Schemas
 
 RecordId = tuple[str, int, int]

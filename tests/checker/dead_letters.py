@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
 
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from tests.checker.artefacts import Artefacts, Published, RecordId, place_of
 
 CODES = frozenset(

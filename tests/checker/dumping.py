@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from tests.checker.artefacts import Artefacts, Published, RecordId, StoreDump, dead_letter, published
 from tests.checker.single_object import Schemas
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from tests.checker.artefacts import Artefacts, Published, StoreDump
 from tests.checker.priority import DELIVERY_MS, priority
 

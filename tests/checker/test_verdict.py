@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from tests.checker.artefacts import Artefacts, Published
 from tests.checker.memory_run import honest_run, mended_run
 from tests.checker.ranges import TICK

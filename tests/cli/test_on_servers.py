@@ -108,7 +108,7 @@ def test_a_dead_letter_keeps_the_original(cli: Cli, servers: dict[str, str], set
     from processor.avro.catalogue import Catalogue
     from processor.client.codec import EventEncoder, RecordDecoder, event_producer
     from processor.client.waiting import Waiter
-    from processor.engine.values import RecordId
+    from processor.engine.inputs import RecordId
 
     catalogue = Catalogue.load(settings_now.schemas_dir)
     connection = kafka_connection(settings_now)

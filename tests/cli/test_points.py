@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from processor.cli.context import NO_ADDRESS
 from processor.cli.difference import rows_of
 from processor.cli.exits import CommandError, Exit
 from processor.cli.points import past_of
-from processor.cli.reach import NO_ADDRESS
 from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime
 from tests.cli.conftest import Cli
 

@@ -8,7 +8,7 @@ from processor.client.codec import EventEncoder, RecordDecoder, partition_of
 from processor.cluster.events import EVENT_TYPES, InvalidEvent
 from processor.configuration.settings import PROJECT_DIRECTORY
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Headers, Record
+from processor.engine.inputs import Headers, Record
 
 CATALOGUE = Catalogue.load(PROJECT_DIRECTORY / "schemas")
 LOAD: dict[str, Any] = {"model": "iris", "spec": {"uri": "s3://x", "requirements": ["sklearn"]}}

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from processor.client.outcomes import EventOutcome, outcomes_in
-from processor.engine.values import RecordId
+from processor.engine.inputs import RecordId
 
 COMMIT: dict[str, Any] = {
     "seq": 9,

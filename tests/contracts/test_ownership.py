@@ -28,7 +28,7 @@ def test_the_first_to_campaign_owns_and_the_second_does_not(world: World) -> Non
     assert second.campaign() is None
     assert first.verify(epoch)
     assert first.alive()
-    assert world.store().peek().owner_epoch == epoch
+    assert world.store().read_head().owner_epoch == epoch
 
 
 def test_nobody_is_alive_who_never_owned(world: World) -> None:

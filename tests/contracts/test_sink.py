@@ -3,8 +3,9 @@ from collections.abc import Iterator
 import pytest
 
 from processor.engine.errors import ShardRefused, SinkUnclear
+from processor.engine.inputs import Record
 from processor.engine.ports import Sink
-from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, OutputRecord, Record, Tail
+from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, OutputRecord, Tail
 from processor.memory.broker import FencedError, NewRecord
 from tests.contracts.broker_world import World, addressed, eventually, open_world, records_of
 

@@ -10,10 +10,10 @@ from processor.engine.values import (
     Attempts,
     Commit,
     Committed,
+    Conflict,
     DeadLetter,
     Image,
-    Refused,
-    Tidying,
+    TrimRequest,
 )
 from tests.contracts.store_worlds import (
     ATTEMPT,
@@ -39,13 +39,13 @@ def epoch(world: World) -> int:
     return epoch
 
 
-def committed(answer: Committed | Refused) -> int:
+def committed(answer: Committed | Conflict) -> int:
     assert isinstance(answer, Committed), answer
     return answer.revision
 
 
-def refused(answer: Committed | Refused) -> Refused:
-    assert isinstance(answer, Refused), answer
+def refused(answer: Committed | Conflict) -> Conflict:
+    assert isinstance(answer, Conflict), answer
     return answer
 
 
@@ -89,7 +89,7 @@ def test_a_commit_built_on_an_older_head_is_refused_and_changes_nothing(world: W
     other.load()
     stands = committed(store.send(commit(0, epoch, 0, *images(a=b"1"))).result())
     refusal = refused(other.send(commit(0, epoch, 0, *images(a=b"2"), commit_id="other")).result())
-    assert refusal == Refused(head(0, epoch), stands, epoch)
+    assert refusal == Conflict(head(0, epoch), stands, epoch)
     assert world.store().load().entities == (("model/a", b"1"),)
 
 
@@ -106,13 +106,13 @@ def test_a_head_written_by_hand_refuses_the_next_commit(world: World, epoch: int
 def test_a_commit_under_another_epoch_is_refused(world: World, epoch: int) -> None:
     store = world.store()
     store.load()
-    assert refused(store.send(commit(0, epoch + 1, 0)).result()) == Refused(None, 0, epoch)
+    assert refused(store.send(commit(0, epoch + 1, 0)).result()) == Conflict(None, 0, epoch)
 
 
 def test_a_commit_without_an_owner_is_refused(world: World) -> None:
     store = world.store()
     store.load()
-    assert refused(store.send(commit(0, 5, 0)).result()) == Refused(None, 0, 0)
+    assert refused(store.send(commit(0, 5, 0)).result()) == Conflict(None, 0, 0)
 
 
 def test_a_late_copy_of_a_former_owner_is_refused_though_head_is_the_same(world: World) -> None:
@@ -125,7 +125,7 @@ def test_a_late_copy_of_a_former_owner_is_refused_though_head_is_the_same(world:
     world.lose_lease(zombie)
     new = successor.campaign()
     assert new is not None
-    assert refused(store.send(late).result()) == Refused(None, 0, new)
+    assert refused(store.send(late).result()) == Conflict(None, 0, new)
     assert world.store().load().entities == ()
 
 
@@ -142,17 +142,17 @@ def test_the_identical_request_sent_again_after_it_was_applied_is_committed_at_t
 
 
 def _wait_until_applied(world: World) -> int:
-    while (stands := world.store().peek()).head is None:
+    while (stands := world.store().read_head()).head is None:
         pass
     return stands.head_revision
 
 
 def test_peek_tells_head_and_owner(world: World, epoch: int) -> None:
     store = world.store()
-    assert store.peek() == Refused(None, 0, epoch)
+    assert store.read_head() == Conflict(None, 0, epoch)
     store.load()
     revision = committed(store.send(commit(0, epoch, 0)).result())
-    assert store.peek() == Refused(head(0, epoch), revision, epoch)
+    assert store.read_head() == Conflict(head(0, epoch), revision, epoch)
 
 
 def test_entries_up_to_the_announced_seq_are_trimmed_by_the_next_commit(world: World, epoch: int) -> None:
@@ -170,12 +170,12 @@ def test_tidying_trims_and_leaves_all_else_as_it_is(world: World, epoch: int) ->
     store.load()
     revision = committed(store.send(commit(0, epoch, 0, *images(a=b"1"))).result())
     revision = committed(store.send(commit(1, epoch, revision)).result())
-    tidied = head(1, epoch, commit_id="tidy", announced_seq=1)
-    flight = store.tidy(Tidying(expected_revision=revision, head=tidied, epoch=epoch))
+    trimmed = head(1, epoch, commit_id="trim", announced_seq=1)
+    flight = store.trim(TrimRequest(expected_revision=revision, head=trimmed, epoch=epoch))
     assert flight is not None
     after = committed(flight.result())
     snapshot = world.store().load()
-    assert (snapshot.head, snapshot.head_revision, snapshot.outbox) == (tidied, after, ())
+    assert (snapshot.head, snapshot.head_revision, snapshot.outbox) == (trimmed, after, ())
     assert snapshot.entities == (("model/a", b"1"),)
     assert committed(store.send(commit(2, epoch, after, announced_seq=1)).result()) > after
 
@@ -185,7 +185,9 @@ def test_there_is_nothing_to_tidy_when_all_that_was_announced_is_trimmed(world: 
     store.load()
     revision = committed(store.send(commit(0, epoch, 0)).result())
     revision = committed(store.send(commit(1, epoch, revision)).result())
-    assert store.tidy(Tidying(expected_revision=revision, head=head(1, epoch, commit_id="tidy"), epoch=epoch)) is None
+    assert (
+        store.trim(TrimRequest(expected_revision=revision, head=head(1, epoch, commit_id="trim"), epoch=epoch)) is None
+    )
 
 
 def test_a_tidying_on_an_older_head_is_refused(world: World, epoch: int) -> None:
@@ -195,8 +197,8 @@ def test_a_tidying_on_an_older_head_is_refused(world: World, epoch: int) -> None
     revision = committed(store.send(commit(1, epoch, revision)).result())
     other.load()
     committed(store.send(commit(2, epoch, revision)).result())
-    flight = other.tidy(
-        Tidying(expected_revision=revision, head=head(1, epoch, commit_id="tidy", announced_seq=1), epoch=epoch)
+    flight = other.trim(
+        TrimRequest(expected_revision=revision, head=head(1, epoch, commit_id="trim", announced_seq=1), epoch=epoch)
     )
     assert flight is not None
     assert refused(flight.result()).head == head(2, epoch)

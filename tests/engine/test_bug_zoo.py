@@ -1,6 +1,7 @@
 """Inputs that are wrong: what is urgent waits behind what is not."""
 
-from processor.engine.values import HIGH, NORMAL, LaneName, Record
+from processor.engine.inputs import Record
+from processor.engine.values import HIGH, NORMAL, LaneName
 from tests.engine.world import TOPICS, ManualSource, World
 
 FLOOD = 200

@@ -8,7 +8,7 @@ import pytest
 from processor.engine.compose import Identity
 from processor.engine.contention import CALM_S, FENCINGS_MIN, PAUSE_MAX_S, WINDOW_S, Contention
 from processor.engine.errors import OutputContended, OwnershipLost
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.publisher import Publisher
 from processor.engine.shard import ShardRunner
 from processor.engine.values import OutputRecord
@@ -76,9 +76,9 @@ def test_an_owner_with_a_rival_is_not_ready_opens_rarely_and_goes_on_when_the_ri
     sink = Rivalled(world, lambda: world.clock.seconds < stops_s)
     seen: list[tuple[str, ...]] = []
 
-    class Watched(Board):
-        def put(self, **changes: object) -> None:
-            super().put(**changes)
+    class Watched(ShardStatus):
+        def update(self, **changes: object) -> None:
+            super().update(**changes)
             seen.append(self.health.troubles)
 
     board = Watched(0)

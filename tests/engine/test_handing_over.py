@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from processor.engine.errors import StoreUnavailable
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.parts import Parts
 from processor.engine.shard import ShardRunner
 from processor.engine.values import Attempts
@@ -26,7 +26,7 @@ def runner(
     end_s = world.clock.seconds + END_AFTER_S
     return ShardRunner(
         parts,
-        board=Board(0),
+        board=ShardStatus(0),
         stopping=lambda: until() or world.clock.seconds > end_s,
         may_campaign=may_campaign,
         hand_over_asked=hand_over_asked,

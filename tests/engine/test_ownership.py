@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.engine.ownership import Census, Outlook, Plan, plan
+from processor.engine.ownership import Members, Plan, View, plan
 
 TTL_ROUNDS = 6
 LAG_MAX = 2
@@ -36,11 +36,9 @@ class Instances:
             moved = self._act(name, self.plan_of(name, view)) or moved
         return moved
 
-    def plan_of(self, name: str, view: Census | None = None) -> Plan:
+    def plan_of(self, name: str, view: Members | None = None) -> Plan:
         view = view or self._census()
-        return plan(
-            Outlook(us=name, shards=self.shards, census=view, ttl_s=TTL_ROUNDS, vacant_s=self._ages(name, view))
-        )
+        return plan(View(us=name, shards=self.shards, census=view, ttl_s=TTL_ROUNDS, vacant_s=self._ages(name, view)))
 
     def settle(self, *, chance: Random, lag_max: int = 0) -> int:
         """Return after how many rounds nothing moved any more."""
@@ -79,7 +77,7 @@ class Instances:
             moved = True
         return moved
 
-    def _ages(self, name: str, view: Census) -> dict[int, float]:
+    def _ages(self, name: str, view: Members) -> dict[int, float]:
         now = len(self._history)
         ages = {}
         for shard in range(self.shards):
@@ -89,8 +87,8 @@ class Instances:
                 ages[shard] = float(now - self._seen_vacant.setdefault((name, shard), now))
         return ages
 
-    def _census(self) -> Census:
-        return Census(tuple(sorted(self.live)), dict(self.owners))
+    def _census(self) -> Members:
+        return Members(tuple(sorted(self.live)), dict(self.owners))
 
 
 def names(count: int) -> list[str]:
@@ -174,9 +172,9 @@ def test_the_highest_shard_is_handed_over_first_and_one_at_a_time() -> None:
     assert instances.plan_of("instance-0") == Plan(hand_over=3)
 
 
-def outlook(us: str, instances: int, owners: Owners, **fields: object) -> Outlook:
+def outlook(us: str, instances: int, owners: Owners, **fields: object) -> View:
     values: dict[str, object] = {"shards": 5, "ttl_s": 5.0} | fields
-    return Outlook(us=us, census=Census(tuple(names(instances)), owners), **values)  # type: ignore[arg-type]
+    return View(us=us, census=Members(tuple(names(instances)), owners), **values)  # type: ignore[arg-type]
 
 
 def test_who_has_its_share_leaves_a_vacant_shard_to_those_with_less_for_a_ttl() -> None:

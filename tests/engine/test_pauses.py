@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from processor.engine.errors import OutcomeUnknown, SinkUnclear, StoreUnavailable
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.shard import ShardRunner
-from processor.engine.values import Committed, OutputRecord, Refused
+from processor.engine.values import Committed, Conflict, HeadView, OutputRecord
 from processor.memory.sink import MemorySink
 from processor.memory.store import MemoryInFlight, MemoryStore
 from tests.engine.test_shard import report
@@ -32,10 +32,10 @@ class Silent(MemoryStore):
         self.left -= 1
         return Unanswered(self, commit)
 
-    def peek(self) -> Refused:
+    def read_head(self) -> HeadView:
         if self.is_away:
             raise StoreUnavailable(f"no answer to question {self.asked}")
-        return super().peek()
+        return super().read_head()
 
 
 class Unanswered(MemoryInFlight):
@@ -43,7 +43,7 @@ class Unanswered(MemoryInFlight):
 
     _store: Silent
 
-    def result(self) -> Committed | Refused:
+    def result(self) -> Committed | Conflict:
         self._store.asked += 1
         if self._store.is_away:
             raise OutcomeUnknown(f"silence {self._store.asked}")
@@ -57,7 +57,9 @@ def words(world: World) -> list[str]:
 def run(world: World, stopping: Callable[[], bool] = lambda: False, **parts: Any) -> ShardRunner:
     end_s = world.clock.seconds + GIVE_UP_AFTER_S
     made = world.parts("stays", **parts)
-    runner = ShardRunner(made, board=Board(0), stopping=lambda: stopping() or world.clock.seconds > end_s, once=True)
+    runner = ShardRunner(
+        made, board=ShardStatus(0), stopping=lambda: stopping() or world.clock.seconds > end_s, once=True
+    )
     runner.run()
     assert world.clock.seconds < end_s
     return runner
@@ -80,7 +82,7 @@ def test_who_pauses_for_long_is_alive() -> None:
     world = World(batch_events_max=5)
     report(world, 20)
     back_s = world.clock.seconds + 120
-    board = Board(0)
+    board = ShardStatus(0)
     silent_s: list[float] = []
 
     def back() -> bool:
@@ -125,9 +127,9 @@ def test_an_output_that_takes_nothing_is_tried_ever_more_slowly_and_told_of_once
     sink = Unwritable(world, lambda: world.clock.seconds > writable_s)
     seen: list[tuple[str, ...]] = []
 
-    class Watched(Board):
-        def put(self, **changes: object) -> None:
-            super().put(**changes)
+    class Watched(ShardStatus):
+        def update(self, **changes: object) -> None:
+            super().update(**changes)
             seen.append(self.health.troubles)
 
     ShardRunner(world.parts(sink=sink), board=Watched(0), stopping=lambda: False, once=True).run()
@@ -149,10 +151,10 @@ def test_inputs_that_are_away_are_told_of_and_make_nobody_stop() -> None:
 
 
 def test_a_health_with_any_trouble_is_not_ready() -> None:
-    board = Board(0)
+    board = ShardStatus(0)
     ready = []
     for change in ({"phase": "owner"}, {"troubles": ("inputs: away", "output: away")}, {"reason": "store: away"}):
-        board.put(**change)
+        board.update(**change)
         ready.append(board.health.ready)
     assert ready == [True, False, False]
     assert board.health.why == "store: away; inputs: away; output: away"

@@ -1,8 +1,9 @@
 import pytest
 
 from processor.engine.errors import ShardRefused
+from processor.engine.inputs import Record, TopicFacts, Watermarks
 from processor.engine.positions import advanced, checked_positions, first_positions, joined, ranges_of, runs_of
-from processor.engine.values import Head, OutcomeRun, Range, Record, TopicFacts, Watermarks
+from processor.engine.values import Head, OutcomeRun, Range
 
 HEAD = Head(
     seq=3,

@@ -1,8 +1,9 @@
 import pytest
 
 from processor.engine.errors import ShardRefused
+from processor.engine.inputs import Headers, Record
 from processor.engine.published import tail_of
-from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, Headers, Record, Tail
+from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, Tail
 
 PLACE: Headers = (
     ("processor-seq", b"12"),

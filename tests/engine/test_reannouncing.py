@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from processor.engine.errors import OwnershipLost, ShardRefused
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.parts import Parts
 from processor.engine.reannouncing import announce_again, announce_skip, facts_of, plan_announcing
 from processor.engine.shard import ShardRunner
@@ -99,7 +99,7 @@ def test_a_half_committed_transaction_into_an_emptied_partition_loses_no_announc
     report(world, 1)
     world.run()
     deadline_s = world.clock.seconds + 5
-    ShardRunner(world.parts(), board=Board(0), stopping=lambda: world.clock.seconds > deadline_s).run()
+    ShardRunner(world.parts(), board=ShardStatus(0), stopping=lambda: world.clock.seconds > deadline_s).run()
     world.broker.trim("changes", 0, world.broker.extent("changes", 0).high)
     report(world, 1, start=1)
     world.run(with_sink_that_loses(world.parts(), "changes"))

@@ -5,7 +5,7 @@ from typing import Any
 
 from processor.engine.adoption import adopt
 from processor.engine.errors import StoreUnavailable
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.shard import ShardRunner
 from processor.memory.ownership import MemoryOwnership
 from tests.engine.test_shard import edit, edited, report
@@ -46,7 +46,7 @@ def run_until(world: World, done: Callable[[], bool], **parts: Any) -> ShardRunn
     clock = world.clock
     end_s = clock.seconds + GIVE_UP_AFTER_S
     runner = ShardRunner(
-        world.parts("stays", **parts), board=Board(0), stopping=lambda: done() or clock.seconds > end_s
+        world.parts("stays", **parts), board=ShardStatus(0), stopping=lambda: done() or clock.seconds > end_s
     )
     runner.run()
     return runner

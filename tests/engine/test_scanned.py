@@ -3,8 +3,9 @@
 import pytest
 
 from processor.engine.errors import ShardRefused
+from processor.engine.inputs import Record
 from processor.engine.positions import EmptyStretch, checked_positions, reached, scanned_after
-from processor.engine.values import Head, Record
+from processor.engine.values import Head
 from processor.memory.broker import NewRecord
 from processor.memory.cluster import MemoryCluster
 from processor.memory.store import MemoryStore

@@ -7,7 +7,7 @@ import pytest
 from examples.device_twins.machine import Device
 from processor.engine.digest import MODULUS, digest_hex, entity_digest
 from processor.engine.errors import InvalidRequest, SinkUnavailable, SinkUnclear
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.limits import Capacity
 from processor.engine.shard import ShardRunner
 from processor.engine.values import Image, OutputRecord
@@ -300,12 +300,12 @@ def test_a_restored_backup_is_refused() -> None:
 
 
 def test_an_owner_that_finds_nothing_to_do_trims_what_its_predecessor_left() -> None:
-    world = World(batch_events_max=10, tidy_after_ms=1)
+    world = World(batch_events_max=10, trim_after_ms=1)
     report(world, 25)
     world.run()
     assert MemoryStore(world.cluster, 0).load().outbox
     looks = iter(range(2000))
-    ShardRunner(world.parts("two"), board=Board(0), stopping=lambda: next(looks, None) is None).run()
+    ShardRunner(world.parts("two"), board=ShardStatus(0), stopping=lambda: next(looks, None) is None).run()
     assert MemoryStore(world.cluster, 0).load().outbox == ()
     assert not {"reloaded", "shard_refused"} & {event for event, _ in world.log}
 

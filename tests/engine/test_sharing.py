@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from processor.engine.errors import StoreUnavailable
-from processor.engine.ownership import Census
+from processor.engine.ownership import Members
 from processor.engine.sharing import UNWANTED_TTLS, Sharing
 from processor.memory.cluster import MemoryCluster
 from processor.memory.ownership import MemoryMembership, MemoryOwnership
@@ -24,7 +24,7 @@ class Silent(MemoryMembership):
 
     answers = False
 
-    def look(self) -> Census:
+    def look(self) -> Members:
         if not self.answers:
             raise StoreUnavailable("no answer")
         return super().look()
@@ -243,7 +243,7 @@ class Named(MemoryMembership):
 
     namesakes: Mapping[str, str] = {}
 
-    def look(self) -> Census:
+    def look(self) -> Members:
         return msgspec.structs.replace(super().look(), namesakes=self.namesakes)
 
 

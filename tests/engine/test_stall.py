@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.shard import ShardRunner
 from processor.engine.stall import PATIENCE_MAX_TIMEOUTS, Stall
 from tests.engine.test_pauses import Silent, Unwritable
@@ -34,7 +34,7 @@ def live(
 
     runner = ShardRunner(
         world.parts("one", **parts),
-        board=Board(0),
+        board=ShardStatus(0),
         stopping=lambda: until() or world.clock.seconds > end_s,
         may_campaign=may_campaign,
         leave_to_peers=leave,

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from processor.engine.errors import OutcomeUnknown
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.publisher import Publisher
 from processor.engine.shard import ShardRunner
-from processor.engine.values import Commit, Committed, OutputRecord, Refused
+from processor.engine.values import Commit, Committed, Conflict, OutputRecord
 from processor.memory.sink import MemorySink
 from processor.memory.store import MemoryInFlight, MemoryStore
 from tests.engine.test_reloading import Newer
@@ -21,7 +21,7 @@ class Unanswered(MemoryInFlight):
     def __init__(self, store: MemoryStore) -> None:
         del store
 
-    def result(self) -> Committed | Refused:
+    def result(self) -> Committed | Conflict:
         raise OutcomeUnknown("no answer")
 
     def again(self) -> None:
@@ -44,7 +44,9 @@ def test_a_stop_while_an_upgrade_is_unanswered_ends_the_processor_in_peace() -> 
     identity = msgspec.structs.replace(parts.identity, reducer_version=2)
     stop_s = world.clock.seconds + 10
     runner = ShardRunner(
-        msgspec.structs.replace(parts, identity=identity), board=Board(0), stopping=lambda: world.clock.seconds > stop_s
+        msgspec.structs.replace(parts, identity=identity),
+        board=ShardStatus(0),
+        stopping=lambda: world.clock.seconds > stop_s,
     )
     runner.run()
     assert runner.board.health.phase == "stopped"
@@ -71,7 +73,7 @@ def test_a_publisher_that_broke_down_is_noticed_even_when_asked_to_stop() -> Non
     world = World(background=True)
     report(world, 3)
     sink = Broken(world)
-    runner = ShardRunner(world.parts(sink=sink), board=Board(0), stopping=lambda: sink.failed)
+    runner = ShardRunner(world.parts(sink=sink), board=ShardStatus(0), stopping=lambda: sink.failed)
     with pytest.raises(RuntimeError, match="a bug"):
         runner.run()
     assert world.numbers() == []

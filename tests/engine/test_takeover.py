@@ -6,7 +6,7 @@ import pytest
 from examples.device_twins.machine import Device, DeviceTwins
 from processor.engine.adoption import adopt, plan_adoption
 from processor.engine.errors import OwnershipLost, ShardRefused
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.shard import ShardRunner
 from processor.engine.values import Image
 from processor.memory.store import MemoryStore
@@ -180,7 +180,7 @@ def test_an_owner_that_only_tidies_leaves_the_epoch_of_the_last_commit() -> None
     before = MemoryStore(world.cluster, 0).load().head
     parts = world.parts("two")
     deadline_s = world.clock.seconds + 5
-    runner = ShardRunner(parts, board=Board(0), stopping=lambda: world.clock.seconds > deadline_s)
+    runner = ShardRunner(parts, board=ShardStatus(0), stopping=lambda: world.clock.seconds > deadline_s)
     runner.run()
     after = MemoryStore(world.cluster, 0).load().head
     assert before is not None

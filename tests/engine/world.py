@@ -7,7 +7,8 @@ import msgspec
 
 from examples.device_twins.machine import Device, DeviceTwins, InvalidEvent, parse_event
 from processor.engine.compose import Identity
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
+from processor.engine.inputs import Record
 from processor.engine.limits import Capacity, Limits
 from processor.engine.machine import Change
 from processor.engine.parts import Parts
@@ -22,7 +23,6 @@ from processor.engine.values import (
     Decoded,
     EventRejection,
     Invalid,
-    Record,
     Undecodable,
 )
 from processor.memory.broker import MemoryBroker, NewRecord
@@ -171,7 +171,7 @@ class World:
         return msgspec.structs.replace(made, **changes)
 
     def runner(self, parts: Parts | None = None, *, stopping: Callable[[], bool] = lambda: False) -> ShardRunner:
-        return ShardRunner(parts or self.parts(), board=Board(0), stopping=stopping, once=True)
+        return ShardRunner(parts or self.parts(), board=ShardStatus(0), stopping=stopping, once=True)
 
     def run(self, parts: Parts | None = None) -> ShardRunner:
         """Process all that waits, hand over, and return the runner."""

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from processor.engine.values import Announcement, Commit, Committed, Image, Refused, Tidying
+from processor.engine.values import Announcement, Commit, Committed, Conflict, Image, TrimRequest
 from processor.etcd.store import EtcdStore
 from tests.contracts.store_worlds import EtcdWorld, entry, head
 
@@ -17,13 +17,13 @@ def many(count: int, value: bytes | None = b"v", first: int = 0) -> tuple[Image,
     return tuple(Image(f"model/{number:05}", value) for number in range(first, first + count))
 
 
-def committed(answer: Committed | Refused) -> int:
+def committed(answer: Committed | Conflict) -> int:
     assert isinstance(answer, Committed), answer
     return answer.revision
 
 
-def refused(answer: Committed | Refused) -> Refused:
-    assert isinstance(answer, Refused), answer
+def refused(answer: Committed | Conflict) -> Conflict:
+    assert isinstance(answer, Conflict), answer
     return answer
 
 
@@ -33,14 +33,14 @@ def started(world: EtcdWorld, epoch: int, store: EtcdStore | None = None) -> tup
     return store, committed(store.send(Commit(0, head(0, epoch))).result())
 
 
-def tidied(store: EtcdStore, seq: int, epoch: int, revision: int) -> int:
+def trimmed(store: EtcdStore, seq: int, epoch: int, revision: int) -> int:
     """Tidy until there is nothing to do, as an idle engine does."""
     for turn in range(100):
-        flight = store.tidy(Tidying(revision, head(seq, epoch, commit_id=f"tidy-{turn}"), epoch))
+        flight = store.trim(TrimRequest(revision, head(seq, epoch, commit_id=f"trim-{turn}"), epoch))
         if flight is None:
             return revision
         revision = committed(flight.result())
-    raise AssertionError("tidying does not end")
+    raise AssertionError("trimming does not end")
 
 
 def staged(seq: int, epoch: int, revision: int, **fields: Any) -> Commit:

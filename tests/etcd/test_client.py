@@ -125,7 +125,7 @@ def test_a_frozen_server_leaves_a_write_unknown_and_the_identical_request_settle
     with pytest.raises(OutcomeUnknown):
         flight.result()
     with pytest.raises(StoreUnavailable):
-        store.peek()
+        store.read_head()
     server.resume()
 
     def settle() -> None:
@@ -133,7 +133,7 @@ def test_a_frozen_server_leaves_a_write_unknown_and_the_identical_request_settle
         assert isinstance(flight.result(), Committed)
 
     eventually(settle)
-    stands = store.peek()
+    stands = store.read_head()
     assert flight.result() == Committed(stands.head_revision)
     assert stands.head == commit(0, epoch, 0).head
     world.close()
@@ -236,5 +236,5 @@ def test_a_full_server_says_so_and_takes_the_identical_request_when_there_is_roo
         disarm = rpc.AlarmRequest(action=rpc.AlarmRequest.DEACTIVATE, memberID=member.memberID, alarm=member.alarm)
         maintenance.Alarm(disarm)
     flight.again()
-    assert flight.result() == Committed(store.peek().head_revision)
+    assert flight.result() == Committed(store.read_head().head_revision)
     world.close()

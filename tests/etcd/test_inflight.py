@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from processor.engine.errors import OutcomeUnknown
-from processor.engine.values import Committed, Refused
+from processor.engine.values import Committed, Conflict
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog
 from processor.etcd.inflight import EtcdInFlight
@@ -100,7 +100,7 @@ def test_our_commit_id_under_another_owner_is_a_refusal(client: Any, epoch: int)
     client._client.keys.pop(KEYS.owner)
     sent.again()
     answer = sent.result()
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, Conflict)
     assert answer.owner_epoch == 0
     assert (told.revisions, told.refusals) == ([], 1)
 
@@ -109,7 +109,7 @@ def test_somebody_else_s_head_is_a_refusal_that_says_what_stands_there(client: A
     by_hand = head(0, epoch, commit_id="by hand")
     revision = put(client, KEYS.head, encode_head(by_hand))
     sent, told = flight(client, planned(epoch, seq=1, expected=epoch))
-    assert sent.result() == Refused(by_hand, revision, epoch)
+    assert sent.result() == Conflict(by_hand, revision, epoch)
     assert (told.revisions, told.refusals) == ([], 1)
 
 

@@ -1,7 +1,7 @@
-"""Random commits, tidyings, losses, late copies, abandoned stages and take-overs against a plain dict.
+"""Random commits, trims, losses, late copies, abandoned stages and take-overs against a plain dict.
 
 Tiny limits make every commit overflow or be staged sooner or later. After every step a reader that merges sees exactly
-the committed state; once all is tidied, so does one that reads raw keys.
+the committed state; once all is trimmed, so does one that reads raw keys.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from processor.engine.errors import OutcomeUnknown
-from processor.engine.values import Announcement, Commit, Committed, Image, OutboxEntry, Refused, Tidying
+from processor.engine.values import Announcement, Commit, Committed, Conflict, Image, OutboxEntry, TrimRequest
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog
 from processor.etcd.channel import Access
@@ -116,7 +116,7 @@ class OverflowMachine(RuleBasedStateMachine):
         )
 
     @rule(fates=fates)
-    def tidy(self, fates: list[Fate]) -> None:
+    def trim(self, fates: list[Fate]) -> None:
         self._tidy_once(fates)
 
     def _note(self, plan: Plan) -> None:
@@ -128,9 +128,9 @@ class OverflowMachine(RuleBasedStateMachine):
         self.seen["swept"] += self.store._ground.leftovers
 
     def _tidy_once(self, fates: list[Fate]) -> bool:
-        tidied = head(self.seq, self.epoch, commit_id=f"tidy-{next(serial)}", announced_seq=self.announced_seq)
+        trimmed = head(self.seq, self.epoch, commit_id=f"trim-{next(serial)}", announced_seq=self.announced_seq)
         self.client.fates.extend(fates)
-        flight = self.store.tidy(Tidying(expected_revision=self.revision, head=tidied, epoch=self.epoch))
+        flight = self.store.trim(TrimRequest(expected_revision=self.revision, head=trimmed, epoch=self.epoch))
         if flight is not None:
             self._finish(flight)
         self.client.fates.clear()
@@ -191,10 +191,10 @@ class OverflowMachine(RuleBasedStateMachine):
         if not hasattr(self, "store"):
             return
         self.client.fates.clear()
-        tidyings = 0
+        trims = 0
         while self._tidy_once([]):
-            tidyings += 1
-            assert tidyings < 1_000
+            trims += 1
+            assert trims < 1_000
         raw = self._raw()
         assert {self.keys.entity_of(key): raw[key] for key in raw if key.startswith(self.keys.state)} == self.model
         deltas = [key for key in raw if key.startswith(self.keys.delta)]
@@ -204,7 +204,7 @@ class OverflowMachine(RuleBasedStateMachine):
         answer = _settled(flight)
         self.client.fates.clear()
         assert isinstance(answer, Committed), answer
-        assert answer.revision == self.store.peek().head_revision
+        assert answer.revision == self.store.read_head().head_revision
         self.revision = answer.revision
 
     def _raw(self) -> dict[bytes, bytes]:
@@ -214,10 +214,10 @@ class OverflowMachine(RuleBasedStateMachine):
         return {kv.key: kv.value for kv in found}
 
 
-def _settled(flight: Any) -> Committed | Refused:
+def _settled(flight: Any) -> Committed | Conflict:
     for _ in range(20):
         try:
-            answer: Committed | Refused = flight.result()
+            answer: Committed | Conflict = flight.result()
         except OutcomeUnknown:
             flight.again()
         else:

@@ -31,7 +31,7 @@ def test_a_campaign_whose_reply_was_lost_is_found_won_the_next_time(world: EtcdW
     with pytest.raises(StoreUnavailable, match="campaign did not come through"):
         ownership.campaign()
     assert not ownership.alive()
-    stands = world.store().peek().owner_epoch
+    stands = world.store().read_head().owner_epoch
     assert ownership.campaign() == stands > 0
     assert ownership.alive()
 
@@ -68,7 +68,7 @@ def test_a_release_whose_reply_was_lost_is_done_once(world: EtcdWorld) -> None:
     epoch = owned(ownership.campaign())
     lossy.fates.extend(["reply lost", "request lost"])
     ownership.release(epoch, clean=True)
-    assert world.store().peek().owner_epoch == 0
+    assert world.store().read_head().owner_epoch == 0
 
 
 def test_a_release_without_any_answer_says_that_the_lease_will_decide(world: EtcdWorld) -> None:

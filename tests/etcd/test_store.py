@@ -6,14 +6,14 @@ import msgspec
 import pytest
 
 from processor.engine.errors import OutcomeUnknown
-from processor.engine.values import Committed, Refused, Tidying
+from processor.engine.values import Committed, Conflict, TrimRequest
 from processor.etcd import requests
 from processor.etcd.layout import numbered
 from processor.etcd.store import EtcdStore
 from processor.etcd.transaction import Limits, plan_commit
 from tests.contracts.store_worlds import EtcdWorld, commit, head
 from tests.etcd.etcd_fake import LossyClient
-from tests.etcd.shard_steps import committed, many, refused, staged, started, tidied
+from tests.etcd.shard_steps import committed, many, refused, staged, started, trimmed
 
 pytestmark = pytest.mark.services
 
@@ -26,10 +26,10 @@ def test_a_thousand_entities_are_one_transaction_and_their_keys_follow(world: Et
     assert snapshot.entities == tuple((image.key, b"v") for image in many(1_000))
     assert snapshot.head is not None
     assert snapshot.head.pending == 1_000 - len(world.raw_entities())
-    tidied(store, 1, epoch, revision)
+    trimmed(store, 1, epoch, revision)
     assert world.raw_entities() == {image.key: b"v" for image in many(1_000)}
     assert world.keys_under(world.keys.delta) == []
-    stands = store.peek().head
+    stands = store.read_head().head
     assert stands is not None
     assert stands.pending == 0
 
@@ -41,7 +41,7 @@ def test_a_removal_of_what_a_delta_mentions_stays_removed_for_every_reader(world
     assert world.store().load().entities == ()
     successor = world.store()
     successor.load()
-    tidied(successor, 2, epoch, revision)
+    trimmed(successor, 2, epoch, revision)
     assert world.raw_entities() == {}
     assert world.keys_under(world.keys.delta) == []
 
@@ -52,7 +52,7 @@ def test_the_capacity_shrinks_while_too_much_is_behind_and_grows_again(world: Et
     assert usual > 128
     revision = committed(store.send(commit(1, epoch, revision, *many(300))).result())
     assert store.capacity().entities_max == 60
-    tidied(store, 1, epoch, revision)
+    trimmed(store, 1, epoch, revision)
     assert store.capacity().entities_max == usual
 
 
@@ -76,7 +76,7 @@ def test_two_mebibytes_are_staged_and_read_back_whole(world: EtcdWorld, epoch: i
     assert [(stored.entry, stored.revision) for stored in snapshot.outbox] == [(large.outbox, revision)]
     assert set(snapshot.modified.values()) == {revision}
     assert len(world.keys_under(world.keys.outbox)) > 2
-    revision = tidied(store, 1, epoch, revision)
+    revision = trimmed(store, 1, epoch, revision)
     assert world.raw_entities() == {image.key: image.value for image in large.images}
     committed(store.send(commit(2, epoch, revision, announced_seq=1)).result())
     assert world.keys_under(world.keys.outbox) == [numbered(world.keys.outbox, 2)]
@@ -90,7 +90,7 @@ def test_every_part_of_a_staged_commit_may_be_lost_and_sent_again(world: EtcdWor
     lossy.fates.extend(["reply lost", "request lost", "answered"] * steps)
     flight = store.send(large)
     unknown = 0
-    answer: Committed | Refused | None = None
+    answer: Committed | Conflict | None = None
     while answer is None:
         try:
             answer = flight.result()
@@ -160,7 +160,7 @@ def test_a_write_that_was_applied_but_not_answered_is_committed_where_it_was(wor
     flight = store.send(commit(1, epoch, revision, *many(300)))
     with pytest.raises(OutcomeUnknown):
         flight.result()
-    applied = store.peek().head_revision
+    applied = store.read_head().head_revision
     assert applied > revision
     flight.again()
     assert committed(flight.result()) == committed(flight.result()) == applied
@@ -185,9 +185,9 @@ def test_a_failpoint_is_passed_before_a_transaction_that_trims_and_not_where_not
     passed: list[str] = []
     store, revision = started(world, epoch, EtcdStore(world.client, world.keys, failpoint=passed.append))
     revision = committed(store.send(commit(1, epoch, revision, *many(1))).result())
-    assert store.tidy(Tidying(revision, head(1, epoch), epoch)) is None
+    assert store.trim(TrimRequest(revision, head(1, epoch), epoch)) is None
     assert passed == []
-    trimming = store.tidy(Tidying(revision, head(1, epoch, announced_seq=1), epoch))
+    trimming = store.trim(TrimRequest(revision, head(1, epoch, announced_seq=1), epoch))
     assert passed == ["before_trim"]
     assert trimming is not None
     committed(trimming.result())

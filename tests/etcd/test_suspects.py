@@ -2,7 +2,7 @@ import pytest
 
 from processor.etcd import requests
 from tests.contracts.store_worlds import EtcdWorld, commit
-from tests.etcd.shard_steps import committed, many, started, tidied
+from tests.etcd.shard_steps import committed, many, started, trimmed
 
 pytestmark = pytest.mark.services
 
@@ -12,7 +12,7 @@ def test_entities_changed_behind_the_head_are_suspects_wherever_they_stand_in_hi
 ) -> None:
     store, revision = started(world, epoch)
     revision = committed(store.send(commit(1, epoch, revision, *many(200))).result())
-    revision = tidied(store, 1, epoch, revision)
+    revision = trimmed(store, 1, epoch, revision)
     world.transact(requests.put(world.keys.entity("model/00007"), b"edited"))
     for seq in (2, 3):
         revision = committed(store.send(commit(seq, epoch, revision, *many(1, b"%d" % seq, first=500))).result())

@@ -6,10 +6,10 @@ import pytest
 
 from processor.engine.audit import AuditEntry
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Announcement, Attempts, Commit, Image, Tidying
+from processor.engine.values import Announcement, Attempts, Commit, Image, TrimRequest
 from processor.etcd.backlog import Backlog, Delta, Effect
 from processor.etcd.layout import ShardKeys, decode_head, encode_attempts, encode_audit, numbered
-from processor.etcd.transaction import Ground, Limits, Plan, plan_commit, plan_tidying
+from processor.etcd.transaction import Ground, Limits, Plan, plan_commit, plan_trim
 from tests.contracts.store_worlds import commit, entry, head
 
 KEYS = ShardKeys("/p", "app", 0)
@@ -161,7 +161,7 @@ def test_the_removal_of_an_entity_that_a_delta_mentions_is_a_tombstone_even_if_i
 
 def test_a_tombstone_is_materialised_by_deleting_the_key() -> None:
     behind = ground(Delta(1, 10, (Image("model/a", None),)))
-    plan = plan_tidying(Tidying(EXPECTED, head(1, EPOCH), EPOCH), behind)
+    plan = plan_trim(TrimRequest(EXPECTED, head(1, EPOCH), EPOCH), behind)
     assert plan is not None
     assert deletes(plan) == [(KEYS.entity("model/a"), b""), (KEYS.delta, numbered(KEYS.delta, 2))]
 
@@ -204,7 +204,7 @@ def test_an_entity_that_stands_there_although_it_is_too_large_is_written_to_its_
 def test_what_waits_in_a_delta_follows_though_the_limit_was_lowered_meanwhile() -> None:
     waiting = (Image("model/big", noise(150_000)), Image("model/small", b""))
     lowered = ground(Delta(1, 10, waiting), request_bytes_max=100_000)
-    plan = plan_tidying(Tidying(EXPECTED, head(1, EPOCH), EPOCH), lowered)
+    plan = plan_trim(TrimRequest(EXPECTED, head(1, EPOCH), EPOCH), lowered)
     assert plan is not None
     assert entities(plan) == ["model/big"]
 
@@ -217,18 +217,18 @@ def test_a_commit_record_that_fits_into_no_transaction_is_an_invalid_request() -
 
 def test_large_entities_follow_a_few_at_a_time_and_at_least_one() -> None:
     large = tuple(Image(f"model/{number}", noise(100_000)) for number in range(3))
-    plan = plan_tidying(Tidying(EXPECTED, head(1, EPOCH), EPOCH), ground(Delta(1, 10, large)))
+    plan = plan_trim(TrimRequest(EXPECTED, head(1, EPOCH), EPOCH), ground(Delta(1, 10, large)))
     assert plan is not None
     assert entities(plan) == ["model/0"]
     assert plan.head.pending == 2
 
 
 def test_there_is_nothing_to_tidy_without_deltas_when_all_is_trimmed() -> None:
-    assert plan_tidying(Tidying(EXPECTED, head(9, EPOCH, announced_seq=4), EPOCH), ground(trimmed_through=4)) is None
+    assert plan_trim(TrimRequest(EXPECTED, head(9, EPOCH, announced_seq=4), EPOCH), ground(trimmed_through=4)) is None
 
 
 def test_tidying_writes_no_outbox_entry_and_keeps_seq() -> None:
-    plan = plan_tidying(Tidying(EXPECTED, head(9, EPOCH, announced_seq=5), EPOCH), ground(trimmed_through=4))
+    plan = plan_trim(TrimRequest(EXPECTED, head(9, EPOCH, announced_seq=5), EPOCH), ground(trimmed_through=4))
     assert plan is not None
     assert set(puts(plan)) == {KEYS.head}
     assert plan.head == head(9, EPOCH, announced_seq=5)
@@ -240,6 +240,6 @@ def test_what_goes_into_the_audit_log_is_written_in_the_same_transaction_however
     for change in (commit(1, EPOCH, EXPECTED, *many(1)), staged_commit()):
         plan = plan_commit(msgspec.structs.replace(change, audit=note), ground())
         assert puts(plan)[key] == encode_audit(note)
-    tidied = plan_tidying(Tidying(EXPECTED, head(9, EPOCH, announced_seq=5), EPOCH, note), ground(trimmed_through=4))
-    assert tidied is not None
-    assert puts(tidied)[key] == encode_audit(note)
+    trimmed = plan_trim(TrimRequest(EXPECTED, head(9, EPOCH, announced_seq=5), EPOCH, note), ground(trimmed_through=4))
+    assert trimmed is not None
+    assert puts(trimmed)[key] == encode_audit(note)

@@ -21,7 +21,7 @@ from processor.cluster.document import to_document
 from processor.cluster.loading import load_state
 from processor.cluster.machine import ClusterMachine
 from processor.consume import Received, ShardRefused
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from tests.examples_run.killed_view import KILLED_AT
 from tests.integration.play import Play
 from tests.integration.processes import PROJECT, command

@@ -18,7 +18,8 @@ from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.engine.digest import digest_hex
 from processor.engine.images import Images
-from processor.engine.values import Accepted, Record
+from processor.engine.inputs import Record
+from processor.engine.values import Accepted
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 

@@ -7,7 +7,8 @@ import msgspec
 from processor.cluster.entities import Policy
 from processor.cluster.events import parse_event
 from processor.cluster.state import State
-from processor.engine.values import Accepted, Cause, Decoded, Record, Undecodable
+from processor.engine.inputs import Record
+from processor.engine.values import Accepted, Cause, Decoded, Undecodable
 from processor.history.causes import Causes, entity
 from tests.cluster.world import World
 

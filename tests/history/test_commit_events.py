@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from processor.client.codec import DecodedRecord
-from processor.engine.values import Record, Watermarks
+from processor.engine.inputs import Record, Watermarks
 from processor.history.commit_events import reduced_by
 from processor.memory.broker import MemoryBroker, NewRecord
 
@@ -33,7 +33,8 @@ class Inputs:
         self._broker.trim(topic, 0, low)
 
     def watermarks(self) -> Mapping[int, Watermarks]:
-        return {0: self._broker.extent(self._topic, 0)}
+        extent = self._broker.extent(self._topic, 0)
+        return {0: Watermarks(extent.low, extent.high)}
 
     def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:
         yield from self._broker.read(self._topic, 0, starts[0], 100)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Record, Watermarks
+from processor.engine.inputs import Record, Watermarks
 from processor.history.commit_log import READ_THROUGH_OFFSETS, CommitLog, Located
 
 HIGH, NORMAL = "high", "normal"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from processor.client.codec import DecodedRecord
-from processor.engine.values import Record, Watermarks
+from processor.engine.inputs import Record, Watermarks
 from processor.history.entity import CHUNK_OFFSETS, EVENTS_READ_MAX, EVENTS_TOLD_MAX, history_of
 from processor.history.rejections import NEAR_OFFSETS
 from processor.history.topics import Effects, Sources, names

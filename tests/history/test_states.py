@@ -9,7 +9,7 @@ import pytest
 from processor.engine.errors import InvalidRequest, StoreUnavailable
 from processor.etcd.failures import HistoryGoneError
 from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime
-from processor.history.states import Past, Traveller
+from processor.history.states import Past, StateHistory
 from processor.history.stored import View
 
 
@@ -62,8 +62,8 @@ class Places:
         self.folded.append(seq)
         return _view(seq, source="the records")
 
-    def traveller(self) -> Traveller:
-        return Traveller(self.store, self.log, self.fold, self.notes.append)
+    def traveller(self) -> StateHistory:
+        return StateHistory(self.store, self.log, self.fold, self.notes.append)
 
 
 POINTS: list[Past] = [AtSeq(7), AtTime(1), AtOffset("normal", 0, 3), AtRevision(9)]

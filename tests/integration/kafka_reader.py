@@ -7,7 +7,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from tests.checker.artefacts import RecordId
 from tests.checker.single_object import Schemas
 

@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from tests.checker.artefacts import Artefacts, dead_letter, published
 from tests.checker.dumping import write
 from tests.checker.reference import cluster_reference

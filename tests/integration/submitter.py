@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException, Producer
 
-from processor.engine.values import Headers
+from processor.engine.inputs import Headers
 from tests.checker.artefacts import RecordId
 from tests.waiting import wait_until
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from tests.checker.priority import priority
 from tests.integration.conftest import Note
 from tests.integration.play import Play, now_ms

@@ -15,8 +15,8 @@ from processor.admin.rebuild import Rebuild
 from processor.admin.session import offline_parts
 from processor.assembly.connections import store_client
 from processor.avro.catalogue import Catalogue
+from processor.cli.context import CommandContext
 from processor.cli.exits import Exit
-from processor.cli.reach import Reach
 from processor.cluster.changes import diff
 from processor.cluster.events import Event, ModelLoadRequested
 from processor.cluster.machine import ClusterMachine
@@ -57,16 +57,16 @@ class Fixed(ClusterMachine):
 def _rebuild(play: Play, machine: ClusterMachine) -> Iterator[Rebuild]:
     """Give a rebuild of the stage's shard with another state machine."""
     settings = load(environment=play.stage.environment()).settings
-    reach = Reach(None)
+    context = CommandContext(None)
     catalogue = Catalogue.load(settings.schemas_dir)
     kept = cluster_build(settings, catalogue)
     build = Build(machine, kept.decoder, kept.encoder)
-    sources = cluster_sources(reach.connection, reach.topics, catalogue, shard=0)
+    sources = cluster_sources(context.connection, context.topics, catalogue, shard=0)
 
     def fold(state: Any, head: Head | None, target: int) -> Any:
         return refold(sources, build, lambda _commit, _failed: None, state=state, head=head, target=target)
 
-    with store_client(settings) as client, offline_parts(settings, 0, reach.topics) as parts:
+    with store_client(settings) as client, offline_parts(settings, 0, context.topics) as parts:
         shadow = Shadow(client, settings.etcd.prefix, settings.app, "fix", 0)
         yield Rebuild(msgspec.structs.replace(parts, machine=machine), shadow, fold)
 

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from processor.avro.catalogue import Catalogue
 from processor.configuration.loading import load
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from processor.history.commit_log import Log
 from processor.kafka.connection import KafkaConnection
 from processor.replay.announced import Announced

@@ -9,13 +9,13 @@ import pytest
 
 from processor.admin.shards import stored_states
 from processor.assembly.connections import store_client
+from processor.cli.context import CommandContext
 from processor.cli.exits import Exit
-from processor.cli.reach import Reach
 from processor.cli.travel import traveller
 from processor.cluster.document import to_document
 from processor.configuration.loading import load
 from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime
-from processor.history.states import Past, Traveller
+from processor.history.states import Past, StateHistory
 from processor.history.stored import StoredStates
 from processor.replay.snapshot import file_name
 from tests.checker.artefacts import Artefacts
@@ -55,10 +55,10 @@ def states(play: Play) -> Iterator[StoredStates]:
 
 
 @pytest.fixture
-def journey(play: Play, monkeypatch: pytest.MonkeyPatch) -> Traveller:
+def journey(play: Play, monkeypatch: pytest.MonkeyPatch) -> StateHistory:
     for name, value in play.stage.environment().items():
         monkeypatch.setenv(name, value)
-    return traveller(Reach(None), 0)
+    return traveller(CommandContext(None), 0)
 
 
 def _random_points(told: Artefacts) -> list[tuple[Past, int]]:
@@ -82,7 +82,7 @@ def _random_points(told: Artefacts) -> list[tuple[Past, int]]:
 
 
 def test_any_point_is_the_same_by_the_stores_history_and_by_folding_the_records_again(
-    play: Play, told: Artefacts, states: StoredStates, journey: Traveller
+    play: Play, told: Artefacts, states: StoredStates, journey: StateHistory
 ) -> None:
     revisions = [int(one.headers["processor-revision"]) for one in told.commits]
     assert any(play.store.count("delta/", revision=revision) for revision in revisions), "keys were behind now and then"

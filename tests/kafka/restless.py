@@ -20,9 +20,9 @@ from time import monotonic
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from processor.engine.errors import SourceUnavailable
+from processor.kafka.broker_probe import BrokerProbe
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.describer import TopicDescriber
-from processor.kafka.reach import Reach
 from processor.kafka.topic_ids import TopicIds
 from tests.local_servers import LocalServer
 
@@ -75,7 +75,7 @@ def ask(address: str, *, in_process: bool) -> None:
             pause(ASK_INTERVAL_S)
     describer = TopicDescriber(KafkaConnection(address))
     ids = TopicIds(describer, timeout_s=3.0, interval_s=ASK_INTERVAL_S)
-    reach = Reach(describer, TOPICS, ask_interval_s=ASK_INTERVAL_S, timeout_s=3.0)
+    reach = BrokerProbe(describer, TOPICS, ask_interval_s=ASK_INTERVAL_S, timeout_s=3.0)
     known: dict[str, str] = {}
     while True:
         try:

@@ -7,7 +7,7 @@ from processor.avro.catalogue import Catalogue
 from processor.client.codec import announcement_reader
 from processor.configuration.settings import PROJECT_DIRECTORY
 from processor.engine.errors import ShardRefused
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.consume import NONE_YET, AnnouncementReader, AnnouncementsMissing, Received
 from processor.memory.broker import NewRecord

@@ -14,9 +14,9 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.kafka import describer as describer_module
 from processor.kafka import describing
+from processor.kafka.broker_probe import BrokerProbe
 from processor.kafka.connection import KafkaConnection, code_of
 from processor.kafka.describer import TopicDescriber
-from processor.kafka.reach import Reach
 from processor.kafka.topic_ids import TopicIds
 from tests.kafka.hollow_broker import HollowBroker, Mood
 from tests.waiting import wait_until
@@ -111,7 +111,7 @@ def test_brokers_that_say_nothing_are_silent_and_topic_ids_are_no_news(
     broker: HollowBroker, describer: TopicDescriber
 ) -> None:
     ids = TopicIds(describer, timeout_s=TIMEOUT_S, interval_s=0.0)
-    reach = Reach(describer, ("a",), ask_interval_s=0.0)
+    reach = BrokerProbe(describer, ("a",), ask_interval_s=0.0)
     known = ids.read(["a"])
     broker.mood = "hollow"
     with pytest.raises(SourceUnavailable, match="SIGABRT"):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from processor.engine.errors import InvalidRequest, SinkUnavailable
-from processor.engine.values import Headers
+from processor.engine.inputs import Headers
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.embedded import EmbeddedKafka
 from processor.kafka.produce import RECORD_BYTES_MAX, Delivery, EventProducer

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from processor.engine.values import Headers
+from processor.engine.inputs import Headers
 from tests.poison.kinds import ACCEPTED, Poison
 
 JSON: Final = ("content-type", b"application/json")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from processor.engine.values import Headers
+from processor.engine.inputs import Headers
 from tests.checker.reference import cluster_reference
 from tests.checker.single_object import PREFIX_BYTES
 

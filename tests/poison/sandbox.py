@@ -22,8 +22,8 @@ from processor.cluster.events import InvalidEvent, parse_json_event
 from processor.configuration.settings import Settings
 from processor.engine.dead_letters import DeadLetterFacts, dead_letter
 from processor.engine.images import Images
+from processor.engine.inputs import Record
 from processor.engine.reduction import reduce_batch
-from processor.engine.values import Record
 from tests.checker.single_object import SCHEMAS_DIRECTORY
 from tests.poison.catalogue import CATALOGUE
 from tests.poison.kinds import ACCEPTED, Poison

@@ -10,8 +10,9 @@ from processor.avro.framing import single_object_prefix
 from processor.cluster.events import InvalidEvent, parse_json_event
 from processor.configuration.settings import Settings
 from processor.engine.images import Images
+from processor.engine.inputs import Headers, Record
 from processor.engine.reduction import reduce_batch
-from processor.engine.values import Headers, Record, Undecodable
+from processor.engine.values import Undecodable
 from tests.avro.random_schemas import damaged
 from tests.checker.single_object import SCHEMAS_DIRECTORY
 from tests.poison.catalogue import CATALOGUE

@@ -8,7 +8,7 @@ from processor.avro.catalogue import Catalogue
 from processor.cli.output import json_text
 from processor.cli.records import line_of, row_of
 from processor.client.codec import RecordDecoder
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from tests.checker.single_object import SCHEMAS_DIRECTORY
 from tests.poison.catalogue import CATALOGUE
 from tests.poison.kinds import ACCEPTED, Poison

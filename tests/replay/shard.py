@@ -11,11 +11,12 @@ from processor.avro.codec import AvroEncoder
 from processor.cluster.machine import ClusterMachine
 from processor.engine.compose import Identity
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Head, Record, Watermarks
+from processor.engine.inputs import Record, Watermarks
+from processor.engine.values import Head
 from processor.memory.broker import NewRecord
 from processor.memory.store import MemoryStore
 from processor.replay.fold import Build
-from processor.replay.sources import Sources, Understanding
+from processor.replay.sources import LogDecoder, Sources
 from tests.checker.memory_run import GIBIBYTE, POLICY, SPEC
 from tests.checker.reference import cluster_reference
 from tests.checker.single_object import SCHEMAS_DIRECTORY
@@ -24,7 +25,7 @@ from tests.engine.world import TOPICS, World
 PLACE = {"version": 1, "server": "cpu", "replica": 0, "available_memory": 3 * GIBIBYTE}
 INPUTS = ("high", "normal")
 CATALOGUE = Catalogue.load(SCHEMAS_DIRECTORY)
-UNDERSTANDING = Understanding(CATALOGUE, ClusterMachine.entity_types)
+UNDERSTANDING = LogDecoder(CATALOGUE, ClusterMachine.entity_types)
 
 
 class Topic:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from processor.replay.errors import LogBroken, RecordsGone
 from processor.replay.recorded import first_foldable
 from processor.replay.replaying import Start, replay_to

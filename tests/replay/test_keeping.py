@@ -7,7 +7,7 @@ import pytest
 
 from processor.engine.errors import StoreUnavailable
 from processor.engine.values import Head
-from processor.replay.keeping import RETRY_INTERVAL_S, Keeper
+from processor.replay.keeping import RETRY_INTERVAL_S, SnapshotWriter
 from processor.replay.snapshot import Snapshot, kept_in, read_snapshot
 from tests.waiting import wait_until
 
@@ -23,7 +23,7 @@ class Desk:
         self.owned: dict[int, int] = {}
         self.away = False
         self.log: list[tuple[str, dict[str, Any]]] = []
-        self.keeper = Keeper(
+        self.keeper = SnapshotWriter(
             directory / "made",
             interval_s=INTERVAL_S,
             keep_count=2,

@@ -7,9 +7,10 @@ import pytest
 
 from processor.cluster.machine import ClusterMachine
 from processor.engine.adoption import adopt
+from processor.engine.inputs import TopicFacts
 from processor.engine.moving import Move, move, plan_move
 from processor.engine.swapping import swap
-from processor.engine.values import Head, TopicFacts
+from processor.engine.values import Head
 from processor.memory.broker import NewRecord
 from processor.memory.cluster import Shard as Keys
 from processor.replay.recorded import Recording

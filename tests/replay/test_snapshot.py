@@ -7,7 +7,7 @@ import pytest
 
 from processor.engine.errors import ShardRefused
 from processor.replay.errors import SnapshotDamaged
-from processor.replay.nearest import Shelf
+from processor.replay.nearest import SnapshotDirectory
 from processor.replay.replaying import BEGINNING, replay_to
 from processor.replay.snapshot import (
     Snapshot,
@@ -36,8 +36,8 @@ def _at(shard: Shard, seq: int) -> Snapshot:
     return Snapshot("app", 0, "cluster", 1, replayed.head, entities_of(replayed, shard.build))
 
 
-def _shelf(directory: Path | None, notes: list[str]) -> Shelf:
-    return Shelf(directory, app="app", shard=0, cluster="cluster", note=notes.append)
+def _shelf(directory: Path | None, notes: list[str]) -> SnapshotDirectory:
+    return SnapshotDirectory(directory, app="app", shard=0, cluster="cluster", note=notes.append)
 
 
 def test_what_was_written_is_read_again(shard: Shard, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from processor.runtime.garbage import YOUNG_OBJECTS_MAX, spare_the_state
+from processor.runtime.garbage import YOUNG_OBJECTS_MAX, freeze_heap
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def _collector_as_before() -> Iterator[None]:
 def test_what_was_loaded_is_looked_through_no_more() -> None:
     loaded = [[number] for number in range(1_000)]
 
-    spare_the_state()
+    freeze_heap()
 
     tracked = {id(item) for item in gc.get_objects()}
     assert not tracked & {id(item) for item in loaded}
@@ -31,11 +31,11 @@ def test_a_second_load_does_not_keep_the_garbage_of_the_first() -> None:
 
     first = Node()
     first.me = first
-    spare_the_state()
+    freeze_heap()
     kept = len([item for item in gc.get_objects() if isinstance(item, Node)])
     del first
 
-    spare_the_state()
+    freeze_heap()
     gc.unfreeze()
 
     assert kept == 0

@@ -24,7 +24,8 @@ from processor.cluster.changes import Change
 from processor.cluster.events import EVENT_TYPES, HIGH_LANE, InvalidEvent, parse_event, parse_json_event
 from processor.cluster.machine import ENTITY_TYPES
 from processor.configuration.topics import load_topics
-from processor.engine.values import Accepted, ChangeSource, Invalid, Record
+from processor.engine.inputs import Record
+from processor.engine.values import Accepted, ChangeSource, Invalid
 from tests.avro.random_schemas import reference_bytes, values
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,8 @@ from processor.avro.framing import single_object_prefix
 from processor.avro.resolution import resolve
 from processor.avro.schema import Schema, parse_schema
 from processor.cluster.events import EVENT_TYPES, InvalidEvent, ModelReplicaLoadFailed, parse_event
-from processor.engine.values import Accepted, Decoded, Invalid, Record, Undecodable
+from processor.engine.inputs import Record
+from processor.engine.values import Accepted, Decoded, Invalid, Undecodable
 from tests.avro.evolutions import evolved
 from tests.avro.random_schemas import reference_bytes, values
 from tests.schemas.test_agreement import EVENTS

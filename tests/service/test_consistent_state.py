@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.health import Board, Health
+from processor.engine.health import Health, ShardStatus
 from processor.engine.shard import ShardRunner
 from processor.service.api import Views, answer
 from tests.engine.world import World
@@ -23,7 +23,7 @@ class Loaded:
 
     def __init__(self) -> None:
         self.world = World()
-        self.board = Board(0)
+        self.board = ShardStatus(0)
         self._readings = count()
 
     @contextmanager
@@ -88,7 +88,7 @@ def test_a_client_that_goes_on_from_the_seq_of_the_state_loses_nothing() -> None
 
 
 def test_every_value_that_is_published_belongs_together() -> None:
-    class Watched(Board):
+    class Watched(ShardStatus):
         """Keeps each value that a reader could have seen."""
 
         seen: list[Health] = []  # noqa: RUF012 - one board a test

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.values import CommitRecord, Head, Range, Record, TopicPartition
+from processor.engine.inputs import Record, TopicPartition
+from processor.engine.values import CommitRecord, Head, Range
 from processor.memory.store import MemoryStore
 from tests.simulation.cluster import JournalledCluster
 from tests.simulation.edits import Edit

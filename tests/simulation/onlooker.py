@@ -1,6 +1,7 @@
 """What must hold at every moment, looked at whenever the store's head or the output changes."""
 
-from processor.engine.values import Head, Record
+from processor.engine.inputs import Record
+from processor.engine.values import Head
 from processor.memory.log import Log
 from tests.simulation.cluster import Written
 from tests.simulation.output import OutputBroker

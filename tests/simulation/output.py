@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from processor.engine.values import Record
+from processor.engine.inputs import Record
 from processor.memory.broker import MemoryBroker
 
 EVERYTHING = 1 << 30

@@ -6,7 +6,7 @@ import msgspec
 
 from processor.engine.announcing import Announcer
 from processor.engine.compose import Identity
-from processor.engine.health import Board
+from processor.engine.health import ShardStatus
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.parts import Parts
 from processor.engine.publisher import Publisher
@@ -68,7 +68,7 @@ class SimulatedRunner(ShardRunner):
     """Makes what the defect says, and threads that wait for the baton."""
 
     def __init__(self, parts: Parts, process: Process, defect: Defect, *, background: bool) -> None:
-        super().__init__(parts, board=Board(0), stopping=lambda: process.stopping)
+        super().__init__(parts, board=ShardStatus(0), stopping=lambda: process.stopping)
         self._process = process
         self._defect = defect
         self._background = background

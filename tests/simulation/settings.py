@@ -41,7 +41,7 @@ def draw_settings(seed: int) -> Settings:
             ranges_max=pick((2, 8)),
             pending_commits_max=pick((1, 2, 5, 1000)),
             publish_group_records_max=pick((1, 3, 20, 2000)),
-            tidy_after_ms=pick((50, 500)),
+            trim_after_ms=pick((50, 500)),
             peek_interval_ms=pick((100, 400)),
             idle_wait_ms=pick((10, 40)),
             standby_interval_ms=100,

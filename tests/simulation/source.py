@@ -1,7 +1,8 @@
 """The source port with inputs that are away, and lanes that give less than there is."""
 
 from processor.engine.errors import SourceUnavailable
-from processor.engine.values import LaneName, Positions, Record, TopicFacts
+from processor.engine.inputs import Record, TopicFacts
+from processor.engine.values import LaneName, Positions
 from processor.memory.source import MemorySource
 from tests.simulation.output import OutputBroker
 from tests.simulation.process import Process

@@ -5,7 +5,7 @@ It also holds its user to the port's contract: one request at a time, built upon
 
 from processor.engine.errors import OutcomeUnknown, StoreUnavailable
 from processor.engine.limits import Capacity
-from processor.engine.values import Attempts, Commit, Committed, Refused, Snapshot, Tidying
+from processor.engine.values import Attempts, Commit, Committed, Conflict, HeadView, Snapshot, TrimRequest
 from processor.memory.store import MemoryStore
 from tests.simulation.process import LEASE_TTL_MS, Process
 
@@ -16,16 +16,16 @@ DELAY_MAX_MS = 2 * LEASE_TTL_MS
 class SimulatedInFlight:
     """A request under way: each copy is carried out at a moment of its own, whatever becomes of its sender."""
 
-    def __init__(self, store: "SimulatedStore", request: Commit | Tidying, name: str) -> None:
+    def __init__(self, store: "SimulatedStore", request: Commit | TrimRequest, name: str) -> None:
         self._store = store
         self._request = request
         self._name = name
-        self._answer: list[Committed | Refused] = []
+        self._answer: list[Committed | Conflict] = []
         self._reply_ms = 0.0
         self._unknown = ""
         self._send()
 
-    def result(self) -> Committed | Refused:
+    def result(self) -> Committed | Conflict:
         """Return the answer. Raises OutcomeUnknown."""
         process = self._store.process
         process.pause(max(0.0, self._reply_ms - process.stage.scheduler.now_ms))
@@ -42,7 +42,7 @@ class SimulatedInFlight:
 
     def _send(self) -> None:
         process, stage = self._store.process, self._store.process.stage
-        answer: list[Committed | Refused] = []
+        answer: list[Committed | Conflict] = []
         self._answer = answer
         fate = stage.faults.first("commit applied, reply lost", "commit lost", "commit delayed")
         arrival_ms = process.chance.choice((0.2, 1.0, 5.0))
@@ -55,7 +55,7 @@ class SimulatedInFlight:
             arrival_ms = ANSWER_TIMEOUT_MS + stage.faults.chance(fate).uniform(0, DELAY_MAX_MS)
         stage.scheduler.after(arrival_ms, lambda: answer.append(self._arrive()))
 
-    def _arrive(self) -> Committed | Refused:
+    def _arrive(self) -> Committed | Conflict:
         answer = self._store.server.carry_out(self._request)
         outcome = f"committed at {answer.revision}" if isinstance(answer, Committed) else "refused"
         self._store.process.tell(f"{self._name} is {outcome}")
@@ -85,10 +85,10 @@ class SimulatedStore:
         self.process.touch("loaded")
         return snapshot
 
-    def peek(self) -> Refused:
+    def read_head(self) -> HeadView:
         """Read head and owner. Raises StoreUnavailable."""
         self._reach("peek")
-        seen = self.server.peek()
+        seen = self.server.read_head()
         self.process.touch("peeked")
         return seen
 
@@ -97,14 +97,14 @@ class SimulatedStore:
         self.process.touch("send")
         return self._begin(commit, f"commit {commit.head.seq} ({commit.head.commit_id})")
 
-    def tidy(self, tidying: Tidying) -> SimulatedInFlight | None:
+    def trim(self, trimming: TrimRequest) -> SimulatedInFlight | None:
         """Begin to trim; None when there is nothing to do."""
         self.process.touch("tidy")
-        stands = self.server.peek().head
-        idle = stands is not None and tidying.head.announced_seq <= stands.announced_seq
-        if idle and not tidying.scanned_further:
+        stands = self.server.read_head().head
+        idle = stands is not None and trimming.head.announced_seq <= stands.announced_seq
+        if idle and not trimming.scanned_further:
             return None
-        return self._begin(tidying, f"tidying up to {tidying.head.announced_seq} ({tidying.head.commit_id})")
+        return self._begin(trimming, f"trimming up to {trimming.head.announced_seq} ({trimming.head.commit_id})")
 
     def try_record(self, attempts: Attempts, *, expected_revision: int, epoch: int) -> bool:
         """Put the crash counter. Raises StoreUnavailable, after which it may stand there or not."""
@@ -120,13 +120,13 @@ class SimulatedStore:
         self._reach("suspects")
         return self.server.suspects(snapshot)
 
-    def settled(self, answer: Committed | Refused) -> Committed | Refused:
+    def settled(self, answer: Committed | Conflict) -> Committed | Conflict:
         """Note what the next request may build upon."""
         self._under_way = False
         self._ground_revision = answer.revision if isinstance(answer, Committed) else None
         return answer
 
-    def resent(self, request: Commit | Tidying) -> Commit | Tidying:
+    def resent(self, request: Commit | TrimRequest) -> Commit | TrimRequest:
         """Return the request that a resending sends: the identical one."""
         return request
 
@@ -135,7 +135,7 @@ class SimulatedStore:
         if self.process.stage.faults.strikes("store unavailable"):
             raise StoreUnavailable(f"no answer to {what}")
 
-    def _begin(self, request: Commit | Tidying, name: str) -> SimulatedInFlight:
+    def _begin(self, request: Commit | TrimRequest, name: str) -> SimulatedInFlight:
         if self._under_way:
             raise AssertionError(f"{name} is sent while another request is under way")
         if request.expected_revision != self._ground_revision:

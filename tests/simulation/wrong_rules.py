@@ -4,9 +4,10 @@ import msgspec
 
 from examples.device_twins.machine import Change, DeviceReported, DeviceRetired, Event, Rejected, Twins
 from processor.engine.compose import Draft
+from processor.engine.inputs import Record
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.preparation import Prepared
-from processor.engine.values import Accepted, Decoded, Record, StoredEntry, Tidying, Undecodable
+from processor.engine.values import Accepted, Decoded, StoredEntry, TrimRequest, Undecodable
 from tests.engine.world import EventCodec, JsonCodec
 from tests.simulation.announcer import SimulatedAnnouncer
 from tests.simulation.workload import FragileTwins
@@ -83,11 +84,11 @@ class TrimmedByThePublisher(SimulatedAnnouncer):
 
     def _pump(self) -> float:
         pause_s = super()._pump()
-        head = self._parts.store.peek().head
+        head = self._parts.store.read_head().head
         if head is not None and head.announced_seq < self._publisher.acknowledged_seq:
-            seen = self._parts.store.peek()
+            seen = self._parts.store.read_head()
             trimmed = msgspec.structs.replace(head, announced_seq=self._publisher.acknowledged_seq)
-            in_flight = self._parts.store.tidy(Tidying(seen.head_revision, trimmed, seen.owner_epoch))
+            in_flight = self._parts.store.trim(TrimRequest(seen.head_revision, trimmed, seen.owner_epoch))
             if in_flight is not None:
                 in_flight.result()
         return pause_s

@@ -13,12 +13,12 @@ from processor.engine.values import (
     Attempts,
     Commit,
     Committed,
+    Conflict,
     Positions,
-    Refused,
     Role,
     StoredEntry,
     Tail,
-    Tidying,
+    TrimRequest,
 )
 from processor.memory.cluster import Shard
 from processor.memory.store import MemoryStore
@@ -54,10 +54,12 @@ class _OwnerNotCompared(MemoryStore):
 
 
 class _CommitIdNotLookedAt(MemoryStore):
-    def carry_out(self, request: Commit | Tidying) -> Committed | Refused:
-        before = self.peek()
+    def carry_out(self, request: Commit | TrimRequest) -> Committed | Conflict:
+        before = self.read_head()
         answer = super().carry_out(request)
-        return before if before.head_revision == self.peek().head_revision else answer
+        if before.head_revision == self.read_head().head_revision:
+            return Conflict(before.head, before.head_revision, before.owner_epoch)
+        return answer
 
 
 class HeadNotCompared(SimulatedStore):
@@ -75,8 +77,8 @@ class CommitIdNotLookedAt(SimulatedStore):
 class ComparesRebuilt(SimulatedStore):
     """Resends with the compares that would hold now."""
 
-    def resent(self, request: Commit | Tidying) -> Commit | Tidying:
-        return msgspec.structs.replace(request, expected_revision=self.server.peek().head_revision)
+    def resent(self, request: Commit | TrimRequest) -> Commit | TrimRequest:
+        return msgspec.structs.replace(request, expected_revision=self.server.read_head().head_revision)
 
 
 class OutboxApart(SimulatedStore):
@@ -86,7 +88,7 @@ class OutboxApart(SimulatedStore):
         self._entry = commit.outbox
         return super().send(msgspec.structs.replace(commit, outbox=None))
 
-    def settled(self, answer: Committed | Refused) -> Committed | Refused:
+    def settled(self, answer: Committed | Conflict) -> Committed | Conflict:
         entry, self._entry = self._entry, None
         if isinstance(answer, Committed) and entry is not None:
             self.process.touch("outbox")

@@ -7,7 +7,8 @@ import msgspec
 from processor.avro.records import RecordCodec
 from processor.avro.schema import parse_schema
 from processor.cluster.events import parse_event
-from processor.engine.values import Accepted, Cause, CommitRecord, Record
+from processor.engine.inputs import Record
+from processor.engine.values import Accepted, Cause, CommitRecord
 from processor.memory.store import MemoryStore
 from processor.replay.announced import Announced
 from processor.replay.announcing import AnnouncementVerifier

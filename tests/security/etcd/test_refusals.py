@@ -185,11 +185,11 @@ def test_a_role_revoked_under_a_commit_leaves_it_unknown_until_the_right_is_back
     with pytest.raises(WriteDenied, match=f"needs readwrite on the prefix {limited.root}"):
         flight.result()
     with pytest.raises(StoreDenied):
-        store.peek()
+        store.read_head()
     root.grant(limited.name, limited.name)
     flight.again()
     answer = flight.result()
-    assert answer == Committed(store.peek().head_revision)
+    assert answer == Committed(store.read_head().head_revision)
 
 
 def test_a_lease_that_may_not_be_prolonged_ends_by_our_own_clock_and_is_had_again(

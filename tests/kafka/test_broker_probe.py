@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from processor.kafka.broker_probe import BrokerProbe
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.describer import DescribedTopic, TopicDescriber
-from processor.kafka.reach import Reach
 from tests.local_servers import LocalServer
 from tests.services import Kafka
 from tests.waiting import wait_until
@@ -15,16 +15,16 @@ ASK_INTERVAL_S = 0.05
 TIMEOUT_S = 0.3
 NAMES = ("there-is-none",)
 
-MakeReach = Callable[[str], Reach]
+MakeReach = Callable[[str], BrokerProbe]
 
 
 @pytest.fixture
 def reach_of() -> Iterator[MakeReach]:
     describers: list[TopicDescriber] = []
 
-    def make(address: str) -> Reach:
+    def make(address: str) -> BrokerProbe:
         describers.append(TopicDescriber(KafkaConnection(address)))
-        return Reach(describers[-1], NAMES, ask_interval_s=ASK_INTERVAL_S, timeout_s=TIMEOUT_S)
+        return BrokerProbe(describers[-1], NAMES, ask_interval_s=ASK_INTERVAL_S, timeout_s=TIMEOUT_S)
 
     yield make
     for describer in describers:

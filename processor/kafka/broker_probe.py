@@ -12,7 +12,7 @@ ASK_INTERVAL_S = 2.0
 TIMEOUT_S = 5.0
 
 
-class Reach:
+class BrokerProbe:
     """Asks the brokers for topics, whatever they say of them. For one thread."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What commands reach the outside with: the brokers, the topics' names, the schemas, the store."""
+"""What commands context the outside with: the brokers, the topics' names, the schemas, the store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NO_ADDRESS = "Kafka's address is not set: PROCESSOR_KAFKA__BOOTSTRAP_SERVERS, the brokers that this processor works on"
 
 
-class Reach:
+class CommandContext:
     """Made from the settings; connects when first used. Everything raises Retry where a service is away."""
 
     def __init__(self, config: Path | None, **flags: object) -> None:
