@@ -74,8 +74,9 @@ bench: $(DEV)/project  ## measure; results go to bench/results; BENCH="peer late
 bench-generator: $(DEV)/project  ## measure the state generator alone, event by event; needs no server
 	$(DEV)/bin/python -m bench.costs $(BENCH)
 
-diagrams: $(DEV)/project  ## draw docs/lifecycle from the tables of the state generator
+diagrams: $(DEV)/project  ## draw docs/lifecycle from the state generator's tables, and the packages from their imports
 	$(DEV)/bin/python -m processor.reference.diagrams docs/lifecycle
+	$(DEV)/bin/python -m tests.pages.import_diagram
 
 services-up:  ## start Kafka and etcd on 127.0.0.1:9092 and :2379
 	$(SERVERS) up
