@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from processor.cluster.axes import UNASKED, answered, start
 from processor.cluster.entities import (
     Answer,
     Candidate,
@@ -23,9 +22,10 @@ from processor.cluster.entities import (
     StepOutput,
     Version,
 )
-from processor.cluster.lifecycle import CREATE, SUCCEEDED
 from processor.cluster.machine import ClusterMachine
+from processor.cluster.pipeline_lifecycle import CREATE, SUCCEEDED
 from processor.cluster.pipeline_settlement import ENGINE_ROLE, GATEWAY_ROLE
+from processor.cluster.role_progress import NOT_REQUESTED, start, with_answer
 from processor.cluster.state import State
 
 START_MS = 1_700_000_000_000
@@ -137,10 +137,10 @@ def _pipeline(name: str, one: str, other: str, responders: Responders) -> Pipeli
     steps = (_step(one, (name,)), _step(other, (one,)))
     axes = []
     for names in responders.values():
-        axis = start(UNASKED, CREATE, names)
+        progress = start(NOT_REQUESTED, CREATE, names)
         for responder in names:
-            axis = answered(axis, Answer(responder, SUCCEEDED, ""))
-        axes.append(axis)
+            progress = with_answer(progress, Answer(responder, SUCCEEDED, ""))
+        axes.append(progress)
     version = PipelineVersion(
         version=1,
         steps=steps,

@@ -24,7 +24,7 @@ def agenda_of(times: dict[str, int]) -> Agenda:
     return Agenda(Map(times), Map({bucket: Map(keys) for bucket, keys in buckets.items()}))
 
 
-def noted(agenda: Agenda, key: str, time: int | None) -> Agenda:
+def with_time(agenda: Agenda, key: str, time: int | None) -> Agenda:
     """Return the agenda with this key at this time, or without it; the same object if that is so already."""
     old = agenda.times.get(key)
     if old == time:
@@ -46,7 +46,7 @@ def earliest(agenda: Agenda) -> int | None:
     return time
 
 
-def past(agenda: Agenda, at_ms: int) -> list[str]:
+def due_by(agenda: Agenda, at_ms: int) -> list[str]:
     """Return the keys whose time has come, sorted."""
     last = at_ms >> _BUCKET_BITS
     reached = [bucket for bucket in agenda.buckets if bucket <= last]

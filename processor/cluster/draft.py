@@ -7,7 +7,7 @@ from typing import Any
 from immutables import Map
 from msgspec.structs import replace
 
-from processor.cluster.agenda import noted
+from processor.cluster.agenda import with_time
 from processor.cluster.entities import (
     Experiment,
     Failure,
@@ -20,6 +20,7 @@ from processor.cluster.entities import (
     ServerReplica,
     Version,
 )
+from processor.cluster.headroom import EMPTY_CACHE, without_server
 from processor.cluster.indexes import (
     add_blockers,
     apply_deltas,
@@ -30,13 +31,12 @@ from processor.cluster.indexes import (
     grouped,
     linked,
     models_of,
-    parts_of,
+    splits_of,
     usage_deltas,
     waiting_of,
 )
-from processor.cluster.room import NO_ROOMS, forgotten
 from processor.cluster.rows import find_index, with_row
-from processor.cluster.state import Indexes, Standing, State, Touched
+from processor.cluster.state import Indexes, ServingView, State, Touched
 
 NOTHING: Map[Any, Any] = Map()
 UNSEEN: Any = object()
@@ -69,7 +69,7 @@ class Draft:
         self.experiments: dict[str, Experiment | None] = {}
         self.responders: dict[str, Responder | None] = {}
         self.failures: dict[str, Failure | None] = {}
-        self.standings: dict[str, Standing | None] = {}
+        self.serving_views: dict[str, ServingView | None] = {}
         self.server_names = indexes.server_names
         self.usage = indexes.usage
         self.demand = indexes.demand
@@ -77,13 +77,13 @@ class Draft:
         self.role_responders = indexes.responders
         self.retries = indexes.retries
         self.tombstones = indexes.tombstones
-        self.rooms = state.rooms
-        self.refusals = state.refusals
-        self.weighed: dict[str, Model | None] = {}
-        self.indexed: dict[str, Model | None] = {}
+        self.headroom = state.headroom
+        self.placement_failures = state.placement_failures
+        self.usage_base: dict[str, Model | None] = {}
+        self.indexes_base: dict[str, Model | None] = {}
         self.unsettled: dict[str, None] = {}
-        self.stale: dict[str, None] = {}
-        self.unweighed: dict[str, None] = {}
+        self.indexes_stale: dict[str, None] = {}
+        self.usage_stale: dict[str, None] = {}
         self.to_place: dict[str, None] = {}
 
     def server(self, name: str) -> Server | None:
@@ -106,14 +106,14 @@ class Draft:
         """Return the failure entry `<kind>/<name>` as it is now."""
         return self.failures[key] if key in self.failures else self.state.failures.get(key)
 
-    def standing(self, name: str) -> Standing | None:
+    def serving_view(self, name: str) -> ServingView | None:
         """Return what others see of a model now."""
-        return self.standings[name] if name in self.standings else self.state.indexes.standings.get(name)
+        return self.serving_views[name] if name in self.serving_views else self.state.indexes.serving_views.get(name)
 
     def announced(self, name: str) -> tuple[Route, ...]:
         """Return the routes of a model as they were before the event."""
-        standing = self.state.indexes.standings.get(name)
-        return standing.routes if standing is not None else ()
+        view = self.state.indexes.serving_views.get(name)
+        return view.routes if view is not None else ()
 
     def put_server(self, server: Server) -> None:
         """Add or replace a server."""
@@ -126,9 +126,9 @@ class Draft:
             or old.shared != server.shared
             or old.expected_replicas != server.expected_replicas
         ):
-            self.rooms = forgotten(self.rooms, name, self.server_names)
-            if self.refusals and _filtered_by(old) != _filtered_by(server):
-                self.refusals = NOTHING
+            self.headroom = without_server(self.headroom, name, self.server_names)
+            if self.placement_failures and _filtered_by(old) != _filtered_by(server):
+                self.placement_failures = NOTHING
         self.servers[name] = server
 
     def remove_server(self, name: str) -> None:
@@ -140,7 +140,7 @@ class Draft:
         """Add or replace one replica of a server."""
         self.put_server(replace(server, replicas=with_row(server.replicas, replica)))
 
-    def measure(self, server: Server, replica: ServerReplica, measured: ServerReplica) -> None:
+    def put_measured(self, server: Server, replica: ServerReplica, measured: ServerReplica) -> None:
         """Replace one replica by what differs from it only in available memory and orphans."""
         self.servers[server.name] = replace(server, replicas=with_row(server.replicas, measured))
         if measured.available_memory > replica.available_memory:
@@ -149,16 +149,16 @@ class Draft:
     def put_model(self, model: Model) -> None:
         """Add or replace a model, and have it settled even if nothing of it differs."""
         self.models[model.name] = model
-        self.unsettled[model.name] = self.stale[model.name] = self.unweighed[model.name] = None
+        self.unsettled[model.name] = self.indexes_stale[model.name] = self.usage_stale[model.name] = None
 
-    def put_quietly(self, model: Model) -> None:
+    def put_settled(self, model: Model) -> None:
         """Replace a model of which nothing differs that anything derived depends on: it need not be settled."""
         self.models[model.name] = model
 
     def remove_model(self, name: str) -> None:
         """Take a model out."""
         self.models[name] = None
-        self.unsettled[name] = self.stale[name] = self.unweighed[name] = None
+        self.unsettled[name] = self.indexes_stale[name] = self.usage_stale[name] = None
 
     def put_latest(self, model: Model, version: Version) -> None:
         """Replace the latest version of a model."""
@@ -171,37 +171,37 @@ class Draft:
         usage = self.usage.get(server, NOTHING).get(index)
         return sorted(usage.models) if usage is not None else []
 
-    def weigh(self) -> None:
+    def sync_usage(self) -> None:
         """Bring usage up to what has been put."""
-        for name in self.unweighed:
-            new, old = self.models[name], self.weighed.get(name, UNSEEN)
+        for name in self.usage_stale:
+            new, old = self.models[name], self.usage_base.get(name, UNSEEN)
             if old is UNSEEN:
                 old = self.state.models.get(name)
             if new is not old:
-                self.weighed[name] = new
+                self.usage_base[name] = new
                 self._weigh_model(name, old, new)
-        self.unweighed.clear()
+        self.usage_stale.clear()
 
-    def sync(self) -> None:
+    def sync_indexes(self) -> None:
         """Bring usage, demand and waiting up to what has been put."""
-        if self.unweighed:
-            self.weigh()
-        for name in self.stale:
-            new, old = self.models[name], self.indexed.get(name, UNSEEN)
+        if self.usage_stale:
+            self.sync_usage()
+        for name in self.indexes_stale:
+            new, old = self.models[name], self.indexes_base.get(name, UNSEEN)
             if old is UNSEEN:
                 old = self.state.models.get(name)
             if new is not old:
-                self.indexed[name] = new
+                self.indexes_base[name] = new
                 self._index_model(name, old, new)
-        self.stale.clear()
+        self.indexes_stale.clear()
 
     def note_retry(self, key: str, time: int | None) -> None:
         """Have the failure `<kind>/<name>` tried again at this time, or not at all."""
-        self.retries = noted(self.retries, key, time)
+        self.retries = with_time(self.retries, key, time)
 
     def note_tombstone(self, key: str, time: int | None) -> None:
         """Have what is deleted and finished, `<kind>/<name>`, remembered by the time of its deletion, or not at all."""
-        self.tombstones = noted(self.tombstones, key, time)
+        self.tombstones = with_time(self.tombstones, key, time)
 
     def changes_something(self) -> bool:
         """Tell whether what has been put differs from the state before the event."""
@@ -236,8 +236,8 @@ class Draft:
             touched,
             state.origin,
             self._indexes(),
-            self.rooms,
-            self.refusals,
+            self.headroom,
+            self.placement_failures,
         )
 
     def _index_model(self, name: str, old: Model | None, new: Model | None) -> None:
@@ -266,40 +266,40 @@ class Draft:
 
     def _free_more(self, name: str, index: int) -> None:
         """Forget what is known of a server's room if more is free on this replica than that says."""
-        lowest = self.rooms.lowest.get(name)
+        lowest = self.headroom.lowest.get(name)
         server = self.server(name) if lowest is not None else None
         record = find_index(server.replicas, index) if server is not None else None
         if record is not None:
             usage = self.usage.get(name, NOTHING).get(index)
             reserved = usage.reserved if usage is not None else 0
             if record.available_memory - reserved > lowest:
-                self.rooms = forgotten(self.rooms, name, self.server_names)
+                self.headroom = without_server(self.headroom, name, self.server_names)
 
     def _rename_servers(self, names: tuple[str, ...]) -> None:
-        self.server_names, self.rooms, self.refusals = names, NO_ROOMS, NOTHING
+        self.server_names, self.headroom, self.placement_failures = names, EMPTY_CACHE, NOTHING
 
     def _indexes(self) -> Indexes:
         old = self.state.indexes
-        pipelines, parts, defaults, standings = (
+        pipelines, parts, defaults, serving_views = (
             old.pipelines_by_model,
             old.experiments_by_candidate,
             old.defaults,
-            old.standings,
+            old.serving_views,
         )
-        for name, standing in self.standings.items():
-            standings = standings.set(name, standing) if standing is not None else standings.delete(name)
+        for name, view in self.serving_views.items():
+            serving_views = serving_views.set(name, view) if view is not None else serving_views.delete(name)
         for name, pipeline in self.pipelines.items():
             pipelines = linked(pipelines, name, models_of(self.state.pipelines.get(name)), models_of(pipeline))
         for name, experiment in self.experiments.items():
             known = self.state.experiments.get(name)
-            parts = linked(parts, name, parts_of(known), parts_of(experiment))
+            parts = linked(parts, name, splits_of(known), splits_of(experiment))
             defaults = linked(defaults, name, default_of(known), default_of(experiment))
         return Indexes(
             self.server_names,
             self.usage,
             self.demand,
             self.waiting,
-            standings,
+            serving_views,
             pipelines,
             parts,
             defaults,

@@ -179,7 +179,7 @@ class Answer(Struct, frozen=True, gc=False):
     reason: str
 
 
-class Axis(Struct, frozen=True, gc=False):
+class RoleProgress(Struct, frozen=True, gc=False):
     """How far the responders of one role have realised a pipeline version."""
 
     state: str
@@ -195,8 +195,8 @@ class PipelineVersion(Struct, frozen=True, gc=False):
     steps: tuple[Step, ...]
     output: StepOutput
     allow_cycles: bool
-    engine: Axis
-    gateway: Axis
+    engine: RoleProgress
+    gateway: RoleProgress
     models_ready: bool
     status: str
     reason: str

@@ -37,5 +37,5 @@ def settle_experiment(draft: Draft, name: str) -> None:
 def _serves(draft: Draft, kind: str, name: str) -> bool:
     if kind == "pipeline":
         return pipeline_serves(draft.pipeline(name))
-    standing = draft.standing(name)
-    return standing is not None and standing.serving
+    view = draft.serving_view(name)
+    return view is not None and view.serving

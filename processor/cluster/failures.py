@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from processor.cluster.draft import Draft
 from processor.cluster.entities import INTEGER_MAX, Experiment, Failure, Model, Pipeline, PlacementFailure, Replica
+from processor.cluster.headroom import PLACEMENT_FAILURES_MAX
 from processor.cluster.lifecycle import (
     AVAILABLE,
     FAILED,
@@ -20,7 +21,6 @@ from processor.cluster.lifecycle import (
     TERMINATED,
     UNLOAD_FAILED,
 )
-from processor.cluster.room import REFUSALS_MAX
 
 ROUTE_FAILED: Final = "route_failed"
 UNLOAD: Final = "unload_failed"
@@ -60,9 +60,9 @@ def pipeline_cause(pipeline: Pipeline) -> Cause | None:
     if latest.gateway.state == FAILED:
         return Cause(GATEWAY, latest.gateway.reason)
     for version in pipeline.versions:
-        for axis in (version.engine, version.gateway):
-            if axis.state == TERMINATE_FAILED:
-                return Cause(TERMINATE, axis.reason)
+        for progress in (version.engine, version.gateway):
+            if progress.state == TERMINATE_FAILED:
+                return Cause(TERMINATE, progress.reason)
     return None
 
 
@@ -71,7 +71,7 @@ def experiment_cause(experiment: Experiment) -> Cause | None:
     return Cause(ROUTE_FAILED, experiment.reason) if experiment.status == FAILED else None
 
 
-@lru_cache(maxsize=REFUSALS_MAX)
+@lru_cache(maxsize=PLACEMENT_FAILURES_MAX)
 def _details_of(failure: PlacementFailure) -> str:
     return "; ".join([f"{detail.server}: {detail.code}" for detail in failure.details])
 
@@ -102,7 +102,7 @@ def _experiment_is_well(experiment: Experiment, _: str) -> bool:
 CAUSES: Final[Mapping[str, Callable[[Any], Cause | None]]] = MappingProxyType(
     {"model": model_cause, "pipeline": pipeline_cause, "experiment": experiment_cause}
 )
-WELL: Final[Mapping[str, Callable[[Any, str], bool]]] = MappingProxyType(
+IS_WELL: Final[Mapping[str, Callable[[Any, str], bool]]] = MappingProxyType(
     {"model": _model_is_well, "pipeline": _pipeline_is_well, "experiment": _experiment_is_well}
 )
 
@@ -117,15 +117,15 @@ def settle_failure(draft: Draft, kind: str, name: str, entity: Any) -> None:
         return
     if reported is not None:
         entry = _recorded(draft, kind, name, entry, reported)
-    elif entry is not None and (entity is None or WELL[kind](entity, entry.code)):
+    elif entry is not None and (entity is None or IS_WELL[kind](entity, entry.code)):
         entry = None
     if entry is not draft.failure(key):
         draft.failures[key] = entry
-    stands = entry is not None and entry.attempts < draft.policy.retry_limit and cause_stands(entity, entry, cause)
+    stands = entry is not None and entry.attempts < draft.policy.retry_limit and is_unresolved(entity, entry, cause)
     draft.note_retry(key, entry.next_retry_ms if entry is not None and stands else None)
 
 
-def cause_stands(entity: Any, entry: Failure, cause: Cause | None) -> bool:
+def is_unresolved(entity: Any, entry: Failure, cause: Cause | None) -> bool:
     """Tell whether there is still something to try again: what is wrong, or routes that are not applied yet."""
     if cause is not None:
         return True
@@ -148,7 +148,7 @@ def retry_time(failure: Failure, entity: Any, retry_limit: int) -> int | None:
     """Return when a failure is tried again, None if it is not."""
     if entity is None or failure.attempts >= retry_limit:
         return None
-    return failure.next_retry_ms if cause_stands(entity, failure, CAUSES[failure.kind](entity)) else None
+    return failure.next_retry_ms if is_unresolved(entity, failure, CAUSES[failure.kind](entity)) else None
 
 
 def _route_report(draft: Draft, kind: str, name: str, entity: Any) -> Cause | None:

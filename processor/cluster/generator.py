@@ -70,14 +70,16 @@ def settle(draft: Draft) -> State:
         place(draft, name)
     if draft.capacity_grown:
         retry_waiting(draft)
-    turned = [("model", name) for name in sorted(draft.unsettled) if settle_model(draft, name)]
-    draft.sync()
+    serving_changed = [("model", name) for name in sorted(draft.unsettled) if settle_model(draft, name)]
+    draft.sync_indexes()
     if draft.servers or draft.drain_checks or draft.emptied:
         _settle_servers(draft)
-    if draft.pipelines or turned:
-        turned += [("pipeline", name) for name in _touched_pipelines(draft, turned) if settle_pipeline(draft, name)]
-    if draft.experiments or turned:
-        for name in _touched_experiments(draft, turned):
+    if draft.pipelines or serving_changed:
+        serving_changed += [
+            ("pipeline", name) for name in _touched_pipelines(draft, serving_changed) if settle_pipeline(draft, name)
+        ]
+    if draft.experiments or serving_changed:
+        for name in _touched_experiments(draft, serving_changed):
             settle_experiment(draft, name)
     if draft.unsettled:
         _settle_failures(draft, "model", draft.models, draft.unsettled)
@@ -103,18 +105,18 @@ def due_ms(state: State) -> int | None:
     return min([time for time in times if time is not None], default=None)
 
 
-def _touched_pipelines(draft: Draft, turned: list[tuple[str, str]]) -> list[str]:
-    """Return the pipelines that the event touched, and those with a model whose serving has turned."""
+def _touched_pipelines(draft: Draft, serving_changed: list[tuple[str, str]]) -> list[str]:
+    """Return the pipelines that the event touched, and those with a model whose serving changed."""
     names = set(draft.pipelines)
-    for _, model in turned:
+    for _, model in serving_changed:
         names.update(draft.state.indexes.pipelines_by_model.get(model, ()))
     return sorted(names)
 
 
-def _touched_experiments(draft: Draft, turned: list[tuple[str, str]]) -> list[str]:
-    """Return the experiments that the event touched, and those with a candidate whose serving has turned."""
+def _touched_experiments(draft: Draft, serving_changed: list[tuple[str, str]]) -> list[str]:
+    """Return the experiments that the event touched, and those with a candidate whose serving changed."""
     names = set(draft.experiments)
-    for candidate in turned:
+    for candidate in serving_changed:
         names.update(draft.state.indexes.experiments_by_candidate.get(candidate, ()))
     return sorted(names)
 

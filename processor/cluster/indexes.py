@@ -6,17 +6,17 @@ from typing import Any, Final
 from immutables import Map
 
 from processor.cluster.entities import Experiment, Model, Pipeline, Replica, Version
+from processor.cluster.headroom import Demand
 from processor.cluster.lifecycle import (
+    BEING_LOADED,
     DRAINING,
     LOAD_FAILED,
     OCCUPYING,
-    ON_THE_WAY,
     REPLICA_STATES,
     SCHEDULE_FAILED,
     TERMINATED,
 )
 from processor.cluster.rollout import held
-from processor.cluster.room import Demand
 from processor.cluster.state import Usage
 
 Deltas = dict[tuple[str, int], list[int]]
@@ -169,7 +169,7 @@ def models_of(pipeline: Pipeline | None) -> set[str]:
     return set() if pipeline is None else {step.name for version in pipeline.versions for step in version.steps}
 
 
-def parts_of(experiment: Experiment | None) -> set[tuple[str, str]]:
+def splits_of(experiment: Experiment | None) -> set[tuple[str, str]]:
     """Return (kind, name) of the candidates and the mirror."""
     if experiment is None:
         return set()
@@ -213,7 +213,7 @@ _IDLE, _HEAVY, _HEAVIER = (0, 0), (0, 1), (1, 1)
 _BURDEN: Final = {
     **dict.fromkeys(REPLICA_STATES, _IDLE),
     **dict.fromkeys(OCCUPYING, _HEAVY),
-    **dict.fromkeys(ON_THE_WAY, _HEAVIER),
+    **dict.fromkeys(BEING_LOADED, _HEAVIER),
 }
 """State of an entry → 1 if memory is reserved for it, 1 if it occupies its server replica."""
 
@@ -269,7 +269,7 @@ def _weigh(deltas: Deltas, version: Version, replicas: Iterable[Replica], sign: 
         delta[3] += sign
         if replica.state in OCCUPYING:
             delta[1] += sign
-            if replica.state in ON_THE_WAY:
+            if replica.state in BEING_LOADED:
                 delta[0] += sign * version.spec.memory * version.spec.instances
 
 

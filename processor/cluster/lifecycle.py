@@ -39,9 +39,9 @@ REPLICA_STATES: Final = (
     UNLOAD_FAILED,
 )
 
-ON_THE_WAY: Final = frozenset({LOAD_REQUESTED, LOADING})
+BEING_LOADED: Final = frozenset({LOAD_REQUESTED, LOADING})
 LIVE: Final = frozenset({LOADED, AVAILABLE, LOADED_UNAVAILABLE})
-HELD: Final = ON_THE_WAY | LIVE
+HELD: Final = BEING_LOADED | LIVE
 SERVING: Final = frozenset({AVAILABLE, DRAINING})
 LEAVING: Final = frozenset({UNROUTE_REQUESTED, UNLOAD_REQUESTED, UNLOADING})
 GONE: Final = frozenset({LOAD_FAILED, UNLOADED})
@@ -69,9 +69,9 @@ class ReportRule(Struct, frozen=True, gc=False):
 REPORTS: Final[Mapping[str, ReportRule]] = MappingProxyType(
     {
         "ModelReplicaLoading": ReportRule(frozenset({LOAD_REQUESTED}), LOADING, frozenset({LOADING}), quiet=True),
-        "ModelReplicaLoaded": ReportRule(ON_THE_WAY, LOADED, LIVE | {DRAINING}, measured=True),
+        "ModelReplicaLoaded": ReportRule(BEING_LOADED, LOADED, LIVE | {DRAINING}, measured=True),
         "ModelReplicaLoadFailed": ReportRule(
-            ON_THE_WAY, LOAD_FAILED, frozenset({LOAD_FAILED}), frees=True, reasoned=True
+            BEING_LOADED, LOAD_FAILED, frozenset({LOAD_FAILED}), frees=True, reasoned=True
         ),
         "ModelReplicaUnloading": ReportRule(
             frozenset({UNLOAD_REQUESTED}), UNLOADING, frozenset({UNLOADING}), quiet=True
@@ -97,7 +97,7 @@ A state that is missing stays.
 """
 
 DRAIN: Final[Mapping[str, str]] = MappingProxyType(
-    {**dict.fromkeys(LIVE, DRAINING), **dict.fromkeys(ON_THE_WAY, UNLOAD_REQUESTED)}
+    {**dict.fromkeys(LIVE, DRAINING), **dict.fromkeys(BEING_LOADED, UNLOAD_REQUESTED)}
 )
 """State of an entry on a server replica that begins to drain → its next state; a state that is missing stays."""
 
@@ -124,7 +124,7 @@ UNROUTED: Final[Mapping[str, str]] = MappingProxyType({UNROUTE_REQUESTED: UNLOAD
 UNROUTABLE: Final[Mapping[str, str]] = MappingProxyType({LOADED: LOADED_UNAVAILABLE})
 """State of an entry that the routes hold which could not be applied → its next state."""
 
-UNLOADED_AGAIN: Final[Mapping[str, str]] = MappingProxyType({UNLOAD_FAILED: UNLOAD_REQUESTED})
+UNLOAD_RETRIED: Final[Mapping[str, str]] = MappingProxyType({UNLOAD_FAILED: UNLOAD_REQUESTED})
 """State of an entry that is to be unloaded once more, by a user or after a while → its next state."""
 
 
@@ -251,56 +251,3 @@ FAULTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {FAILED: frozenset({LOAD_FAILED, LOADED_UNAVAILABLE}), TERMINATE_FAILED: frozenset({UNLOAD_FAILED})}
 )
 """Status → the states of the entries whose newest gives the version its reason."""
-
-CREATE: Final = "create"
-REBALANCE: Final = "rebalance"
-DELETE: Final = "delete"
-
-AXIS_CREATE: Final = "Create"
-CREATING: Final = "Creating"
-READY: Final = "Ready"
-REBALANCING: Final = "Rebalancing"
-
-PENDING: Final = "pending"
-SUCCEEDED: Final = "succeeded"
-ANSWER_FAILED: Final = "failed"
-NO_RESPONDERS: Final = "no_responders"
-
-UP: Final = frozenset({READY, REBALANCING})
-ENDING: Final = frozenset({TERMINATING, TERMINATED, TERMINATE_FAILED})
-
-AXIS_ASKED: Final[Mapping[str, str]] = MappingProxyType({CREATE: CREATING, REBALANCE: REBALANCING, DELETE: TERMINATING})
-"""Operation → the state of an axis whose responders have been asked for it."""
-
-AXIS_ALONE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
-    {CREATE: (AXIS_CREATE, NO_RESPONDERS), REBALANCE: (AXIS_CREATE, NO_RESPONDERS), DELETE: (TERMINATED, "")}
-)
-"""Operation → state and reason of an axis that has no responder to ask."""
-
-AXIS_JOINED: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        **dict.fromkeys((AXIS_CREATE, CREATING, FAILED), CREATE),
-        **dict.fromkeys((READY, REBALANCING), REBALANCE),
-        **dict.fromkeys((TERMINATING, TERMINATE_FAILED), DELETE),
-    }
-)
-"""State of an axis → what its responders are asked for when one more connects; a state that is missing: nothing."""
-
-AXIS_DESERTED: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        **dict.fromkeys((AXIS_CREATE, CREATING, READY, REBALANCING, FAILED), CREATE),
-        **dict.fromkeys(ENDING, DELETE),
-    }
-)
-"""State of an axis whose last responder leaves → the operation that is then without responders."""
-
-AXIS_RETRIED: Final[Mapping[str, str]] = MappingProxyType({FAILED: CREATE, TERMINATE_FAILED: DELETE})
-"""State of an axis that is tried again after a while → what its responders are asked for."""
-
-AXIS_COMBINED: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
-    {
-        **dict.fromkeys((CREATING, REBALANCING, READY), (SUCCEEDED, READY, FAILED)),
-        TERMINATING: (ANSWER_FAILED, TERMINATE_FAILED, TERMINATED),
-    }
-)
-"""State of an axis that none keeps waiting → the answer that decides, the next state if there is one, and if not."""

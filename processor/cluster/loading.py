@@ -8,6 +8,7 @@ from immutables import Map
 from processor.cluster.agenda import Agenda, agenda_of
 from processor.cluster.entities import Experiment, Failure, Model, Pipeline, Policy, Responder
 from processor.cluster.failures import retry_time
+from processor.cluster.headroom import EMPTY_CACHE
 from processor.cluster.indexes import (
     blockers,
     default_of,
@@ -15,13 +16,12 @@ from processor.cluster.indexes import (
     finished_ms,
     frozen_nested,
     models_of,
-    parts_of,
+    splits_of,
     usage_deltas,
     waiting_of,
 )
-from processor.cluster.rollout import fallback_place, routes_of, serves, tallies_of
-from processor.cluster.room import NO_ROOMS
-from processor.cluster.state import KINDS, UNTOUCHED, Indexes, Standing, State, Usage
+from processor.cluster.rollout import fallback_position, routes_of, serves, tallies_of
+from processor.cluster.state import KINDS, UNTOUCHED, Indexes, ServingView, State, Usage
 
 Tables = Mapping[str, Mapping[str, Any]]
 
@@ -38,8 +38,8 @@ def load_state(entities: Iterable[tuple[str, Any]]) -> State:
         touched=UNTOUCHED,
         origin=object(),
         indexes=indexes_of(policy, tables),
-        rooms=NO_ROOMS,
-        refusals=Map(),
+        headroom=EMPTY_CACHE,
+        placement_failures=Map(),
         **{table: Map(tables[kind]) for kind, table, _ in KINDS},
     )
 
@@ -54,9 +54,9 @@ def indexes_of(policy: Policy, tables: Tables) -> Indexes:
         _usage(models),
         _demand(models),
         _waiting(models),
-        Map({name: standing_of(model) for name, model in models.items()}),
+        Map({name: serving_view_of(model) for name, model in models.items()}),
         _links((name, models_of(pipeline)) for name, pipeline in pipelines.items()),
-        _links((name, parts_of(experiment)) for name, experiment in experiments.items()),
+        _links((name, splits_of(experiment)) for name, experiment in experiments.items()),
         _links((name, default_of(experiment)) for name, experiment in experiments.items()),
         _responders(tables["responder"].values()),
         _retries(policy, tables),
@@ -64,11 +64,11 @@ def indexes_of(policy: Policy, tables: Tables) -> Indexes:
     )
 
 
-def standing_of(model: Model) -> Standing:
+def serving_view_of(model: Model) -> ServingView:
     """Return what others see of a model."""
     tallies = tallies_of(model)
-    place = fallback_place(model, tallies)
-    return Standing(routes_of(model, tallies, place), serves(model, tallies, place))
+    place = fallback_position(model, tallies)
+    return ServingView(routes_of(model, tallies, place), serves(model, tallies, place))
 
 
 def _usage(models: Mapping[str, Model]) -> Any:

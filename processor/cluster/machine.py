@@ -59,8 +59,8 @@ class ClusterMachine:
             UNTOUCHED,
             object(),
             state.indexes,
-            state.rooms,
-            state.refusals,
+            state.headroom,
+            state.placement_failures,
         )
 
     def apply(self, state: State, event: Event) -> State | Rejected:

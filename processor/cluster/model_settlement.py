@@ -17,28 +17,28 @@ from processor.cluster.lifecycle import (
     Tally,
     tally,
 )
-from processor.cluster.rollout import fallback_place, newly_loaded, released, routed, routes_of, serves, tallies_of
+from processor.cluster.rollout import fallback_position, newly_loaded, released, routed, routes_of, serves, tallies_of
 from processor.cluster.rows import find_version
-from processor.cluster.state import Standing
+from processor.cluster.state import ServingView
 
 
 def settle_model(draft: Draft, name: str) -> bool:
     """Settle one model. Return whether its serving changed."""
     model = draft.models[name]
-    standing = draft.state.indexes.standings.get(name)
-    served = standing is not None and standing.serving
+    view = draft.state.indexes.serving_views.get(name)
+    served = view is not None and view.serving
     if model is None:
-        draft.standings[name] = None
+        draft.serving_views[name] = None
         return served
     tallies = tallies_of(model)
-    place = fallback_place(model, tallies)
+    place = fallback_position(model, tallies)
     wanted, serving = routes_of(model, tallies, place), serves(model, tallies, place)
     settled = _settled(draft, model, tallies, place)
-    announced = standing.routes if standing is not None else ()
+    announced = view.routes if view is not None else ()
     if wanted != announced or (wanted and _announced_again(draft, settled, wanted)):
         settled = replace(settled, route_revision=settled.route_revision + 1)
-    if standing is None or serving != served or wanted != announced:
-        draft.standings[name] = Standing(wanted, serving)
+    if view is None or serving != served or wanted != announced:
+        draft.serving_views[name] = ServingView(wanted, serving)
     if settled is not model:
         draft.put_model(settled)
     return serving != served

@@ -2,21 +2,22 @@
 
 from msgspec.structs import replace
 
-from processor.cluster.axes import start
 from processor.cluster.draft import Draft
-from processor.cluster.entities import Axis, Pipeline, PipelineVersion
-from processor.cluster.lifecycle import (
-    AXIS_CREATE,
+from processor.cluster.entities import Pipeline, PipelineVersion, RoleProgress
+from processor.cluster.lifecycle import FAILED, TERMINATE_FAILED, TERMINATED
+from processor.cluster.pipeline_lifecycle import (
     CREATING,
     DELETE,
     ENDING,
-    FAILED,
+    PIPELINE_ENDING_STATUS,
+    PIPELINE_LIVE_STATUS,
     READY,
-    TERMINATE_FAILED,
-    TERMINATED,
+    TO_CREATE,
     UP,
+    PipelineFacts,
 )
-from processor.cluster.statuses import PIPELINE_ENDING_STATUS, PIPELINE_LIVE_STATUS, PipelineFacts, status_of
+from processor.cluster.role_progress import start
+from processor.cluster.statuses import status_of
 
 ENGINE_ROLE = "dataflow_engine"
 GATEWAY_ROLE = "pipeline_gateway"
@@ -55,8 +56,8 @@ def responders_of(draft: Draft, role: str) -> tuple[str, ...]:
     return names
 
 
-def _ended(draft: Draft, axis: Axis, role: str) -> Axis:
-    return axis if axis.state in ENDING else start(axis, DELETE, responders_of(draft, role))
+def _ended(draft: Draft, progress: RoleProgress, role: str) -> RoleProgress:
+    return progress if progress.state in ENDING else start(progress, DELETE, responders_of(draft, role))
 
 
 def _succeeded(draft: Draft, versions: tuple[PipelineVersion, ...]) -> tuple[PipelineVersion, ...]:
@@ -84,7 +85,7 @@ def _is_terminated(version: PipelineVersion) -> bool:
 def _settled(draft: Draft, version: PipelineVersion, pipeline: Pipeline, *, latest: bool) -> PipelineVersion:
     ready = all(_model_serves(draft, step.name) for step in version.steps)
     axes = (version.engine, version.gateway)
-    ending = pipeline.deleted or (not latest and any(axis.state in ENDING for axis in axes))
+    ending = pipeline.deleted or (not latest and any(progress.state in ENDING for progress in axes))
     facts = PipelineFacts(version.engine.state, version.gateway.state, ready)
     status = status_of(PIPELINE_ENDING_STATUS if ending else PIPELINE_LIVE_STATUS, facts)
     since_ms = version.status_since_ms if status == version.status else draft.at_ms
@@ -95,10 +96,10 @@ def _settled(draft: Draft, version: PipelineVersion, pipeline: Pipeline, *, late
 
 
 def _model_serves(draft: Draft, name: str) -> bool:
-    standing = draft.standing(name)
-    return standing is not None and standing.serving
+    view = draft.serving_view(name)
+    return view is not None and view.serving
 
 
-def _reason(axes: tuple[Axis, Axis], status: str) -> str:
-    wanted = {FAILED: FAILED, TERMINATE_FAILED: TERMINATE_FAILED, CREATING: AXIS_CREATE}.get(status)
-    return next((axis.reason for axis in axes if axis.state == wanted), "")
+def _reason(axes: tuple[RoleProgress, RoleProgress], status: str) -> str:
+    wanted = {FAILED: FAILED, TERMINATE_FAILED: TERMINATE_FAILED, CREATING: TO_CREATE}.get(status)
+    return next((progress.reason for progress in axes if progress.state == wanted), "")

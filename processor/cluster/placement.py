@@ -8,6 +8,16 @@ from msgspec.structs import replace
 
 from processor.cluster.draft import NOTHING, Draft
 from processor.cluster.entities import Model, Orphan, PlacementDetail, PlacementFailure, Replica, Server, Version
+from processor.cluster.headroom import (
+    ANY,
+    BLOCK_SERVERS,
+    NOTHING_FITS,
+    PLACEMENT_FAILURES_MAX,
+    Demand,
+    upper_bound,
+    with_block_bound,
+    with_bound,
+)
 from processor.cluster.indexes import demand_by, required
 from processor.cluster.lifecycle import (
     AVAILABLE,
@@ -20,16 +30,6 @@ from processor.cluster.lifecycle import (
     UNROUTE_REQUESTED,
 )
 from processor.cluster.rollout import held, released, routed
-from processor.cluster.room import (
-    ANY,
-    BLOCK_SERVERS,
-    NOTHING_FITS,
-    REFUSALS_MAX,
-    Demand,
-    learned,
-    most_room,
-    summed_up,
-)
 from processor.cluster.scaling import ask_for_more
 
 NO_MATCHING_SERVER: Final = "no_matching_server"
@@ -73,7 +73,7 @@ def place_if_better(draft: Draft, model: Model, latest: Version) -> bool:
 
 def choose(draft: Draft, version: Version) -> Choice | None:
     """Return where the version can go: all its replicas on the first server that has room, else as many as may do."""
-    draft.weigh()
+    draft.sync_usage()
     wanted, least = version.deployment.replicas, version.deployment.min_replicas
     if wanted == 0:
         return Choice(version.server, frozenset(), whole=True)
@@ -92,14 +92,14 @@ def choose(draft: Draft, version: Version) -> Choice | None:
 
 def has_room(draft: Draft, demand: Demand, needed: int) -> bool:
     """Tell whether a version that is nowhere and demands this, so many bytes a replica, would find a place."""
-    draft.weigh()
+    draft.sync_usage()
     for server in _open_servers(draft, demand, needed, ""):
         if len(_suitable(draft, server, demand, needed, ())) >= demand[2]:
             return True
     return False
 
 
-def objection(server: Server, pinned: str) -> str:
+def filter_code(server: Server, pinned: str) -> str:
     """Return why the server may not take a version that is pinned so, whatever room it has; "" if it may."""
     if not server.replicas:
         return "no_replicas"
@@ -135,14 +135,14 @@ def _open_servers(draft: Draft, demand: Demand, needed: int, bound: str) -> Iter
     pinned = demand[0]
     if bound or pinned:
         server = draft.server(pinned or bound)
-        known = 0 if bound else most_room(draft.rooms, demand)
-        if server is not None and (bound or known >= needed) and not objection(server, pinned):
+        known = 0 if bound else upper_bound(draft.headroom, demand)
+        if server is not None and (bound or known >= needed) and not filter_code(server, pinned):
             yield server
         if pinned:
             return
     names = draft.server_names
     for start in range(0, len(names), BLOCK_SERVERS):
-        room = draft.rooms.of(demand)
+        room = draft.headroom.of(demand)
         if room.most < needed:
             return
         if room.blocks.get(start, ANY) < needed:
@@ -151,11 +151,11 @@ def _open_servers(draft: Draft, demand: Demand, needed: int, bound: str) -> Iter
             if name == bound or room.servers.get(name, ANY) < needed:
                 continue
             server = draft.server(name)
-            if server is not None and not objection(server, ""):
+            if server is not None and not filter_code(server, ""):
                 yield server
             else:
-                draft.rooms = learned(draft.rooms, demand, name, NOTHING_FITS)
-        draft.rooms = summed_up(draft.rooms, demand, start, names)
+                draft.headroom = with_bound(draft.headroom, demand, name, NOTHING_FITS)
+        draft.headroom = with_block_bound(draft.headroom, demand, start, names)
 
 
 def _suitable(draft: Draft, server: Server, demand: Demand, needed: int, own: tuple[Replica, ...]) -> list[int]:
@@ -197,7 +197,7 @@ def _learn(draft: Draft, server: Server, demand: Demand) -> None:
         ]
     )
     bound = free[-demand[2]] if len(free) >= demand[2] else NOTHING_FITS
-    draft.rooms = learned(draft.rooms, demand, server.name, bound)
+    draft.headroom = with_bound(draft.headroom, demand, server.name, bound)
 
 
 def _can(capabilities: tuple[str, ...], requirements: tuple[str, ...]) -> bool:
@@ -265,17 +265,17 @@ def _give_up(draft: Draft, model: Model) -> None:
 
 def _refusal(draft: Draft, pinned: str) -> PlacementFailure:
     """Return what every server says to a version that is pinned so and found no place."""
-    known: PlacementFailure | None = draft.refusals.get(pinned)
+    known: PlacementFailure | None = draft.placement_failures.get(pinned)
     if known is None:
         details = []
         for name in draft.server_names:
             server = draft.server(name)
             if server is not None:
-                details.append(PlacementDetail(name, objection(server, pinned) or PASSED))
+                details.append(PlacementDetail(name, filter_code(server, pinned) or PASSED))
         passed = any(detail.code == PASSED for detail in details)
         known = PlacementFailure(INSUFFICIENT_REPLICAS if passed else NO_MATCHING_SERVER, tuple(details))
-        remembered = draft.refusals if len(draft.refusals) < REFUSALS_MAX else NOTHING
-        draft.refusals = remembered.set(pinned, known)
+        remembered = draft.placement_failures if len(draft.placement_failures) < PLACEMENT_FAILURES_MAX else NOTHING
+        draft.placement_failures = remembered.set(pinned, known)
     return known
 
 

@@ -29,11 +29,11 @@ def fallback(model: Model) -> Version | None:
     """Return the older version that serves until the latest is rolled out, None if there is none or no need."""
     if len(model.versions) == 1 or model.deleted:
         return None
-    place = fallback_place(model, tallies_of(model))
+    place = fallback_position(model, tallies_of(model))
     return model.versions[place] if place >= 0 else None
 
 
-def fallback_place(model: Model, tallies: list[Tally]) -> int:
+def fallback_position(model: Model, tallies: list[Tally]) -> int:
     """Return where in the model's versions its fallback is, −1 if there is none; `tallies` are of its versions."""
     if len(tallies) == 1 or model.deleted or reaches(model.versions[-1].deployment, tallies[-1].available):
         return -1
@@ -50,7 +50,7 @@ def fallback_place(model: Model, tallies: list[Tally]) -> int:
 def routes(model: Model) -> tuple[Route, ...]:
     """Return the model's routes, newest version first."""
     tallies = tallies_of(model)
-    return routes_of(model, tallies, fallback_place(model, tallies))
+    return routes_of(model, tallies, fallback_position(model, tallies))
 
 
 def routes_of(model: Model, tallies: list[Tally], place: int) -> tuple[Route, ...]:

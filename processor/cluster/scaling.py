@@ -37,13 +37,13 @@ def ask_for_fewer(draft: Draft, server: Server) -> None:
 
 def hosted_demand(draft: Draft, server_name: str) -> int:
     """Return the most replicas that a model whose latest version is bound to the server wants, 0 if there is none."""
-    draft.sync()
+    draft.sync_indexes()
     demand = draft.demand.get(server_name)
     return max(demand) if demand is not None else 0
 
 
 def _empty_replicas(draft: Draft, server: Server) -> int:
-    draft.sync()
+    draft.sync_indexes()
     usage, empty = draft.usage.get(server.name, NOTHING), 0
     for replica in server.replicas:
         load = usage.get(replica.index)

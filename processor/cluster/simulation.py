@@ -39,8 +39,8 @@ def simulate(lines: Iterable[str | bytes], *, state: State | None = None, batch_
     parsed = [parse_line(line) for line in lines if line.strip()]
     for number, start in enumerate(range(0, len(parsed), batch_events)):
         before = machine.begin(after)
-        after, refusals = _reduced(machine, before, parsed[start : start + batch_events])
-        rejected.extend({"index": start + place, **refusal} for place, refusal in refusals)
+        after, rejections = _reduced(machine, before, parsed[start : start + batch_events])
+        rejected.extend({"index": start + place, **refusal} for place, refusal in rejections)
         changes.extend({"batch": number, **change_to_json(change)} for change in diff(before, after))
     return {"state": to_document(after), "changes": changes, "rejected": rejected}
 
@@ -72,15 +72,15 @@ def _event(envelope: dict[str, Any]) -> Event:
 def _reduced(
     machine: ClusterMachine, before: State, batch: list[Line]
 ) -> tuple[State, list[tuple[int, dict[str, str]]]]:
-    state, refusals = before, []
+    state, rejections = before, []
     for place, line in enumerate(batch):
         event = line["event"]
         outcome = event if isinstance(event, Rejected) else machine.apply(state, event)
         if isinstance(outcome, Rejected):
-            refusals.append((place, {"type": line["type"], "code": outcome.code, "message": outcome.message}))
+            rejections.append((place, {"type": line["type"], "code": outcome.code, "message": outcome.message}))
         else:
             state = outcome
-    return state, refusals
+    return state, rejections
 
 
 def _integer(digits: str) -> int:

@@ -17,7 +17,7 @@ from processor.cluster.entities import (
     Route,
     Server,
 )
-from processor.cluster.room import NO_ROOMS, Demand, Rooms
+from processor.cluster.headroom import EMPTY_CACHE, Demand, HeadroomCache
 
 KINDS: Final[tuple[tuple[str, str, type], ...]] = (
     ("server", "servers", Server),
@@ -43,7 +43,7 @@ class Usage(Struct, frozen=True, gc=False):
     models: "Map[str, int]"
 
 
-class Standing(Struct, frozen=True, gc=False):
+class ServingView(Struct, frozen=True, gc=False):
     """What others see of a model: its routes as announced and whether it is serving."""
 
     routes: tuple[Route, ...]
@@ -55,7 +55,7 @@ class Indexes(Struct, frozen=True, gc=False):
 
     `server_names` ascending · `usage` server → index → Usage · `demand` server → wanted replicas → models whose latest
     version is bound there · `waiting` demand, `PARTLY` or `BROKEN` → models that may be placed better → bytes that
-    one replica needs · `standings` model → Standing ·
+    one replica needs · `serving_views` model → ServingView ·
     `pipelines_by_model` model → pipelines · `experiments_by_candidate` (kind, name) → experiments ·
     `defaults` (kind, default) → running experiments · `responders` role → names ascending ·
     `retries` when a failure is tried again · `tombstones` what is deleted and finished, by its `deleted_ms`.
@@ -65,7 +65,7 @@ class Indexes(Struct, frozen=True, gc=False):
     usage: "Map[str, Map[int, Usage]]" = Map()
     demand: "Map[str, Map[int, int]]" = Map()
     waiting: "Map[Demand, Map[str, int]]" = Map()
-    standings: "Map[str, Standing]" = Map()
+    serving_views: "Map[str, ServingView]" = Map()
     pipelines_by_model: "Map[str, Map[str, bool]]" = Map()
     experiments_by_candidate: "Map[tuple[str, str], Map[str, bool]]" = Map()
     defaults: "Map[tuple[str, str], Map[str, bool]]" = Map()
@@ -84,8 +84,8 @@ class State(Struct, frozen=True, gc=False, eq=False):
     """A cluster state. Two states are equal if their entities are; nothing else counts.
 
     `touched` lists what was touched since the point that `origin` identifies: states of one origin differ at most in
-    what one of them has touched. `rooms` and `refusals` are only memories of placement, see `room`: what servers cannot
-    take, and pinned server ("" = none) → why no server took a version.
+    what one of them has touched. `headroom` and `placement_failures` (pinned server, "" = none → why no server took a
+    version) are caches of placement, see `headroom`; they never change a result.
     """
 
     policy: Policy
@@ -98,8 +98,8 @@ class State(Struct, frozen=True, gc=False, eq=False):
     touched: Touched
     origin: object
     indexes: Indexes
-    rooms: Rooms
-    refusals: "Map[str, PlacementFailure]"
+    headroom: HeadroomCache
+    placement_failures: "Map[str, PlacementFailure]"
 
     def tables(self) -> tuple[Any, ...]:
         """Return the policy and the tables, which are what a state is."""
@@ -126,4 +126,4 @@ class State(Struct, frozen=True, gc=False, eq=False):
 
 def empty_state() -> State:
     """Return the state before any event."""
-    return State(Policy(), Map(), Map(), Map(), Map(), Map(), Map(), UNTOUCHED, object(), Indexes(), NO_ROOMS, Map())
+    return State(Policy(), Map(), Map(), Map(), Map(), Map(), Map(), UNTOUCHED, object(), Indexes(), EMPTY_CACHE, Map())

@@ -7,12 +7,12 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from processor.cluster.entities import (
-    Axis,
     Experiment,
     Model,
     Pipeline,
     PipelineVersion,
     Replica,
+    RoleProgress,
     Route,
     Server,
     ServerReplica,
@@ -134,7 +134,7 @@ def pipeline_transitions(before: Pipeline | None, after: Pipeline | None) -> Ite
                 "PipelineVersionAdded" if old is None else "PipelineVersionRemoved", version=number
             )
         if new is not None and new is not old:
-            yield from _axes_and_flag(number, old, new)
+            yield from _roles_and_flag(number, old, new)
     for number, old, new in versions:
         was = old.status if old is not None else ""
         if after is not None and new is not None and new.status != was:
@@ -225,15 +225,15 @@ def _replica(number: int, server: str, old: Replica | None, new: Replica | None)
     yield ModelTransition(kind, number, server, index, was, now, reason)
 
 
-def _axes_and_flag(number: int, old: PipelineVersion | None, new: PipelineVersion) -> Iterator[PipelineTransition]:
-    yield from _axis(number, "dataflow_engine", old.engine if old else None, new.engine)
-    yield from _axis(number, "pipeline_gateway", old.gateway if old else None, new.gateway)
+def _roles_and_flag(number: int, old: PipelineVersion | None, new: PipelineVersion) -> Iterator[PipelineTransition]:
+    yield from _role(number, "dataflow_engine", old.engine if old else None, new.engine)
+    yield from _role(number, "pipeline_gateway", old.gateway if old else None, new.gateway)
     if new.models_ready != (old is not None and old.models_ready):
         yield PipelineTransition(
             "PipelineModelsReady" if new.models_ready else "PipelineModelsNotReady", version=number
         )
 
 
-def _axis(number: int, role: str, old: Axis | None, new: Axis) -> Iterator[PipelineTransition]:
+def _role(number: int, role: str, old: RoleProgress | None, new: RoleProgress) -> Iterator[PipelineTransition]:
     if new.state in _ASKED and new.sequence != (old.sequence if old is not None else 0):
         yield PipelineTransition(_ASKED[new.state], version=number, role=role, sequence=new.sequence)

@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from processor.cluster.draft import Draft
 from processor.cluster.entities import Model
+from processor.cluster.headroom import upper_bound
 from processor.cluster.indexes import BROKEN, PARTLY, demand_by, required, waiting_of
 from processor.cluster.lifecycle import LOAD_FAILED
 from processor.cluster.placement import has_room, place_if_better
-from processor.cluster.room import most_room
 
 Turn = tuple[int, str]
 """Since when a model waits, and its name: they have their turn in ascending order."""
@@ -17,9 +17,9 @@ Turn = tuple[int, str]
 
 def retry_waiting(draft: Draft) -> None:
     """Try every model that waits, by its turn; those that cannot find a place are passed over together."""
-    if not draft.waiting and not any(waiting_of(draft.models[name]) for name in draft.stale):
+    if not draft.waiting and not any(waiting_of(draft.models[name]) for name in draft.indexes_stale):
         return
-    draft.sync()
+    draft.sync_indexes()
     turns = deque(_turns(draft))
     while turns:
         turn = turns.popleft()
@@ -30,7 +30,7 @@ def retry_waiting(draft: Draft) -> None:
         if latest.server or latest.replicas:
             if _retry(draft, model):  # what it leaves behind may be room for those that were passed over
                 turns = deque([other for other in _turns(draft) if other > turn])
-        elif required(latest) <= most_room(draft.rooms, demand_by(latest)):
+        elif required(latest) <= upper_bound(draft.headroom, demand_by(latest)):
             place_if_better(draft, model, latest)
 
 

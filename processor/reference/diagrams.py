@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from processor.cluster import lifecycle, statuses
+from processor.cluster import lifecycle, pipeline_lifecycle, statuses
 
 Edge = tuple[str, str, str]
 """From, to, and what leads there."""
@@ -57,13 +57,13 @@ def _versions() -> Iterator[str]:
 
 
 def _pipelines() -> Iterator[str]:
-    yield "## An axis: how the responders of one role realise the version\n"
-    yield diagram(axis_edges())
+    yield "## Progress of one role: how its responders realise the version\n"
+    yield diagram(role_edges())
     yield "## Status of a version that is wanted\n"
-    yield "The first rule that holds. An axis is up when it is Ready or Rebalancing.\n"
-    yield choice(statuses.PIPELINE_LIVE_STATUS)
+    yield "The first rule that holds. A role is up when it is Ready or Rebalancing.\n"
+    yield choice(pipeline_lifecycle.PIPELINE_LIVE_STATUS)
     yield "## Status of a version that is deleted\n"
-    yield choice(statuses.PIPELINE_ENDING_STATUS)
+    yield choice(pipeline_lifecycle.PIPELINE_ENDING_STATUS)
 
 
 def _experiments() -> Iterator[str]:
@@ -99,7 +99,7 @@ def retirement_edges() -> Iterator[Edge]:
         else:
             yield state, routed, "not wanted, in the routes"
             yield state, unrouted, "not wanted, not in the routes"
-    yield from _moves(lifecycle.UNLOADED_AGAIN, "unloaded again")
+    yield from _moves(lifecycle.UNLOAD_RETRIED, "unloaded again")
 
 
 def reconnection_edges() -> Iterator[Edge]:
@@ -119,23 +119,23 @@ def loss_edges() -> Iterator[Edge]:
     yield from _moves(lifecycle.LOST, "not wanted")
 
 
-def axis_edges() -> Iterator[Edge]:
-    """Yield what requests, answers and the coming and going of responders do to an axis."""
-    yield NOTHING, lifecycle.AXIS_ASKED[lifecycle.CREATE], "wanted"
-    yield NOTHING, lifecycle.AXIS_ALONE[lifecycle.CREATE][0], "wanted, no responders"
-    for state, operation in lifecycle.AXIS_JOINED.items():
-        yield state, lifecycle.AXIS_ASKED[operation], "a responder connects"
-    for state, (decisive, then, otherwise) in lifecycle.AXIS_COMBINED.items():
+def role_edges() -> Iterator[Edge]:
+    """Yield what requests, answers and the coming and going of responders do to a role."""
+    yield NOTHING, pipeline_lifecycle.REQUESTED[pipeline_lifecycle.CREATE], "wanted"
+    yield NOTHING, pipeline_lifecycle.WITHOUT_RESPONDERS[pipeline_lifecycle.CREATE][0], "wanted, no responders"
+    for state, operation in pipeline_lifecycle.RESPONDER_JOINED.items():
+        yield state, pipeline_lifecycle.REQUESTED[operation], "a responder connects"
+    for state, (decisive, then, otherwise) in pipeline_lifecycle.ANSWERS_COMBINED.items():
         yield state, then, f"all have answered, one {decisive}"
         yield state, otherwise, f"all have answered, none {decisive}"
-    for state, operation in lifecycle.AXIS_DESERTED.items():
-        yield state, lifecycle.AXIS_ALONE[operation][0], "the last responder leaves"
-        if state == lifecycle.AXIS_CREATE:
-            yield state, lifecycle.AXIS_ALONE[lifecycle.DELETE][0], "not wanted"
-        elif state not in lifecycle.ENDING:
-            yield state, lifecycle.AXIS_ASKED[lifecycle.DELETE], "not wanted"
-    for state, operation in lifecycle.AXIS_RETRIED.items():
-        yield state, lifecycle.AXIS_ASKED[operation], "tried again"
+    for state, operation in pipeline_lifecycle.LAST_RESPONDER_LEFT.items():
+        yield state, pipeline_lifecycle.WITHOUT_RESPONDERS[operation][0], "the last responder leaves"
+        if state == pipeline_lifecycle.TO_CREATE:
+            yield state, pipeline_lifecycle.WITHOUT_RESPONDERS[pipeline_lifecycle.DELETE][0], "not wanted"
+        elif state not in pipeline_lifecycle.ENDING:
+            yield state, pipeline_lifecycle.REQUESTED[pipeline_lifecycle.DELETE], "not wanted"
+    for state, operation in pipeline_lifecycle.RETRIED.items():
+        yield state, pipeline_lifecycle.REQUESTED[operation], "tried again"
 
 
 def diagram(edges: Iterable[Edge]) -> str:

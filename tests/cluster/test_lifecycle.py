@@ -1,4 +1,4 @@
-from processor.cluster import lifecycle
+from processor.cluster import lifecycle, pipeline_lifecycle
 from processor.cluster.entities import Deployment, Replica
 from processor.cluster.events import EVENT_TYPES
 
@@ -38,8 +38,8 @@ def test_every_report_about_a_replica_has_a_rule() -> None:
 
 
 def test_every_axis_state_knows_what_to_do_when_its_last_responder_leaves() -> None:
-    assert lifecycle.AXIS_JOINED.keys() | {"Terminated"} == lifecycle.AXIS_DESERTED.keys()
-    assert lifecycle.AXIS_COMBINED.keys() <= lifecycle.AXIS_DESERTED.keys()
+    assert pipeline_lifecycle.RESPONDER_JOINED.keys() | {"Terminated"} == pipeline_lifecycle.LAST_RESPONDER_LEFT.keys()
+    assert pipeline_lifecycle.ANSWERS_COMBINED.keys() <= pipeline_lifecycle.LAST_RESPONDER_LEFT.keys()
 
 
 def test_a_tally_counts_each_entry_once() -> None:

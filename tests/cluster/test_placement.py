@@ -149,6 +149,6 @@ def test_the_memory_of_full_servers_is_always_an_upper_bound() -> None:
     world.load("ant", memory=80)
     world.load("bee", memory=80)
     demand = ("", (), 1)
-    assert dict(world.state.rooms.of(demand).servers) == {"s1": 20}
+    assert dict(world.state.headroom.of(demand).servers) == {"s1": 20}
     world.report("LoadFailed", "ant")
-    assert dict(world.state.rooms.of(demand).servers) == {}
+    assert dict(world.state.headroom.of(demand).servers) == {}

@@ -1,6 +1,6 @@
 """Who waits has a turn when capacity may have grown, in order; who has no chance is passed over."""
 
-from processor.cluster.room import Demand, most_room
+from processor.cluster.headroom import Demand, upper_bound
 from tests.cluster.world import World
 
 FREE: Demand = ("", (), 1)
@@ -36,7 +36,7 @@ def test_that_none_has_a_chance_is_known_from_the_smallest() -> None:
     world = waiting(500, 400, 300)
     world.report("LoadFailed", "ant")
     assert placed(world, 3) == [False, False, False]
-    assert most_room(world.state.rooms, FREE) < 300
+    assert upper_bound(world.state.headroom, FREE) < 300
 
 
 def test_one_that_shrinks_where_it_is_makes_room_for_one_that_was_passed_over() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from processor.cluster.entities import Axis, Experiment, Failure, Model, Pipeline, Policy, Responder, Server
+from processor.cluster.entities import Experiment, Failure, Model, Pipeline, Policy, Responder, RoleProgress, Server
 from processor.cluster.rollout import routes
 
 NOTHING = "∅"
@@ -67,7 +67,7 @@ def _pipeline(pipeline: Pipeline) -> Iterator[str]:
         yield f"   gateway {_axis(version.gateway)}"
 
 
-def _axis(axis: Axis) -> str:
+def _axis(axis: RoleProgress) -> str:
     why = f" ({axis.reason})" if axis.reason else ""
     answers = ", ".join(
         f"{answer.responder} {answer.state}{f' ({answer.reason})' if answer.reason else ''}" for answer in axis.answers

@@ -7,7 +7,8 @@ import pytest
 
 from processor.cluster.events import EVENT_TYPES
 from processor.cluster.explanations import experiments, pipelines
-from processor.cluster.lifecycle import AXIS_JOINED, LIVE_STATUS, REPLICA_STATES, RETIRING_STATUS
+from processor.cluster.lifecycle import LIVE_STATUS, REPLICA_STATES, RETIRING_STATUS
+from processor.cluster.pipeline_lifecycle import RESPONDER_JOINED
 from processor.cluster.transitions import TRANSITIONS
 from tests.reference.comparison import Way, differences
 from tests.scenarios.notation import read_event
@@ -39,7 +40,14 @@ def test_the_transcripts_know_every_event() -> None:
 def test_the_transcripts_come_by_every_kind_state_and_status() -> None:
     text = "".join(path.read_text() for path in TRANSCRIPTS)
     statuses = [status for rules in (LIVE_STATUS, RETIRING_STATUS) for status, _ in rules]
-    words = [*TRANSITIONS, *REPLICA_STATES, *statuses, *AXIS_JOINED, *experiments.STATUS_RULES, *pipelines.STATUS_RULES]
+    words = [
+        *TRANSITIONS,
+        *REPLICA_STATES,
+        *statuses,
+        *RESPONDER_JOINED,
+        *experiments.STATUS_RULES,
+        *pipelines.STATUS_RULES,
+    ]
     assert [word for word in words if word not in text] == []
     assert len(TRANSCRIPTS) >= 15
 

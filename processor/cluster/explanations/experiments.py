@@ -63,20 +63,20 @@ def _facts(state: State, experiment: Experiment) -> dict[str, Any]:
 def _rows(state: State, experiment: Experiment) -> Iterator[dict[str, Any]]:
     for candidate in experiment.candidates:
         share = f"weight {candidate.weight}"
-        yield {"candidate": candidate.name, "share": share, **_standing(state, experiment.kind, candidate.name)}
+        yield {"candidate": candidate.name, "share": share, **_serving(state, experiment.kind, candidate.name)}
     if experiment.mirror is not None:
         share, name = f"mirror, {experiment.mirror.percent} %", experiment.mirror.name
-        yield {"candidate": name, "share": share, **_standing(state, experiment.kind, name)}
+        yield {"candidate": name, "share": share, **_serving(state, experiment.kind, name)}
 
 
-def _standing(state: State, kind: str, name: str) -> dict[str, Any]:
+def _serving(state: State, kind: str, name: str) -> dict[str, Any]:
     entity: Any = (state.pipelines if kind == "pipeline" else state.models).get(name)
     if entity is None:
         return {"serving": False, "status": "", "because": f"there is no such {kind}"}
     status = entity.versions[-1].status
     if entity.deleted:
         return {"serving": False, "status": status, "because": "it is deleted"}
-    serving = pipeline_serves(entity) if kind == "pipeline" else state.indexes.standings[name].serving
+    serving = pipeline_serves(entity) if kind == "pipeline" else state.indexes.serving_views[name].serving
     because = {
         ("model", True): "some replica takes traffic",
         ("model", False): "no replica takes traffic",

@@ -14,7 +14,7 @@ from processor.cluster.failures import (
     ROUTE_FAILED,
     TERMINATE,
     UNLOAD,
-    cause_stands,
+    is_unresolved,
 )
 from processor.cluster.placement import INSUFFICIENT_REPLICAS, NO_MATCHING_SERVER
 from processor.cluster.state import KINDS, State
@@ -95,7 +95,7 @@ def next_retry_ms(state: State, key: str) -> int | None:
 
 def _stands(state: State, failure: Failure) -> bool:
     entity = getattr(state, _TABLES[failure.kind]).get(failure.name)
-    return entity is not None and cause_stands(entity, failure, CAUSES[failure.kind](entity))
+    return entity is not None and is_unresolved(entity, failure, CAUSES[failure.kind](entity))
 
 
 def _rule(failure: Failure, *, stands: bool) -> str:

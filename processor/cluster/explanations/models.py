@@ -112,7 +112,7 @@ def _facts(state: State, model: Model) -> dict[str, Any]:
         "assignment": list(counts.assignment),
         "fallback": None if second is None else second.version,
         "fallback_because": _why_fallback(model, second),
-        "serving": state.indexes.standings[model.name].serving,
+        "serving": state.indexes.serving_views[model.name].serving,
         "route_revision": model.route_revision,
         "route_applied_revision": model.route_applied_revision,
         "placement_failure": latest.placement_failure.code if latest.placement_failure else "",

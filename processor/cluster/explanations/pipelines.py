@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from processor.cluster.entities import Axis, Pipeline, PipelineVersion
+from processor.cluster.entities import Pipeline, PipelineVersion, RoleProgress
 from processor.cluster.explanations.failures import failure_facts, retry_words
 from processor.cluster.explanations.values import Explanation, Section
 from processor.cluster.indexes import finished_ms
-from processor.cluster.lifecycle import AXIS_CREATE, CREATING, PENDING, REBALANCING, TERMINATING
+from processor.cluster.lifecycle import TERMINATING
+from processor.cluster.pipeline_lifecycle import CREATING, PENDING, REBALANCING, TO_CREATE
 from processor.cluster.pipeline_settlement import ENGINE_ROLE, GATEWAY_ROLE
 from processor.cluster.state import State
 
@@ -50,11 +51,11 @@ def explain_responder(state: State, key: str) -> Explanation:
     """Explain the responder `<role>/<name>`: what it is asked for."""
     responder = state.responders[key]
     asked = [
-        f"its answer about pipeline {pipeline.name} version {version.version}: asked {_ASKED.get(axis.state, 'for it')}"
-        for pipeline in (state.pipelines[name] for name in sorted(state.pipelines))
-        for version, role, axis in _axes(pipeline)
+        f"its answer about pipeline {name} version {version.version}: asked {_ASKED.get(progress.state, 'for it')}"
+        for name in sorted(state.pipelines)
+        for version, role, progress in _roles(state.pipelines[name])
         if role == responder.role
-        and any((answer.responder, answer.state) == (responder.responder, PENDING) for answer in axis.answers)
+        and any((answer.responder, answer.state) == (responder.responder, PENDING) for answer in progress.answers)
     ]
     return Explanation(
         kind="responder",
@@ -67,7 +68,7 @@ def explain_responder(state: State, key: str) -> Explanation:
 
 
 def _rule(version: PipelineVersion) -> str:
-    failed = [_RESPONDERS[role] for role, axis in _axes_of(version) if axis.state == "Failed"]
+    failed = [_RESPONDERS[role] for role, progress in _roles_of(version) if progress.state == "Failed"]
     return STATUS_RULES[version.status].format(failed=" and no ".join(failed))
 
 
@@ -96,25 +97,25 @@ def _sections(state: State, pipeline: Pipeline) -> Iterator[Section]:
             for version in pipeline.versions
         ),
     )
-    yield Section("axes", tuple(_axis_row(version, role, axis) for version, role, axis in _axes(pipeline)))
+    yield Section("axes", tuple(_role_row(version, role, progress) for version, role, progress in _roles(pipeline)))
     yield Section(
         "answers",
         tuple(
             {"version": version.version, "role": role, **_answer(answer)}
-            for version, role, axis in _axes(pipeline)
-            for answer in axis.answers
+            for version, role, progress in _roles(pipeline)
+            for answer in progress.answers
         ),
     )
     yield Section("models", tuple(_model_row(state, step.name) for step in pipeline.versions[-1].steps))
 
 
-def _axis_row(version: PipelineVersion, role: str, axis: Axis) -> dict[str, Any]:
+def _role_row(version: PipelineVersion, role: str, progress: RoleProgress) -> dict[str, Any]:
     return {
         "version": version.version,
         "role": role,
-        "state": axis.state,
-        "sequence": axis.sequence,
-        "reason": axis.reason,
+        "state": progress.state,
+        "sequence": progress.sequence,
+        "reason": progress.reason,
     }
 
 
@@ -126,7 +127,7 @@ def _model_row(state: State, name: str) -> dict[str, Any]:
     model = state.models.get(name)
     if model is None:
         return {"model": name, "serving": False, "status": "", "because": "there is no such model"}
-    serving = state.indexes.standings[name].serving
+    serving = state.indexes.serving_views[name].serving
     because = "some replica takes traffic" if serving else "no replica takes traffic"
     if model.deleted:
         because = "it is deleted"
@@ -134,13 +135,13 @@ def _model_row(state: State, name: str) -> dict[str, Any]:
 
 
 def _awaits(state: State, pipeline: Pipeline) -> Iterator[str]:
-    for version, role, axis in _axes(pipeline):
+    for version, role, progress in _roles(pipeline):
         word = _RESPONDERS[role]
-        if axis.state == AXIS_CREATE:
+        if progress.state == TO_CREATE:
             yield f"a first {word} to connect, to create version {version.version}"
-        for answer in axis.answers:
-            if answer.state == PENDING and axis.state in _ASKED:
-                yield f"{word} {answer.responder}, asked {_ASKED[axis.state]}: version {version.version}"
+        for answer in progress.answers:
+            if answer.state == PENDING and progress.state in _ASKED:
+                yield f"{word} {answer.responder}, asked {_ASKED[progress.state]}: version {version.version}"
     latest = pipeline.versions[-1]
     for step in () if pipeline.deleted else latest.steps:
         row = _model_row(state, step.name)
@@ -153,11 +154,11 @@ def _awaits(state: State, pipeline: Pipeline) -> Iterator[str]:
         yield "the clock, to forget it"
 
 
-def _axes(pipeline: Pipeline) -> Iterator[tuple[PipelineVersion, str, Axis]]:
+def _roles(pipeline: Pipeline) -> Iterator[tuple[PipelineVersion, str, RoleProgress]]:
     for version in pipeline.versions:
-        for role, axis in _axes_of(version):
-            yield version, role, axis
+        for role, progress in _roles_of(version):
+            yield version, role, progress
 
 
-def _axes_of(version: PipelineVersion) -> tuple[tuple[str, Axis], ...]:
+def _roles_of(version: PipelineVersion) -> tuple[tuple[str, RoleProgress], ...]:
     return (ENGINE_ROLE, version.engine), (GATEWAY_ROLE, version.gateway)

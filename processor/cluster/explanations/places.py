@@ -10,14 +10,14 @@ from msgspec import Struct
 from processor.cluster.entities import Replica, Server, ServerReplica, Version
 from processor.cluster.indexes import required
 from processor.cluster.lifecycle import HELD, UNROUTE_REQUESTED
-from processor.cluster.placement import REQUIREMENTS_FEW, objection
+from processor.cluster.placement import REQUIREMENTS_FEW, filter_code
 from processor.cluster.state import State
 
 FITS: Final = "fits"
 FITS_PARTLY: Final = "fits_partly"
 INSUFFICIENT: Final = "insufficient"
 
-OBJECTIONS: Final[Mapping[str, str]] = MappingProxyType(
+FILTER_CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "no_replicas": "no replica is connected",
         "pinned_elsewhere": "the model is pinned to another server",
@@ -63,7 +63,7 @@ def replica_verdicts(state: State, version: Version) -> tuple[ReplicaVerdict, ..
     return tuple(
         _replica_verdict(state, version, name, replica)
         for name in state.indexes.server_names
-        if not objection(state.servers[name], version.spec.server)
+        if not filter_code(state.servers[name], version.spec.server)
         for replica in state.servers[name].replicas
     )
 
@@ -79,9 +79,9 @@ _EMPTY: Final = Map()
 
 def _server_verdict(state: State, version: Version, server: Server) -> ServerVerdict:
     connected = len(server.replicas)
-    code = objection(server, version.spec.server)
+    code = filter_code(server, version.spec.server)
     if code:
-        return ServerVerdict(server.name, code, OBJECTIONS[code], 0, connected)
+        return ServerVerdict(server.name, code, FILTER_CODES[code], 0, connected)
     verdicts = [_replica_verdict(state, version, server.name, replica) for replica in server.replicas]
     suitable = sum(verdict.suitable for verdict in verdicts)
     wanted, least = version.deployment.replicas, version.deployment.min_replicas

@@ -6,23 +6,24 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from processor.cluster.agenda import past
-from processor.cluster.axes import start
+from processor.cluster.agenda import due_by
 from processor.cluster.draft import Draft
-from processor.cluster.entities import Axis, Failure, PipelineVersion
+from processor.cluster.entities import Failure, PipelineVersion, RoleProgress
 from processor.cluster.events import ClockTicked
 from processor.cluster.failures import ENGINE, GATEWAY, LOAD, ROUTE_FAILED, TERMINATE, UNLOAD, next_retry_ms
-from processor.cluster.lifecycle import AXIS_RETRIED, FAILED, LOAD_FAILED, TERMINATE_FAILED, UNLOADED_AGAIN
+from processor.cluster.lifecycle import FAILED, LOAD_FAILED, TERMINATE_FAILED, UNLOAD_RETRIED
+from processor.cluster.pipeline_lifecycle import RETRIED
 from processor.cluster.pipeline_settlement import ENGINE_ROLE, GATEWAY_ROLE, responders_of
 from processor.cluster.placement import INSUFFICIENT_REPLICAS, NO_MATCHING_SERVER
+from processor.cluster.role_progress import start
 from processor.cluster.rollout import with_states
 
 
 def clock_ticked(draft: Draft, event: ClockTicked) -> None:
     """Forget first, then try again by (since, key) what is due."""
-    for key in past(draft.tombstones, event.at_ms - draft.policy.tombstone_ttl_ms):
+    for key in due_by(draft.tombstones, event.at_ms - draft.policy.tombstone_ttl_ms):
         _forget(draft, key)
-    due = [(failure.since_ms, key) for key in past(draft.retries, event.at_ms) if (failure := draft.failure(key))]
+    due = [(failure.since_ms, key) for key in due_by(draft.retries, event.at_ms) if (failure := draft.failure(key))]
     for _, key in sorted(due):
         _retry(draft, key)
 
@@ -79,7 +80,7 @@ def _route(draft: Draft, name: str) -> None:
 def _unload(draft: Draft, name: str) -> None:
     model = draft.model(name)
     if model is not None:
-        draft.put_model(with_states(model, UNLOADED_AGAIN, draft.at_ms))
+        draft.put_model(with_states(model, UNLOAD_RETRIED, draft.at_ms))
 
 
 def _engine(draft: Draft, name: str) -> None:
@@ -127,14 +128,14 @@ def _with_latest(draft: Draft, name: str, change: Callable[[PipelineVersion], Pi
         draft.pipelines[name] = replace(pipeline, versions=versions)
 
 
-def _asked(draft: Draft, axis: Axis, role: str) -> Axis:
-    return start(axis, AXIS_RETRIED[FAILED], responders_of(draft, role))
+def _asked(draft: Draft, progress: RoleProgress, role: str) -> RoleProgress:
+    return start(progress, RETRIED[FAILED], responders_of(draft, role))
 
 
 def _deleted_again(draft: Draft, version: PipelineVersion) -> PipelineVersion:
     engine, gateway = version.engine, version.gateway
     if engine.state == TERMINATE_FAILED:
-        engine = start(engine, AXIS_RETRIED[TERMINATE_FAILED], responders_of(draft, ENGINE_ROLE))
+        engine = start(engine, RETRIED[TERMINATE_FAILED], responders_of(draft, ENGINE_ROLE))
     if gateway.state == TERMINATE_FAILED:
-        gateway = start(gateway, AXIS_RETRIED[TERMINATE_FAILED], responders_of(draft, GATEWAY_ROLE))
+        gateway = start(gateway, RETRIED[TERMINATE_FAILED], responders_of(draft, GATEWAY_ROLE))
     return replace(version, engine=engine, gateway=gateway)

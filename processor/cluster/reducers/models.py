@@ -13,15 +13,7 @@ from processor.cluster.events import (
 )
 from processor.cluster.failures import forget_failure
 from processor.cluster.generations import repeats, stale
-from processor.cluster.lifecycle import (
-    AVAILABLE,
-    FAILED,
-    ROUTED,
-    SCHEDULE_FAILED,
-    UNLOADED_AGAIN,
-    UNROUTABLE,
-    UNROUTED,
-)
+from processor.cluster.lifecycle import AVAILABLE, FAILED, ROUTED, SCHEDULE_FAILED, UNLOAD_RETRIED, UNROUTABLE, UNROUTED
 from processor.cluster.placement import place
 from processor.cluster.rejection import Rejected
 from processor.cluster.rollout import held, routed, with_states
@@ -57,7 +49,7 @@ def model_unload_requested(draft: Draft, event: ModelUnloadRequested) -> Rejecte
     if model is None:
         return Rejected("unknown_target", f"there is no model {event.model}")
     if model.deleted:
-        again = with_states(model, UNLOADED_AGAIN, event.at_ms)
+        again = with_states(model, UNLOAD_RETRIED, event.at_ms)
         if again is not model:
             forget_failure(draft, "model", model.name)
             draft.put_model(again)

@@ -2,17 +2,17 @@
 
 from msgspec.structs import replace
 
-from processor.cluster.axes import UNASKED, answered, start
 from processor.cluster.draft import Draft
 from processor.cluster.entities import Answer, NameValue, Pipeline, PipelineVersion, Step, StepOutput
 from processor.cluster.event_fields import OutputFields, StepFields
 from processor.cluster.events import PipelineLoadRequested, PipelineReported, PipelineUnloadRequested
 from processor.cluster.failures import forget_failure
 from processor.cluster.generations import repeats, stale
-from processor.cluster.lifecycle import ANSWER_FAILED, CREATE, PENDING, SUCCEEDED
 from processor.cluster.pipeline_checks import refusal
+from processor.cluster.pipeline_lifecycle import ANSWER_FAILED, CREATE, PENDING, SUCCEEDED
 from processor.cluster.pipeline_settlement import ENGINE_ROLE, GATEWAY_ROLE, ended, responders_of
 from processor.cluster.rejection import Rejected
+from processor.cluster.role_progress import NOT_REQUESTED, start, with_answer
 from processor.cluster.rows import find
 
 Definition = tuple[tuple[Step, ...], StepOutput, bool]
@@ -68,17 +68,17 @@ def pipeline_reported(draft: Draft, event: PipelineReported) -> Rejected | None:
     version: PipelineVersion | None = find(pipeline.versions, event.version) if pipeline is not None else None
     if pipeline is None or version is None:
         return Rejected("unknown_target", f"there is no version {event.version} of pipeline {event.pipeline}")
-    axis = version.engine if event.role == ENGINE_ROLE else version.gateway
-    if event.sequence != axis.sequence:
-        return Rejected("stale_report", f"the request is number {axis.sequence}")
-    known = find(axis.answers, event.responder)
+    progress = version.engine if event.role == ENGINE_ROLE else version.gateway
+    if event.sequence != progress.sequence:
+        return Rejected("stale_report", f"the request is number {progress.sequence}")
+    known = find(progress.answers, event.responder)
     answer = Answer(event.responder, SUCCEEDED if event.success else ANSWER_FAILED, event.reason)
     if known == answer:
         return None
     if known is None or known.state != PENDING:
         return Rejected("unexpected_report", f"{event.responder} was not asked, or has answered otherwise")
-    axis = answered(axis, answer)
-    moved = replace(version, engine=axis) if event.role == ENGINE_ROLE else replace(version, gateway=axis)
+    progress = with_answer(progress, answer)
+    moved = replace(version, engine=progress) if event.role == ENGINE_ROLE else replace(version, gateway=progress)
     versions = tuple([moved if other is version else other for other in pipeline.versions])
     draft.pipelines[event.pipeline] = replace(pipeline, versions=versions)
     return None
@@ -99,8 +99,8 @@ def _created(draft: Draft, number: int, definition: Definition) -> PipelineVersi
         steps=steps,
         output=output,
         allow_cycles=allow_cycles,
-        engine=start(UNASKED, CREATE, responders_of(draft, ENGINE_ROLE)),
-        gateway=start(UNASKED, CREATE, responders_of(draft, GATEWAY_ROLE)),
+        engine=start(NOT_REQUESTED, CREATE, responders_of(draft, ENGINE_ROLE)),
+        gateway=start(NOT_REQUESTED, CREATE, responders_of(draft, GATEWAY_ROLE)),
         models_ready=False,
         status="",
         reason="",

@@ -30,7 +30,7 @@ def replica_reported(draft: Draft, event: Any) -> Rejected | None:
     reported = Replica(entry.index, target, event.reason if rule.reasoned else "", event.at_ms)
     moved = with_version(model, replace(version, replicas=with_row(version.replicas, reported)))
     if rule.quiet:
-        draft.put_quietly(moved)
+        draft.put_settled(moved)
         return None
     draft.put_model(moved)
     if target in GONE:
@@ -45,7 +45,7 @@ def _measure(draft: Draft, event: Any) -> None:
     server = draft.server(event.server)
     record = find_index(server.replicas, event.replica) if server is not None else None
     if server is not None and record is not None:
-        draft.measure(server, record, replace(record, available_memory=event.available_memory))
+        draft.put_measured(server, record, replace(record, available_memory=event.available_memory))
 
 
 def _without_target(draft: Draft, event: Any) -> Rejected | None:
@@ -56,6 +56,6 @@ def _without_target(draft: Draft, event: Any) -> Rejected | None:
         return Rejected("unknown_target", f"{event.model} {event.version} is not on {event.server} {event.replica}")
     orphans = tuple([other for other in record.orphans if other != orphan])
     measured = replace(record, available_memory=event.available_memory, orphans=orphans)
-    draft.measure(server, record, measured)
+    draft.put_measured(server, record, measured)
     draft.capacity_grown = True
     return None

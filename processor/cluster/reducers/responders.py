@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from processor.cluster.axes import deserted, start
 from processor.cluster.draft import Draft
-from processor.cluster.entities import Axis, Responder
+from processor.cluster.entities import Responder, RoleProgress
 from processor.cluster.events import ResponderConnected, ResponderDisconnected
-from processor.cluster.lifecycle import AXIS_JOINED
+from processor.cluster.pipeline_lifecycle import RESPONDER_JOINED
 from processor.cluster.pipeline_settlement import ENGINE_ROLE, responders_of
+from processor.cluster.role_progress import start, without_responder
 
 
 def responder_connected(draft: Draft, event: ResponderConnected) -> None:
@@ -21,11 +21,11 @@ def responder_connected(draft: Draft, event: ResponderConnected) -> None:
     draft.responders[f"{event.role}/{event.responder}"] = Responder(event.role, event.responder, event.at_ms)
     draft.role_responders = draft.role_responders.set(event.role, present)
 
-    def joined(axis: Axis) -> Axis:
-        operation = AXIS_JOINED.get(axis.state)
-        return axis if operation is None else start(axis, operation, present)
+    def joined(progress: RoleProgress) -> RoleProgress:
+        operation = RESPONDER_JOINED.get(progress.state)
+        return progress if operation is None else start(progress, operation, present)
 
-    _for_each_axis(draft, event.role, joined)
+    _for_each_progress(draft, event.role, joined)
 
 
 def responder_disconnected(draft: Draft, event: ResponderDisconnected) -> None:
@@ -38,10 +38,10 @@ def responder_disconnected(draft: Draft, event: ResponderDisconnected) -> None:
     draft.role_responders = (
         draft.role_responders.set(event.role, rest) if rest else draft.role_responders.delete(event.role)
     )
-    _for_each_axis(draft, event.role, lambda axis: deserted(axis, event.responder, rest))
+    _for_each_progress(draft, event.role, lambda progress: without_responder(progress, event.responder, rest))
 
 
-def _for_each_axis(draft: Draft, role: str, change: Callable[[Axis], Axis]) -> None:
+def _for_each_progress(draft: Draft, role: str, change: Callable[[RoleProgress], RoleProgress]) -> None:
     field = "engine" if role == ENGINE_ROLE else "gateway"
     for name in sorted(draft.state.pipelines):
         pipeline = draft.state.pipelines[name]

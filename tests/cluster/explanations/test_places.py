@@ -1,5 +1,5 @@
 from processor.cluster.explanations.places import (
-    OBJECTIONS,
+    FILTER_CODES,
     ReplicaVerdict,
     ServerVerdict,
     replica_verdicts,
@@ -26,9 +26,9 @@ def test_each_filter_has_its_code_and_its_words() -> None:
     world.connect("s3", shared=False)
     world.load()
     assert {name: (one.code, one.why) for name, one in _servers(world).items()} == {
-        "s1": ("expects_none", OBJECTIONS["expects_none"]),
-        "s2": ("no_replicas", OBJECTIONS["no_replicas"]),
-        "s3": ("not_shared", OBJECTIONS["not_shared"]),
+        "s1": ("expects_none", FILTER_CODES["expects_none"]),
+        "s2": ("no_replicas", FILTER_CODES["no_replicas"]),
+        "s3": ("not_shared", FILTER_CODES["not_shared"]),
     }
     assert _replicas(world) == {}
     world.load(uri="two", server="s4")

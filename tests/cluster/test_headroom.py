@@ -4,21 +4,21 @@ from typing import Any
 
 import pytest
 
-from processor.cluster.indexes import required
-from processor.cluster.placement import objection
-from processor.cluster.rejection import Rejected
-from processor.cluster.room import (
+from processor.cluster.headroom import (
     ANY,
     BLOCK_SERVERS,
     DEMANDS_MAX,
-    NO_ROOMS,
+    EMPTY_CACHE,
     Demand,
-    Rooms,
-    forgotten,
-    learned,
-    most_room,
-    summed_up,
+    HeadroomCache,
+    upper_bound,
+    with_block_bound,
+    with_bound,
+    without_server,
 )
+from processor.cluster.indexes import required
+from processor.cluster.placement import filter_code
+from processor.cluster.rejection import Rejected
 from processor.cluster.state import State
 from tests.cluster.scenarios import told
 from tests.cluster.world import World
@@ -27,51 +27,51 @@ FREE: Demand = ("", (), 1)
 NAMES = tuple(f"s{number:02}" for number in range(BLOCK_SERVERS + 4))
 
 
-def full(bound: int = 5) -> Rooms:
-    rooms = NO_ROOMS
+def full(bound: int = 5) -> HeadroomCache:
+    headroom = EMPTY_CACHE
     for place, name in enumerate(NAMES):
-        rooms = learned(rooms, FREE, name, bound + place)
+        headroom = with_bound(headroom, FREE, name, bound + place)
     for start in range(0, len(NAMES), BLOCK_SERVERS):
-        rooms = summed_up(rooms, FREE, start, NAMES)
-    return rooms
+        headroom = with_block_bound(headroom, FREE, start, NAMES)
+    return headroom
 
 
 def test_the_bound_of_all_is_known_when_that_of_each_block_is() -> None:
-    assert most_room(NO_ROOMS, FREE) == ANY
-    assert most_room(learned(NO_ROOMS, FREE, NAMES[0], 5), FREE) == ANY
+    assert upper_bound(EMPTY_CACHE, FREE) == ANY
+    assert upper_bound(with_bound(EMPTY_CACHE, FREE, NAMES[0], 5), FREE) == ANY
     assert dict(full().of(FREE).blocks) == {0: 5 + BLOCK_SERVERS - 1, BLOCK_SERVERS: 5 + len(NAMES) - 1}
-    assert most_room(full(), FREE) == 5 + len(NAMES) - 1
+    assert upper_bound(full(), FREE) == 5 + len(NAMES) - 1
 
 
 def test_a_block_of_which_one_server_is_not_known_has_no_bound() -> None:
-    rooms = summed_up(learned(NO_ROOMS, FREE, NAMES[0], 5), FREE, 0, NAMES)
-    assert dict(rooms.of(FREE).blocks) == {}
+    headroom = with_block_bound(with_bound(EMPTY_CACHE, FREE, NAMES[0], 5), FREE, 0, NAMES)
+    assert dict(headroom.of(FREE).blocks) == {}
 
 
 def test_a_server_that_is_forgotten_opens_its_block_for_every_demand() -> None:
     other: Demand = ("", ("gpu",), 2)
-    rooms = forgotten(learned(full(), other, NAMES[3], 0), NAMES[3], NAMES)
-    assert all(NAMES[3] not in room.servers and room.most == ANY for room in rooms.demands.values())
-    assert dict(rooms.of(FREE).blocks) == {BLOCK_SERVERS: 5 + len(NAMES) - 1}
-    assert forgotten(rooms, NAMES[3], NAMES) is rooms
+    headroom = without_server(with_bound(full(), other, NAMES[3], 0), NAMES[3], NAMES)
+    assert all(NAMES[3] not in room.servers and room.most == ANY for room in headroom.demands.values())
+    assert dict(headroom.of(FREE).blocks) == {BLOCK_SERVERS: 5 + len(NAMES) - 1}
+    assert without_server(headroom, NAMES[3], NAMES) is headroom
 
 
 def test_the_lowest_bound_of_a_server_is_that_of_any_demand() -> None:
-    rooms = learned(learned(NO_ROOMS, FREE, "s00", 7), ("", (), 2), "s00", 3)
-    assert dict(rooms.lowest) == {"s00": 3}
-    assert dict(forgotten(rooms, "s00", NAMES).lowest) == {}
+    headroom = with_bound(with_bound(EMPTY_CACHE, FREE, "s00", 7), ("", (), 2), "s00", 3)
+    assert dict(headroom.lowest) == {"s00": 3}
+    assert dict(without_server(headroom, "s00", NAMES).lowest) == {}
 
 
 def test_a_pinned_demand_is_bound_by_its_server_alone() -> None:
     pinned: Demand = ("s03", (), 1)
-    assert most_room(learned(NO_ROOMS, pinned, "s03", 7), pinned) == 7
+    assert upper_bound(with_bound(EMPTY_CACHE, pinned, "s03", 7), pinned) == 7
 
 
 def test_the_memory_has_a_limit() -> None:
-    rooms = NO_ROOMS
+    headroom = EMPTY_CACHE
     for count in range(DEMANDS_MAX + 1):
-        rooms = learned(rooms, ("", (), count), "s00", 1)
-    assert list(rooms.demands) == [("", (), DEMANDS_MAX)]
+        headroom = with_bound(headroom, ("", (), count), "s00", 1)
+    assert list(headroom.demands) == [("", (), DEMANDS_MAX)]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -84,21 +84,21 @@ def test_whatever_happens_every_bound_holds(seed: int) -> None:
 
 
 def check_bounds(state: State) -> int:
-    for demand, room in state.rooms.demands.items():
+    for demand, room in state.headroom.demands.items():
         names = state.indexes.server_names
         bounds = {name: fitting(state, name, demand) for name in names}
         assert all(bounds[name] <= bound for name, bound in room.servers.items())
         for start, bound in room.blocks.items():
             assert max(bounds[name] for name in names[start : start + BLOCK_SERVERS]) <= bound
         assert demand[0] or max(bounds.values(), default=0) <= room.most
-    return len(state.rooms.demands)
+    return len(state.headroom.demands)
 
 
 def fitting(state: State, name: str, demand: Demand) -> int:
     """Return how many bytes a version of this demand may need at most to find its replicas on the server."""
     pinned, requirements, count = demand
     server: Any = state.servers[name]
-    if objection(server, pinned):
+    if filter_code(server, pinned):
         return -1
     usage = state.indexes.usage.get(name, {})
     free = sorted(
@@ -118,6 +118,6 @@ def test_a_model_is_found_a_place_behind_many_full_servers() -> None:
     assert world.latest(f"m{len(NAMES) - 1:02}")["server"] == NAMES[-1]
     world.load("late", memory=80)
     assert world.latest("late")["status"] == "ScheduleFailed"
-    assert world.state.rooms.of(FREE).most == 20 < required(world.state.models["late"].versions[-1])
+    assert world.state.headroom.of(FREE).most == 20 < required(world.state.models["late"].versions[-1])
     world.report("LoadFailed", "m05")
     assert world.latest("late")["server"] == NAMES[5]

@@ -17,8 +17,8 @@ Demand = tuple[str, tuple[str, ...], int]
 DEMANDS_MAX: Final = 512
 """So many different demands are remembered; with one more the memory begins anew."""
 
-REFUSALS_MAX: Final = 32
-"""So many different refusals of all servers are remembered; with one more that memory begins anew."""
+PLACEMENT_FAILURES_MAX: Final = 32
+"""So many different placement failures are remembered; with one more that memory begins anew."""
 
 BLOCK_SERVERS: Final = 16
 """So many servers, neighbours by name, are passed over at once."""
@@ -31,7 +31,7 @@ NOTHING_FITS: Final = -1
 """The bound of a server that does not have enough replicas for the demand, whatever is free."""
 
 
-class Room(Struct, frozen=True, gc=False):
+class Headroom(Struct, frozen=True, gc=False):
     """For one demand: whoever needs more bytes than a bound does not find enough replicas there.
 
     `servers` server → bound · `blocks` place of a block's first server → the greatest bound in the block · `most` the
@@ -43,66 +43,66 @@ class Room(Struct, frozen=True, gc=False):
     most: int = ANY
 
 
-class Rooms(Struct, frozen=True, gc=False):
+class HeadroomCache(Struct, frozen=True, gc=False):
     """Each demand's room, and `lowest`: server → the least of its bounds for any of them."""
 
-    demands: "Map[Demand, Room]" = Map()
+    demands: "Map[Demand, Headroom]" = Map()
     lowest: "Map[str, int]" = Map()
 
-    def of(self, demand: Demand) -> Room:
+    def of(self, demand: Demand) -> Headroom:
         """Return what is known for a demand."""
-        room: Room = self.demands.get(demand, UNKNOWN)
+        room: Headroom = self.demands.get(demand, UNKNOWN)
         return room
 
 
-UNKNOWN: Final = Room()
-NO_ROOMS: Final = Rooms()
+UNKNOWN: Final = Headroom()
+EMPTY_CACHE: Final = HeadroomCache()
 
 
-def most_room(rooms: Rooms, demand: Demand) -> int:
+def upper_bound(headroom: HeadroomCache, demand: Demand) -> int:
     """Return the bound of all servers that the demand allows."""
-    room = rooms.of(demand)
+    room = headroom.of(demand)
     bound: int = room.servers.get(demand[0], ANY) if demand[0] else room.most
     return bound
 
 
-def learned(rooms: Rooms, demand: Demand, server: str, bound: int) -> Rooms:
+def with_bound(headroom: HeadroomCache, demand: Demand, server: str, bound: int) -> HeadroomCache:
     """Return the memory with a server's bound for a demand."""
-    room = rooms.of(demand)
+    room = headroom.of(demand)
     if room.servers.get(server) == bound:
-        return rooms
-    if room is UNKNOWN and len(rooms.demands) >= DEMANDS_MAX:
-        rooms = NO_ROOMS
-    changed = Room(room.servers.set(server, bound), room.blocks, room.most)
-    lowest = min(bound, rooms.lowest.get(server, ANY))
-    return Rooms(rooms.demands.set(demand, changed), rooms.lowest.set(server, lowest))
+        return headroom
+    if room is UNKNOWN and len(headroom.demands) >= DEMANDS_MAX:
+        headroom = EMPTY_CACHE
+    changed = Headroom(room.servers.set(server, bound), room.blocks, room.most)
+    lowest = min(bound, headroom.lowest.get(server, ANY))
+    return HeadroomCache(headroom.demands.set(demand, changed), headroom.lowest.set(server, lowest))
 
 
-def summed_up(rooms: Rooms, demand: Demand, start: int, names: tuple[str, ...]) -> Rooms:
+def with_block_bound(headroom: HeadroomCache, demand: Demand, start: int, names: tuple[str, ...]) -> HeadroomCache:
     """Return the memory with the bound of the block that starts there, if each of its servers has one."""
-    room = rooms.of(demand)
+    room = headroom.of(demand)
     bounds = [room.servers.get(name, ANY) for name in names[start : start + BLOCK_SERVERS]]
     most = max(bounds)
     if most is ANY:
-        return rooms
+        return headroom
     blocks = room.blocks.set(start, most)
     known = len(blocks) * BLOCK_SERVERS >= len(names)
-    changed = Room(room.servers, blocks, max(blocks.values()) if known else ANY)
-    return Rooms(rooms.demands.set(demand, changed), rooms.lowest)
+    changed = Headroom(room.servers, blocks, max(blocks.values()) if known else ANY)
+    return HeadroomCache(headroom.demands.set(demand, changed), headroom.lowest)
 
 
-def forgotten(rooms: Rooms, server: str, names: tuple[str, ...]) -> Rooms:
+def without_server(headroom: HeadroomCache, server: str, names: tuple[str, ...]) -> HeadroomCache:
     """Return the memory without a server."""
-    if server not in rooms.lowest:
-        return rooms
-    demands = rooms.demands
+    if server not in headroom.lowest:
+        return headroom
+    demands = headroom.demands
     for demand, room in demands.items():
         if server in room.servers:
             demands = demands.set(demand, _without(room, server, names))
-    return Rooms(demands, rooms.lowest.delete(server))
+    return HeadroomCache(demands, headroom.lowest.delete(server))
 
 
-def _without(room: Room, server: str, names: tuple[str, ...]) -> Room:
+def _without(room: Headroom, server: str, names: tuple[str, ...]) -> Headroom:
     start = (bisect_right(names, server) - 1) // BLOCK_SERVERS * BLOCK_SERVERS
     blocks = room.blocks.delete(start) if start in room.blocks else room.blocks
-    return Room(room.servers.delete(server), blocks, ANY)
+    return Headroom(room.servers.delete(server), blocks, ANY)

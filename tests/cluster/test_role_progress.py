@@ -1,26 +1,28 @@
 import pytest
 
-from processor.cluster.axes import UNASKED, answered, deserted, start
-from processor.cluster.entities import Answer, Axis
+from processor.cluster.entities import Answer, RoleProgress
+from processor.cluster.role_progress import NOT_REQUESTED, start, with_answer, without_responder
 
 BOTH = ("e0", "e1")
 MIXED = (False, True)
 ALL_FAILED = (False, False)
 
 
-def asked(operation: str = "create") -> Axis:
-    return start(UNASKED, operation, BOTH)
+def asked(operation: str = "create") -> RoleProgress:
+    return start(NOT_REQUESTED, operation, BOTH)
 
 
-def said(axis: Axis, *successes: bool) -> Axis:
+def said(progress: RoleProgress, *successes: bool) -> RoleProgress:
     for name, success in zip(BOTH, successes, strict=False):
-        axis = answered(axis, Answer(name, "succeeded" if success else "failed", "" if success else f"{name} broke"))
-    return axis
+        progress = with_answer(
+            progress, Answer(name, "succeeded" if success else "failed", "" if success else f"{name} broke")
+        )
+    return progress
 
 
 def test_responders_are_asked_with_a_new_number() -> None:
-    axis = start(asked(), "rebalance", ("e0",))
-    assert (axis.state, axis.sequence, axis.answers) == ("Rebalancing", 2, (Answer("e0", "pending", ""),))
+    progress = start(asked(), "rebalance", ("e0",))
+    assert (progress.state, progress.sequence, progress.answers) == ("Rebalancing", 2, (Answer("e0", "pending", ""),))
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,7 @@ def test_responders_are_asked_with_a_new_number() -> None:
     [("create", "Create", "no_responders"), ("rebalance", "Create", "no_responders"), ("delete", "Terminated", "")],
 )
 def test_without_responders_nothing_is_asked_and_no_number_is_used(operation: str, state: str, reason: str) -> None:
-    assert start(asked(), operation, ()) == Axis(state, 1, (), reason)
+    assert start(asked(), operation, ()) == RoleProgress(state, 1, (), reason)
 
 
 @pytest.mark.parametrize(
@@ -45,18 +47,18 @@ def test_without_responders_nothing_is_asked_and_no_number_is_used(operation: st
 def test_answers_are_combined_once_none_is_pending(
     operation: str, successes: tuple[bool, ...], state: str, reason: str
 ) -> None:
-    axis = said(asked(operation), *successes)
-    assert (axis.state, axis.reason) == (state, reason)
+    progress = said(asked(operation), *successes)
+    assert (progress.state, progress.reason) == (state, reason)
 
 
 def test_an_axis_whose_last_success_leaves_fails() -> None:
-    axis = deserted(said(asked(), *MIXED), "e1", ("e0",))
-    assert (axis.state, axis.reason, len(axis.answers)) == ("Failed", "e0 broke", 1)
+    progress = without_responder(said(asked(), *MIXED), "e1", ("e0",))
+    assert (progress.state, progress.reason, len(progress.answers)) == ("Failed", "e0 broke", 1)
 
 
 def test_a_failed_axis_stays_as_it_is_when_one_of_its_responders_leaves() -> None:
-    axis = deserted(said(asked(), *ALL_FAILED), "e1", ("e0",))
-    assert (axis.state, axis.reason) == ("Failed", "e0 broke; e1 broke")
+    progress = without_responder(said(asked(), *ALL_FAILED), "e1", ("e0",))
+    assert (progress.state, progress.reason) == ("Failed", "e0 broke; e1 broke")
 
 
 @pytest.mark.parametrize(
@@ -72,4 +74,4 @@ def test_a_failed_axis_stays_as_it_is_when_one_of_its_responders_leaves() -> Non
 def test_an_axis_without_any_responder_left_waits_or_is_done(
     operation: str, successes: tuple[bool, ...], state: str, reason: str
 ) -> None:
-    assert deserted(said(asked(operation), *successes), "e1", ()) == Axis(state, 1, (), reason)
+    assert without_responder(said(asked(operation), *successes), "e1", ()) == RoleProgress(state, 1, (), reason)
