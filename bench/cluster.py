@@ -7,7 +7,8 @@ from typing import Any
 from bench.job import START_MS, Event, Job
 from processor.assembly.engine import Domain, cluster_domain
 from processor.avro.catalogue import Catalogue
-from processor.cluster import events
+from processor.cluster.event_parsing import parse_event
+from processor.cluster.events import Event as ClusterEvent
 from processor.cluster.lifecycle import LOAD_REQUESTED, LOADING, UNLOAD_REQUESTED, UNLOADING
 from processor.cluster.machine import ClusterMachine
 from processor.configuration.settings import Settings
@@ -58,7 +59,7 @@ class Cluster:
         self.machine = ClusterMachine()
         self.state: Any = self.machine.empty()
         self.told: list[Event] = []
-        self.reduced: list[events.Event] = []
+        self.reduced: list[ClusterEvent] = []
         self._models = models
         self._used: Counter[TopicPartition] = Counter()
         self._memory = HEADROOM * models * REPLICAS_OF_MODEL // (SERVERS * REPLICAS_OF_SERVER) * MODEL_BYTES
@@ -113,7 +114,7 @@ class Cluster:
                         )
 
     def _tell(self, event_type: str, **data: Any) -> None:
-        event = events.parse_event(event_type, START_MS + len(self.told), data)
+        event = parse_event(event_type, START_MS + len(self.told), data)
         result = self.machine.apply(self.machine.begin(self.state), event)
         if isinstance(result, self.machine.rejection):
             raise RefusedError(f"{event}: {result}")

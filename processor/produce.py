@@ -5,7 +5,7 @@
 
 from processor.avro.catalogue import Catalogue
 from processor.client.codec import EventEncoder, event_producer
-from processor.cluster.events import InvalidEvent
+from processor.cluster.event_parsing import InvalidEvent
 from processor.engine.errors import InvalidRequest, SinkUnavailable
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.produce import Delivery, Encode, EventProducer

@@ -11,7 +11,8 @@ import msgspec
 
 from bench.costs.shapes import START_MS
 from processor.assembly.engine import Domain
-from processor.cluster.events import Event, parse_event
+from processor.cluster.event_parsing import parse_event
+from processor.cluster.events import Event
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import State

@@ -11,7 +11,7 @@ from processor.avro.catalogue import Catalogue
 from processor.avro.codec import AvroEncoder
 from processor.avro.decoder import AvroEventDecoder
 from processor.avro.framing import single_object_prefix
-from processor.cluster.events import InvalidEvent, parse_json_event
+from processor.cluster.event_parsing import InvalidEvent, parse_json_event
 from processor.cluster.machine import ClusterMachine
 from processor.configuration.settings import Settings
 from processor.engine.inputs import Headers

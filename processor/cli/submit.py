@@ -79,7 +79,7 @@ def _submitted(
 ) -> int:
     from processor.client.codec import EventEncoder, event_producer
     from processor.client.waiting import Waiter
-    from processor.cluster.events import InvalidEvent
+    from processor.cluster.event_parsing import InvalidEvent
 
     encode = EventEncoder(context.catalogue)
     for event in events:

@@ -12,7 +12,8 @@ from processor.avro.events import read_json
 from processor.avro.framing import Unframed
 from processor.avro.records import RecordCodec
 from processor.avro.wire import Malformed
-from processor.cluster.events import EVENT_TYPES, HIGH_LANE, InvalidEvent, parse_json_event
+from processor.cluster.event_parsing import InvalidEvent, parse_json_event
+from processor.cluster.events import EVENT_TYPES, HIGH_LANE
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Headers, Record
 from processor.engine.values import Role

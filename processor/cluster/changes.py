@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from processor.cluster.kinds import POLICY_NAME
 from processor.cluster.state import KINDS, State
 from processor.cluster.transitions import TRANSITIONS
 
@@ -28,7 +29,7 @@ def diff(before: State, after: State) -> tuple[Change, ...]:
     """Return the changes by kind, then name: O(changed) for states of one origin, else O(size), same answer."""
     changes = []
     if before.policy != after.policy:
-        changes.append(_change("policy", "cluster", before.policy, after.policy))
+        changes.append(_change("policy", POLICY_NAME, before.policy, after.policy))
     related = before.origin is after.origin
     touched = _touched(before, after) if related else {}
     for kind, table, _ in KINDS:

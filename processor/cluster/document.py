@@ -7,6 +7,7 @@ import msgspec
 
 from processor.cluster.changes import Change
 from processor.cluster.entities import Policy
+from processor.cluster.kinds import POLICY_NAME, SECTIONS
 from processor.cluster.loading import load_state
 from processor.cluster.state import KINDS, State
 
@@ -89,11 +90,11 @@ def _field_with_maps(name: str, value: Any) -> Any:
 
 
 def _entities(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    unknown = document.keys() - {"policy"} - {table for _, table, _ in KINDS}
+    unknown = document.keys() - set(SECTIONS.values())
     if unknown:
         raise InvalidState(f"no state document: it has {', '.join(sorted(unknown))}")
     if "policy" in document:
-        yield "policy/cluster", msgspec.convert(document["policy"], Policy)
+        yield f"policy/{POLICY_NAME}", msgspec.convert(document["policy"], Policy)
     for kind, table, struct in KINDS:
         for name, plain in document.get(table, {}).items():
             fields = _with_tables(plain)

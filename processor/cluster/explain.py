@@ -17,7 +17,8 @@ from processor.cluster.explanations.pipelines import explain_pipeline, explain_r
 from processor.cluster.explanations.servers import explain_server
 from processor.cluster.explanations.values import Explanation
 from processor.cluster.generator import due_ms
-from processor.cluster.state import KINDS, State
+from processor.cluster.kinds import POLICY_NAME, SECTIONS
+from processor.cluster.state import State
 
 __all__ = ["Explanation", "explain", "to_json"]
 
@@ -25,8 +26,8 @@ __all__ = ["Explanation", "explain", "to_json"]
 def explain(state: State, kind: str, name: str) -> Explanation | None:
     """Explain one entity, None if there is none of this name; responders and failures are named by their keys."""
     if kind == "policy":
-        return _explain_policy(state, name) if name == "cluster" else None
-    return _EXPLAINED[kind](state, name) if name in getattr(state, _TABLES[kind]) else None
+        return _explain_policy(state, name) if name == POLICY_NAME else None
+    return _EXPLAINED[kind](state, name) if name in getattr(state, SECTIONS[kind]) else None
 
 
 def to_json(explanation: Explanation) -> dict[str, Any]:
@@ -55,7 +56,6 @@ def _explain_policy(state: State, name: str) -> Explanation:
     )
 
 
-_TABLES: Final = {kind: table for kind, table, _ in KINDS}
 _EXPLAINED: Final[Mapping[str, Callable[[State, str], Explanation]]] = MappingProxyType(
     {
         "server": explain_server,

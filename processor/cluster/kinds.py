@@ -1,9 +1,14 @@
-"""The kinds of entities by the words that people use for them, and their place in the state document."""
+"""The kinds of entities: their names, the table of the state that holds each, and the words people use for them.
+
+This is the only list of kinds. It imports nothing, so that a command line that only checks a word stays quick;
+`state.KINDS` adds the struct of each kind.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 POLICY_NAME = "cluster"
+"""The name of the one policy."""
 
 SECTIONS = {
     "policy": "policy",
@@ -14,7 +19,7 @@ SECTIONS = {
     "experiment": "experiments",
     "failure": "failures",
 }
-"""Kind → section of the state document."""
+"""Kind → the table of the state and section of the state document that holds it, in the order of announcements."""
 
 WORDS = {word: kind for kind, section in SECTIONS.items() for word in (kind, section)} | {"policies": "policy"}
 """Singular or plural → kind."""

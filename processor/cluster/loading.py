@@ -20,6 +20,7 @@ from processor.cluster.indexes import (
     usage_deltas,
     waiting_of,
 )
+from processor.cluster.kinds import POLICY_NAME, SECTIONS
 from processor.cluster.rollout import fallback_position, routes_of, serves, tallies_of
 from processor.cluster.state import KINDS, UNTOUCHED, Indexes, ServingView, State, Usage
 
@@ -28,11 +29,11 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 def load_state(entities: Iterable[tuple[str, Any]]) -> State:
     """Build a state from entities keyed `<kind>/<name>`. Raises KeyError for an unknown kind."""
-    tables: dict[str, dict[str, Any]] = {kind: {} for kind in ("policy", *[kind for kind, _, _ in KINDS])}
+    tables: dict[str, dict[str, Any]] = {kind: {} for kind in SECTIONS}
     for key, entity in entities:
         kind, _, name = key.partition("/")
         tables[kind][name] = entity
-    policy = tables["policy"].get("cluster", Policy())
+    policy = tables["policy"].get(POLICY_NAME, Policy())
     return State(
         policy=policy,
         touched=UNTOUCHED,

@@ -9,11 +9,12 @@ from processor.cluster.changes import Change, diff
 from processor.cluster.entities import Policy
 from processor.cluster.events import Event
 from processor.cluster.growth import frees, subject
+from processor.cluster.kinds import POLICY_NAME, SECTIONS
 from processor.cluster.loading import load_state
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import KINDS, UNTOUCHED, State, empty_state
 
-KIND_OF_TABLE: Final[Mapping[str, str]] = MappingProxyType({table: kind for kind, table, _ in KINDS})
+KIND_OF_TABLE: Final[Mapping[str, str]] = MappingProxyType({table: kind for kind, table in SECTIONS.items()})
 ENTITY_TYPES: Final[Mapping[str, type]] = MappingProxyType(
     {"policy": Policy, **{kind: struct for kind, _, struct in KINDS}}
 )
@@ -39,7 +40,7 @@ class ClusterMachine:
 
     def entities(self, state: State) -> Iterator[tuple[str, Any]]:
         """Yield every entity with its key, ascending; the policy always."""
-        tables = {kind: getattr(state, table) for kind, table, _ in KINDS} | {"policy": {"cluster": state.policy}}
+        tables = {kind: getattr(state, table) for kind, table, _ in KINDS} | {"policy": {POLICY_NAME: state.policy}}
         for kind in sorted(tables):
             for name in sorted(tables[kind]):
                 yield f"{kind}/{name}", tables[kind][name]

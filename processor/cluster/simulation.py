@@ -6,7 +6,8 @@ from typing import Any, TypedDict
 
 from processor.cluster.changes import diff
 from processor.cluster.document import change_to_json, to_document
-from processor.cluster.events import Event, InvalidEvent, encodable, parse_json_event
+from processor.cluster.event_parsing import InvalidEvent, encodable, parse_json_event
+from processor.cluster.events import Event
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import State

@@ -1,5 +1,6 @@
 """The whole cluster state: persistent tables of entities, what was touched since a point, and the derived indexes."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from immutables import Map
@@ -18,16 +19,19 @@ from processor.cluster.entities import (
     Server,
 )
 from processor.cluster.headroom import EMPTY_CACHE, Demand, HeadroomCache
+from processor.cluster.kinds import SECTIONS
 
-KINDS: Final[tuple[tuple[str, str, type], ...]] = (
-    ("server", "servers", Server),
-    ("responder", "responders", Responder),
-    ("model", "models", Model),
-    ("pipeline", "pipelines", Pipeline),
-    ("experiment", "experiments", Experiment),
-    ("failure", "failures", Failure),
-)
-"""Kind, the table that holds it, and its struct, in the order in which changes are told, after the policy."""
+_STRUCTS: Final[Mapping[str, type]] = {
+    "server": Server,
+    "responder": Responder,
+    "model": Model,
+    "pipeline": Pipeline,
+    "experiment": Experiment,
+    "failure": Failure,
+}
+
+KINDS: Final = tuple((kind, SECTIONS[kind], struct) for kind, struct in _STRUCTS.items())
+"""Kind, the table that holds it, and its struct, in the order in which changes are announced, after the policy."""
 
 
 class Usage(Struct, frozen=True, gc=False):

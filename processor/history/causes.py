@@ -6,13 +6,12 @@ from typing import Any
 from processor.cluster.difference import field_differences
 from processor.cluster.document import entity_to_json
 from processor.cluster.generator import apply
+from processor.cluster.kinds import SECTIONS
 from processor.cluster.rejection import Rejected
-from processor.cluster.state import KINDS, State
+from processor.cluster.state import State
 from processor.engine.inputs import Record
 from processor.engine.ports import EventDecoder
 from processor.engine.values import Accepted
-
-_TABLES = {kind: table for kind, table, _ in KINDS}
 
 
 class Causes:
@@ -48,7 +47,7 @@ class Causes:
 def entity(state: State, key: str) -> Any:
     """Return the entity `<kind>/<name>` of a state, None if there is none."""
     kind, _, name = key.partition("/")
-    return state.policy if kind == "policy" else getattr(state, _TABLES[kind]).get(name)
+    return state.policy if kind == "policy" else getattr(state, SECTIONS[kind]).get(name)
 
 
 def _effect(before: Any, after: Any, key: str) -> tuple[str, ...]:

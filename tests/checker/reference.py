@@ -4,7 +4,7 @@ from functools import cache
 
 from processor.avro.catalogue import Catalogue
 from processor.avro.decoder import AvroEventDecoder
-from processor.cluster.events import InvalidEvent, parse_json_event
+from processor.cluster.event_parsing import InvalidEvent, parse_json_event
 from processor.cluster.machine import ClusterMachine
 from tests.checker.replay import Reference
 from tests.checker.single_object import SCHEMAS_DIRECTORY, Schemas

@@ -5,7 +5,8 @@ import pytest
 
 from processor.avro.catalogue import Catalogue
 from processor.client.codec import EventEncoder, RecordDecoder, partition_of
-from processor.cluster.events import EVENT_TYPES, InvalidEvent
+from processor.cluster.event_parsing import InvalidEvent
+from processor.cluster.events import EVENT_TYPES
 from processor.configuration.settings import PROJECT_DIRECTORY
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Headers, Record

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from processor.cluster.events import Event, InvalidEvent, parse_event
+from processor.cluster.event_parsing import InvalidEvent, parse_event
+from processor.cluster.events import Event
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import State

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from processor.cluster.events import EVENT_TYPES, HIGH_LANE, InvalidEvent, parse_event, parse_json_event
+from processor.cluster.event_parsing import InvalidEvent, parse_event, parse_json_event
+from processor.cluster.events import EVENT_TYPES, HIGH_LANE
 
 REPORT = {"model": "iris", "version": 1, "server": "s1", "replica": 0}
 LOADED = {**REPORT, "available_memory": 5}

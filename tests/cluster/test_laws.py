@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from processor.cluster import generator
 from processor.cluster.document import from_document, to_document
 from processor.cluster.draft import Draft
-from processor.cluster.events import EVENT_TYPES, Event, InvalidEvent, parse_event
+from processor.cluster.event_parsing import InvalidEvent, parse_event
+from processor.cluster.events import EVENT_TYPES, Event
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.simulation import simulate

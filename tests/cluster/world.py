@@ -3,7 +3,7 @@
 from typing import Any
 
 from processor.cluster.document import entity_to_json, to_document
-from processor.cluster.events import parse_event
+from processor.cluster.event_parsing import parse_event
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import State

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from processor.cluster.document import to_document
-from processor.cluster.events import InvalidEvent, parse_json_event
+from processor.cluster.event_parsing import InvalidEvent, parse_json_event
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.demo.acts import ACTS, Acts

@@ -13,7 +13,7 @@ from processor.avro.catalogue import Catalogue
 from processor.avro.codec import AvroEncoder
 from processor.avro.decoder import AvroEventDecoder
 from processor.avro.records import RecordCodec
-from processor.cluster.events import InvalidEvent, parse_event
+from processor.cluster.event_parsing import InvalidEvent, parse_event
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.engine.digest import digest_hex

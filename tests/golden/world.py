@@ -11,7 +11,7 @@ from processor.avro.catalogue import Catalogue
 from processor.avro.codec import AvroEncoder
 from processor.avro.decoder import AvroEventDecoder
 from processor.avro.records import RecordCodec
-from processor.cluster.events import InvalidEvent, parse_event
+from processor.cluster.event_parsing import InvalidEvent, parse_event
 from processor.cluster.machine import ClusterMachine
 from processor.configuration.settings import PROJECT_DIRECTORY
 from processor.engine.compose import Identity

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from processor.cluster.entities import Policy
-from processor.cluster.events import parse_event
+from processor.cluster.event_parsing import parse_event
 from processor.cluster.state import State
 from processor.engine.inputs import Record
 from processor.engine.values import Accepted, Cause, Decoded, Undecodable

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
-from processor.cluster.events import HIGH_LANE, InvalidEvent, parse_json_event
+from processor.cluster.event_parsing import InvalidEvent, parse_json_event
+from processor.cluster.events import HIGH_LANE
 from processor.cluster.machine import ClusterMachine
 from tests.integration.answers import answers_to
 from tests.integration.wishes import Wishes

@@ -18,7 +18,7 @@ from processor.assembly.engine import Domain, cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.avro.decoder import AvroEventDecoder
 from processor.avro.framing import ResolveId, no_registry
-from processor.cluster.events import InvalidEvent, parse_json_event
+from processor.cluster.event_parsing import InvalidEvent, parse_json_event
 from processor.configuration.settings import Settings
 from processor.engine.dead_letters import DeadLetterFacts, dead_letter
 from processor.engine.images import Images

@@ -7,7 +7,7 @@ from processor.assembly.engine import cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.avro.decoder import AvroEventDecoder
 from processor.avro.framing import single_object_prefix
-from processor.cluster.events import InvalidEvent, parse_json_event
+from processor.cluster.event_parsing import InvalidEvent, parse_json_event
 from processor.configuration.settings import Settings
 from processor.engine.images import Images
 from processor.engine.inputs import Headers, Record

@@ -21,7 +21,8 @@ from processor.avro.records import RecordCodec
 from processor.avro.schema import Schema
 from processor.cluster import transitions
 from processor.cluster.changes import Change
-from processor.cluster.events import EVENT_TYPES, HIGH_LANE, InvalidEvent, parse_event, parse_json_event
+from processor.cluster.event_parsing import InvalidEvent, parse_event, parse_json_event
+from processor.cluster.events import EVENT_TYPES, HIGH_LANE
 from processor.cluster.machine import ENTITY_TYPES
 from processor.configuration.topics import load_topics
 from processor.engine.inputs import Record

@@ -12,7 +12,8 @@ from processor.avro.decoder import AvroEventDecoder
 from processor.avro.framing import single_object_prefix
 from processor.avro.resolution import resolve
 from processor.avro.schema import Schema, parse_schema
-from processor.cluster.events import EVENT_TYPES, InvalidEvent, ModelReplicaLoadFailed, parse_event
+from processor.cluster.event_parsing import InvalidEvent, parse_event
+from processor.cluster.events import EVENT_TYPES, ModelReplicaLoadFailed
 from processor.engine.inputs import Record
 from processor.engine.values import Accepted, Decoded, Invalid, Undecodable
 from tests.avro.evolutions import evolved

@@ -6,7 +6,7 @@ import msgspec
 
 from processor.avro.records import RecordCodec
 from processor.avro.schema import parse_schema
-from processor.cluster.events import parse_event
+from processor.cluster.event_parsing import parse_event
 from processor.engine.inputs import Record
 from processor.engine.values import Accepted, Cause, CommitRecord
 from processor.memory.store import MemoryStore

@@ -16,8 +16,9 @@ from processor.cluster.failures import (
     UNLOAD,
     is_unresolved,
 )
+from processor.cluster.kinds import SECTIONS
 from processor.cluster.placement import INSUFFICIENT_REPLICAS, NO_MATCHING_SERVER
-from processor.cluster.state import KINDS, State
+from processor.cluster.state import State
 
 RETRIED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
@@ -33,8 +34,6 @@ RETRIED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     }
 )
 """(kind, code) of a failure → what a retry does."""
-
-_TABLES: Final = {kind: table for kind, table, _ in KINDS}
 
 
 def explain_failure(state: State, key: str) -> Explanation:
@@ -94,7 +93,7 @@ def next_retry_ms(state: State, key: str) -> int | None:
 
 
 def _stands(state: State, failure: Failure) -> bool:
-    entity = getattr(state, _TABLES[failure.kind]).get(failure.name)
+    entity = getattr(state, SECTIONS[failure.kind]).get(failure.name)
     return entity is not None and is_unresolved(entity, failure, CAUSES[failure.kind](entity))
 
 

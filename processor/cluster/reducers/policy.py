@@ -5,8 +5,7 @@ from processor.cluster.draft import Draft
 from processor.cluster.entities import Policy
 from processor.cluster.events import PolicyChanged
 from processor.cluster.failures import retry_time
-
-TABLES = {"model": "models", "pipeline": "pipelines", "experiment": "experiments"}
+from processor.cluster.kinds import SECTIONS
 
 
 def policy_changed(draft: Draft, event: PolicyChanged) -> None:
@@ -16,7 +15,7 @@ def policy_changed(draft: Draft, event: PolicyChanged) -> None:
         times = {}
         for key in sorted(draft.state.failures):
             failure = draft.state.failures[key]
-            entity = getattr(draft.state, TABLES[failure.kind]).get(failure.name)
+            entity = getattr(draft.state, SECTIONS[failure.kind]).get(failure.name)
             time = retry_time(failure, entity, draft.policy.retry_limit)
             if time is not None:
                 times[key] = time
