@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 from bench.filling import KEY
 from bench.peer import reading_values
 from bench.place import Place
-from processor.engine.values import LaneName
+from processor.engine.inputs import LaneName
 from processor.kafka.produce import REQUIRED, TUNED
 
 PROPERTIES = {**TUNED, **REQUIRED}

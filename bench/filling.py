@@ -6,7 +6,7 @@ from confluent_kafka import Producer
 
 from bench.job import START_MS
 from bench.place import Place
-from processor.engine.values import LaneName
+from processor.engine.inputs import LaneName
 
 KEY = b"bench"
 FLUSH_TIMEOUT_S = 120

@@ -9,8 +9,7 @@ from processor.assembly.engine import Domain
 from processor.avro.catalogue import Catalogue
 from processor.avro.records import RecordCodec
 from processor.engine.digest import MODULUS, digest_hex, entity_digest
-from processor.engine.inputs import Record
-from processor.engine.values import Accepted
+from processor.engine.inputs import Accepted, Record
 
 START_MS = 1_700_000_000_000
 """Time of the first event; each next one is a millisecond later."""

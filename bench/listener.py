@@ -11,7 +11,7 @@ from bench.peer import catalogue
 from bench.place import Place
 from processor.avro.records import RecordCodec
 from processor.configuration.settings import Settings
-from processor.engine.values import Role
+from processor.engine.announcements import Role
 from processor.kafka.consume import TUNED
 
 BATCH = 1_000

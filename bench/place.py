@@ -13,7 +13,7 @@ import msgspec
 
 from processor.configuration.etcd_settings import EtcdSettings
 from processor.configuration.settings import KafkaSettings, Settings
-from processor.engine.values import Role
+from processor.engine.announcements import Role
 from processor.kafka.admin import TopicsAdmin, TopicSpec
 from processor.kafka.connection import KafkaConnection
 

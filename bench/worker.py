@@ -10,8 +10,9 @@ from bench.domains import DOMAINS
 from bench.meter import Measured, Meter
 from bench.place import Materialise, Place
 from processor.assembly.backends import Ports, ServerBackend
+from processor.engine.announcements import OutputRecord, Role, Tail
+from processor.engine.inputs import HIGH, NORMAL
 from processor.engine.ports import Sink
-from processor.engine.values import HIGH, NORMAL, OutputRecord, Role, Tail
 from processor.runtime.clock import SystemClock
 from processor.runtime.logs import set_up
 from processor.runtime.signals import stopped_by_signals

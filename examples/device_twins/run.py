@@ -20,7 +20,7 @@ from processor.avro.decoder import AvroEventDecoder
 from processor.avro.records import RecordCodec
 from processor.configuration.settings import Settings
 from processor.consume import AnnouncementReader
-from processor.engine.values import Role
+from processor.engine.announcements import Role
 from processor.produce import EventProducer, KafkaConnection
 from processor.service.shards import Service
 

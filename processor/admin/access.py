@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from processor.configuration.settings import Settings
-from processor.engine.values import Role
+from processor.engine.announcements import Role
 from processor.kafka.rights import Audience, Right, rights_of
 
 STRIMZI_TYPES = {"TOPIC": "topic", "GROUP": "group", "TRANSACTIONAL_ID": "transactionalId"}

@@ -1,7 +1,7 @@
 """The audit log of a shard, read back: what commands did to it."""
 
 from processor.configuration.settings import Settings
-from processor.engine.audit import AuditEntry
+from processor.engine.values import AuditEntry
 from processor.etcd.client import EtcdClient
 from processor.etcd.layout import ShardKeys, decode_audit, end_of
 

@@ -11,10 +11,10 @@ import msgspec
 
 from processor.engine.digest import MODULUS, digest_hex, entity_digest
 from processor.engine.errors import InvalidRequest
-from processor.engine.intervening import known_head
+from processor.engine.operator.swapping import Swap, standing_state, swap
+from processor.engine.operator.transaction import known_head
 from processor.engine.parts import Parts
 from processor.engine.recovery import restore
-from processor.engine.swapping import Swap, standing_state, swap
 from processor.engine.values import Head, Snapshot
 
 Refold = Callable[[Any, Head | None, int], Any]

@@ -11,9 +11,9 @@ from processor.assembly.engine import cluster_domain, engine_limits
 from processor.avro.catalogue import Catalogue
 from processor.configuration.settings import Settings
 from processor.configuration.topics import TopicNames
-from processor.engine.compose import Identity
 from processor.engine.parts import Parts
 from processor.engine.ports import Sink, Source
+from processor.engine.values import Identity
 from processor.etcd.layout import Owner, ShardKeys
 from processor.etcd.lease import InstanceLease
 from processor.etcd.ownership import EtcdOwnership

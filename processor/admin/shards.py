@@ -11,9 +11,9 @@ from processor.avro.catalogue import Catalogue
 from processor.configuration.settings import Settings
 from processor.configuration.topics import TopicNames
 from processor.engine.errors import StoreUnavailable
-from processor.engine.inputs import TopicFacts, TopicPartition
+from processor.engine.inputs import HIGH, NORMAL, TopicFacts, TopicPartition
 from processor.engine.positions import reached
-from processor.engine.values import HIGH, NORMAL, Head
+from processor.engine.values import Head
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
 from processor.etcd.failures import CompactedError

@@ -15,8 +15,8 @@ from processor.avro.writing import (
     compile_writer,
     is_optional,
 )
+from processor.engine.announcements import Announcement, ChangeSource, EventRejection
 from processor.engine.machine import Change
-from processor.engine.values import Announcement, ChangeSource, EventRejection
 
 MESSAGE_BYTES_MAX: Final = 1024
 """Of a rejection, in UTF-8."""

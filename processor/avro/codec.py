@@ -16,9 +16,9 @@ from processor.avro.framing import SINGLE_OBJECT_BYTES, Unframed, single_object_
 from processor.avro.schema import SchemaInvalid
 from processor.avro.wire import Malformed
 from processor.avro.writing import Writer, compile_writer
+from processor.engine.announcements import Announcement, ChangeSource, CommitRecord, EventRejection
 from processor.engine.errors import ShardRefused
 from processor.engine.machine import Change
-from processor.engine.values import Announcement, ChangeSource, CommitRecord, EventRejection
 
 COMMIT_ATTRIBUTES: Final[Attributes] = {"from": "start", "to": "end"}
 

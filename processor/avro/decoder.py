@@ -23,8 +23,7 @@ from processor.avro.reading import REFUSALS, Reader
 from processor.avro.resolution import explain
 from processor.avro.schema import Schema, SchemaInvalid
 from processor.avro.wire import Malformed, cut_text
-from processor.engine.inputs import Record
-from processor.engine.values import Accepted, Decoded, Invalid, Undecodable
+from processor.engine.inputs import Accepted, Decoded, Invalid, Record, Undecodable
 
 Parse = Callable[[str, int, Any], Any]
 """(record name, at_ms, plain data) → the state machine's event; raises its own class for what its border refuses."""

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from processor.avro.wire import cut_text
-from processor.engine.inputs import Record
-from processor.engine.values import Cause
+from processor.engine.inputs import Cause, Record
 
 Headers = Mapping[str, bytes | None]
 

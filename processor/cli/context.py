@@ -12,8 +12,8 @@ from processor.cli.options import settings_of
 if TYPE_CHECKING:
     from processor.avro.catalogue import Catalogue
     from processor.client.codec import RecordDecoder
+    from processor.engine.announcements import Role
     from processor.engine.parts import Parts
-    from processor.engine.values import Role
     from processor.etcd.client import EtcdClient
     from processor.kafka.connection import KafkaConnection
     from processor.kafka.reader import RecordReader

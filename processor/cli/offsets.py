@@ -17,8 +17,8 @@ from processor.cli.points import read_as
 if TYPE_CHECKING:
     from processor.admin.offset_reset import Reset
     from processor.admin.shards import ShardView
-    from processor.engine.inputs import TopicFacts, TopicPartition
-    from processor.engine.values import Head, LaneName
+    from processor.engine.inputs import LaneName, TopicFacts, TopicPartition
+    from processor.engine.values import Head
     from processor.kafka.offsets import PartitionOffsets
 
 SHOWN = (
@@ -261,8 +261,8 @@ def _moved_shard(
 ) -> list[dict[str, Any]]:
     from processor.admin.offset_reset import targets_of
     from processor.admin.session import operator
-    from processor.engine.intervening import known_head
-    from processor.engine.moving import Move, move, plan_move
+    from processor.engine.operator.moving import Move, move, plan_move
+    from processor.engine.operator.transaction import known_head
 
     def plan(head: "Head", facts: "TopicFacts") -> Move:
         return plan_move(head, facts, targets_of(wanted, head, facts, places), topics={topic for topic, _ in places})

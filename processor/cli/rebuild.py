@@ -19,7 +19,8 @@ from processor.cli.travel import await_published
 
 if TYPE_CHECKING:
     from processor.admin.rebuild import Comparison, Rebuild
-    from processor.engine.values import CommitRecord, Head
+    from processor.engine.announcements import CommitRecord
+    from processor.engine.values import Head
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 COLUMNS = ("kind", "name", "field", "live", "rebuilt")

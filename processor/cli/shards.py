@@ -53,8 +53,8 @@ def adopt(
     Stop the shard's processors first. The edit becomes a commit of kind repair, which the next owner announces.
     """
     from processor.admin.session import operator
-    from processor.engine.adoption import adopt as adopt_shard
-    from processor.engine.adoption import plan_adoption
+    from processor.engine.operator.adoption import adopt as adopt_shard
+    from processor.engine.operator.adoption import plan_adoption
 
     context = CommandContext(config)
     check_shard(context, shard)
@@ -100,8 +100,8 @@ def accept_gap(
     """
     from processor.admin.session import operator
     from processor.engine.inputs import TopicFacts
-    from processor.engine.intervening import known_head
-    from processor.engine.moving import Move, facts_of, move, plan_acceptance
+    from processor.engine.operator.moving import Move, facts_of, move, plan_acceptance
+    from processor.engine.operator.transaction import known_head
     from processor.engine.values import Head
 
     context = CommandContext(config)
@@ -136,7 +136,7 @@ def announce(
     Without --again or --skip they are shown. A consumer tells repeats by `processor-number`.
     """
     from processor.admin.session import operator
-    from processor.engine.reannouncing import announce_again, announce_skip, facts_of, plan_announcing
+    from processor.engine.operator.reannouncing import announce_again, announce_skip, facts_of, plan_announcing
 
     if again and skip:
         raise usage("--again or --skip, not both")

@@ -14,8 +14,8 @@ from processor.runtime.files import STDIN, check_readable
 
 if TYPE_CHECKING:
     from processor.cli.replaying import ShardReplay
+    from processor.engine.inputs import Decoded
     from processor.engine.machine import StateMachine
-    from processor.engine.values import Decoded
     from processor.replay.replaying import Start
     from processor.replay.whatif import WhatIf
 
@@ -152,7 +152,7 @@ def _events(path: Path) -> "Iterator[Decoded]":
     """Yield the events of a file as they would be decoded. Raises CommandError for a line that is none."""
     from processor.cluster.rejection import Rejected
     from processor.cluster.simulation import parse_line
-    from processor.engine.values import Accepted, Cause
+    from processor.engine.inputs import Accepted, Cause
 
     for number, text in enumerate(lines_of(path), start=1):
         if not text.strip():

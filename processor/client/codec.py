@@ -14,9 +14,9 @@ from processor.avro.records import RecordCodec
 from processor.avro.wire import Malformed
 from processor.cluster.event_parsing import InvalidEvent, parse_json_event
 from processor.cluster.events import EVENT_TYPES, HIGH_LANE
+from processor.engine.announcements import Role
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Headers, Record
-from processor.engine.values import Role
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.consume import AnnouncementReader, From
 from processor.kafka.produce import EventProducer

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from processor.engine.announcements import Outcome
 from processor.engine.inputs import RecordId
-from processor.engine.values import Outcome
 
 CountBefore = Callable[[str, int, int, int], int]
 """(topic, partition, from, offset) → how many data records stand in [from, offset)."""

@@ -8,8 +8,8 @@ import msgspec
 
 from processor.client.codec import DecodedRecord, RecordDecoder
 from processor.client.outcomes import EventOutcome, outcomes_in
+from processor.engine.announcements import Role
 from processor.engine.inputs import Record, RecordId
-from processor.engine.values import Role
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.reader import RecordReader
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from processor.configuration.settings import Settings
 from processor.configuration.topic_documents import OURS, Stated, TopicsInvalid, stated_in
 from processor.configuration.topic_settings import FOREIGN, KINDS, WrongSetting, broker_word
-from processor.engine.values import HIGH, NORMAL, OUTPUT_ROLES, Role
+from processor.engine.announcements import OUTPUT_ROLES, Role
+from processor.engine.inputs import HIGH, NORMAL
 
 __all__ = ["ROLES", "KafkaTopic", "Topic", "Topics", "TopicsInvalid", "json_schema", "load_topics"]
 

@@ -2,8 +2,7 @@
 
 import msgspec
 
-from processor.engine.inputs import Record
-from processor.engine.values import Decoded, Undecodable
+from processor.engine.inputs import Decoded, Record, Undecodable
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Collection
 
+from processor.engine.announcements import Outcome
 from processor.engine.limits import Limits
-from processor.engine.values import Outcome
 
 
 class Breaker:

@@ -6,30 +6,25 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.dead_letters import DeadLetterFacts, dead_letter, letter_bytes
-from processor.engine.digest import digest_bytes, digest_hex
-from processor.engine.images import Encoded, EncodedChange
-from processor.engine.inputs import Record
-from processor.engine.machine import Change
-from processor.engine.ports import Encoder
-from processor.engine.positions import MutablePositions, Stretches, scanned_after
-from processor.engine.sizes import UNLIMITED, SizeLimits
-from processor.engine.values import (
+from processor.engine.announcements import (
     Announcement,
     ChangeSource,
-    Commit,
     CommitKind,
     CommitRecord,
     EventRejection,
-    Head,
-    Image,
     Omitted,
     OutboxEntry,
     OutcomeRun,
-    Positions,
-    Range,
-    Undecodable,
 )
+from processor.engine.digest import digest_bytes, digest_hex
+from processor.engine.images import Encoded, EncodedChange
+from processor.engine.inputs import Positions, Range, Record, Undecodable
+from processor.engine.machine import Change
+from processor.engine.outputs import DeadLetterFacts, dead_letter, letter_bytes
+from processor.engine.ports import Encoder
+from processor.engine.positions import MutablePositions, Stretches, scanned_after
+from processor.engine.sizes import UNLIMITED, SizeLimits
+from processor.engine.values import Commit, Head, Identity, Image
 
 OMISSIONS: tuple[tuple[Omitted, ...], ...] = (
     ("before",),
@@ -38,15 +33,6 @@ OMISSIONS: tuple[tuple[Omitted, ...], ...] = (
     ("before", "after", "transitions"),
 )
 """What is left out of a change that is too large to be published, tried in this order."""
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """Who writes: the shard and the cluster that it holds."""
-
-    app: str
-    shard: int
-    cluster: str
-    reducer_version: int
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ nothing (an owner of before, late, does it once), several do. Then each leaves t
 before it opens it anew, so that both go on, slowly, until a person gives one of them another name.
 """
 
-from processor.engine.compose import Identity
+from processor.engine.values import Identity
 
 FENCINGS_MIN = 3
 """So many within the window are told; fewer may be owners of before that were late."""

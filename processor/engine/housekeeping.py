@@ -1,10 +1,15 @@
-"""What is done between commits: looking whether the shard is still ours, trimming, telling positions to lag tools."""
+"""Idle work, done between commits: verify that the shard is ours, trim, report positions to lag tools, send ticks."""
+
+from typing import Any
 
 import msgspec
 
+from processor.engine.errors import Retry, ShardRefused
+from processor.engine.inputs import HIGH, NORMAL, Positions
 from processor.engine.parts import Parts
+from processor.engine.ports import Clock, Source
 from processor.engine.positions import reached, scanned_after
-from processor.engine.values import Head, Positions, TrimRequest
+from processor.engine.values import Head, TrimRequest
 
 
 class Housekeeping:
@@ -62,3 +67,51 @@ class Housekeeping:
 
     def _passed_ms(self, since_s: float) -> float:
         return (self._parts.clock.monotonic_s() - since_s) * 1000
+
+
+SCAN_MAX_S = 1.0
+"""An answer that brings no record takes the brokers half a second."""
+
+
+POLL_MS = 5
+
+
+def scan_to_end(source: Source, clock: Clock) -> bool:
+    """Return whether the ends were reached and no record follows those taken; False after `SCAN_MAX_S`.
+
+    What `take` returns here is dropped: nothing may be taken of this assignment afterwards.
+    """
+    deadline_s = clock.monotonic_s() + SCAN_MAX_S
+    try:
+        while not source.at_end():
+            if source.take(HIGH, 1) or source.take(NORMAL, 1) or clock.monotonic_s() > deadline_s:
+                return False
+            source.wait(POLL_MS)
+    except (Retry, ShardRefused):
+        return False
+    return True
+
+
+CHECK_INTERVAL_MS = 100
+"""How often the state is asked, at most; the answer is exact to this much."""
+
+
+class Alarm:
+    """Sends one tick once wall time has reached what the state asks for, and none for the interval after it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._not_before_s = 0.0
+
+    def ring(self, state: Any) -> None:
+        """Send a tick if one is due in this committed state."""
+        parts = self._parts
+        now_s = parts.clock.monotonic_s()
+        if parts.ticker is None or now_s < self._not_before_s:
+            return
+        due_ms, now_ms = parts.machine.due_ms(state), parts.clock.now_ms()
+        if due_ms is None or now_ms < due_ms:
+            self._not_before_s = now_s + CHECK_INTERVAL_MS / 1000
+            return
+        parts.ticker.tick(now_ms)
+        self._not_before_s = now_s + parts.limits.tick_interval_ms / 1000

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from processor.engine.alarm import Alarm
+from processor.engine.announcements import StoredEntry
 from processor.engine.batch import Batch
 from processor.engine.breaker import Breaker
 from processor.engine.compose import Draft, Stamp, compose, largest_record
 from processor.engine.crash_counter import CrashCounter
 from processor.engine.errors import InvalidRequest, ShardRefused
 from processor.engine.health import ShardStatus
-from processor.engine.housekeeping import Housekeeping
+from processor.engine.housekeeping import Alarm, Housekeeping, scan_to_end
 from processor.engine.intake import Intake
 from processor.engine.parts import Parts
 from processor.engine.positions import reached
@@ -21,12 +21,11 @@ from processor.engine.recovery import foreign_edit, restore
 from processor.engine.reloading import Candidate, mend
 from processor.engine.reports import StepReport
 from processor.engine.requests import Requests
-from processor.engine.scanning import scan_to_end
 from processor.engine.sent import Sent, report_of
 from processor.engine.settle import settle
 from processor.engine.takeover import TakenOver
 from processor.engine.tip import Tip
-from processor.engine.values import Conflict, HeadView, StoredEntry
+from processor.engine.values import Conflict, HeadView
 
 
 class Orchestrator:

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.compose import Identity
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.limits import Limits
 from processor.engine.machine import StateMachine
 from processor.engine.ports import Clock, Encoder, EventDecoder, Ownership, Sink, Source, Store, Ticker
 from processor.engine.reports import Middleware
+from processor.engine.values import Identity
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):

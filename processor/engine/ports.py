@@ -7,31 +7,21 @@ A port's methods are called from one thread unless the docstring says otherwise.
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from processor.engine.inputs import Record, TopicFacts
+from processor.engine.announcements import (
+    Announcement,
+    ChangeSource,
+    CommitRecord,
+    EventRejection,
+    OutputRecord,
+    Role,
+    Tail,
+)
+from processor.engine.assignment import Members
+from processor.engine.inputs import Decoded, LaneName, Positions, Record, TopicFacts, Undecodable
 from processor.engine.limits import Capacity
 from processor.engine.machine import Change
-from processor.engine.ownership import Members
 from processor.engine.positions import Stretches
-from processor.engine.values import (
-    Announcement,
-    Attempts,
-    ChangeSource,
-    Commit,
-    CommitRecord,
-    Committed,
-    Conflict,
-    Decoded,
-    EventRejection,
-    HeadView,
-    LaneName,
-    OutputRecord,
-    Positions,
-    Role,
-    Snapshot,
-    Tail,
-    TrimRequest,
-    Undecodable,
-)
+from processor.engine.values import Attempts, Commit, Committed, Conflict, HeadView, Snapshot, TrimRequest
 
 
 class Source(Protocol):

@@ -5,9 +5,10 @@ from itertools import groupby
 
 import msgspec
 
+from processor.engine.announcements import Outcome, OutcomeRun
 from processor.engine.errors import ShardRefused
-from processor.engine.inputs import Record, TopicFacts
-from processor.engine.values import Head, Outcome, OutcomeRun, Positions, Range
+from processor.engine.inputs import Positions, Range, Record, TopicFacts
+from processor.engine.values import Head
 
 MutablePositions = dict[str, dict[int, int]]
 

@@ -8,7 +8,7 @@ from processor.engine.batch import Batch
 from processor.engine.compose import Draft
 from processor.engine.errors import ShardRefused
 from processor.engine.images import Encoded, Images
-from processor.engine.inputs import Record
+from processor.engine.inputs import Decoded, Record, Undecodable
 from processor.engine.intake import Intake
 from processor.engine.parts import Parts
 from processor.engine.positions import advanced, joined, ranges_of, runs_of
@@ -16,7 +16,6 @@ from processor.engine.reduction import Reduction, reduce_batch
 from processor.engine.reports import Reduced
 from processor.engine.sizes import SizeCheck, SizeLimits, size_limits
 from processor.engine.tip import Tip
-from processor.engine.values import Decoded, Undecodable
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from math import inf
 
-from processor.engine.compose import Identity
+from processor.engine.announcements import OutputRecord, Role, StoredEntry, Tail
 from processor.engine.errors import OutputContended, OwnershipLost, SinkFenced, SinkUnavailable, SinkUnclear
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.limits import Limits
 from processor.engine.ports import Ownership, Sink
 from processor.engine.tails import Reached, acknowledged, reached_by, remaining
-from processor.engine.values import OutputRecord, Role, StoredEntry, Tail
+from processor.engine.values import Identity
 
 
 class Publisher:

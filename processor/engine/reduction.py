@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
+from processor.engine.announcements import EventRejection, Outcome
+from processor.engine.inputs import Accepted, Decoded, Invalid, Undecodable
 from processor.engine.machine import Change, StateMachine
 from processor.engine.sizes import TOO_LARGE, SizeCheck
-from processor.engine.values import Accepted, Decoded, EventRejection, Invalid, Outcome, Undecodable
 
 FIRST_CHUNK_EVENTS = 8
 LEAST_ENTITIES_PER_EVENT = 0.25

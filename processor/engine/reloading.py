@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 
+from processor.engine.announcements import CommitKind
 from processor.engine.compose import Draft
 from processor.engine.images import Encoded
+from processor.engine.inputs import Positions
 from processor.engine.machine import StateMachine
 from processor.engine.ports import Encoder
 from processor.engine.recovery import Restored, before_repair
-from processor.engine.values import CommitKind, Head, Positions, Snapshot
+from processor.engine.values import Head, Snapshot
 
 
 class Candidate(msgspec.Struct, frozen=True):

@@ -7,9 +7,9 @@ from typing import overload
 
 import msgspec
 
-from processor.engine.inputs import Record
+from processor.engine.announcements import CommitKind, Outcome
+from processor.engine.inputs import Cause, Decoded, Record
 from processor.engine.machine import Change
-from processor.engine.values import Cause, CommitKind, Decoded, Outcome
 
 
 class EventReport(msgspec.Struct, frozen=True):

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from processor.engine.compose import Draft, Identity
+from processor.engine.compose import Draft
 from processor.engine.ports import InFlight
 from processor.engine.preparation import Prepared
 from processor.engine.reports import Events, StepReport
 from processor.engine.tip import Carried
-from processor.engine.values import Commit
+from processor.engine.values import Commit, Identity
 
 
 class Sent(msgspec.Struct, frozen=True):

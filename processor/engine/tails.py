@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from processor.engine.compose import Identity
+from processor.engine.announcements import CHANGES, COMMITS, DEAD_LETTERS, OutputRecord, Role, StoredEntry, Tail
 from processor.engine.errors import ShardRefused
 from processor.engine.outputs import change_records, commit_record, dead_letter_records
-from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, OutputRecord, Role, StoredEntry, Tail
+from processor.engine.values import Identity
 
 NOTHING = (-1, -1)
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import msgspec
 
+from processor.engine.announcements import OutcomeRun
 from processor.engine.compose import Draft
 from processor.engine.images import Encoded, Images
+from processor.engine.inputs import Positions, Range
 from processor.engine.reports import Reduced
 from processor.engine.sizes import UNLIMITED, SizeLimits
-from processor.engine.values import OutcomeRun, Positions, Range
 
 OUTCOMES_PER_RANGE = 4
 """So many runs of outcomes weigh as much in a commit record as one range."""

@@ -26,9 +26,9 @@ from typing import TypeVar
 import msgspec
 import zstandard
 
-from processor.engine.audit import AuditEntry
+from processor.engine.announcements import Announcement, DeadLetter, OutboxEntry
 from processor.engine.errors import ShardRefused
-from processor.engine.values import LAYOUT, Announcement, Attempts, DeadLetter, Head, Image, OutboxEntry
+from processor.engine.values import LAYOUT, Attempts, AuditEntry, Head, Image
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from processor.engine.assignment import Members
 from processor.engine.errors import StoreUnavailable
-from processor.engine.ownership import Members
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
 from processor.etcd.failures import CompactedError

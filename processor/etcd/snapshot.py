@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from processor.engine.announcements import OutboxEntry, StoredEntry
 from processor.engine.errors import StoreUnavailable
-from processor.engine.values import Attempts, Head, OutboxEntry, Snapshot, StoredEntry
+from processor.engine.values import Attempts, Head, Snapshot
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog, Delta, StoredDelta, merge
 from processor.etcd.client import EtcdClient

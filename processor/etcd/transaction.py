@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.audit import AuditEntry
+from processor.engine.announcements import OutboxEntry
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Commit, Head, Image, OutboxEntry, TrimRequest
+from processor.engine.values import AuditEntry, Commit, Head, Image, TrimRequest
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog, Delta, Effect
 from processor.etcd.layout import (

@@ -9,9 +9,8 @@ from processor.cluster.generator import apply
 from processor.cluster.kinds import SECTIONS
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import State
-from processor.engine.inputs import Record
+from processor.engine.inputs import Accepted, Record
 from processor.engine.ports import EventDecoder
-from processor.engine.values import Accepted
 
 
 class Causes:

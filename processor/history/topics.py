@@ -8,8 +8,8 @@ from typing import Any, ParamSpec
 import msgspec
 
 from processor.client.codec import DecodedRecord
+from processor.engine.announcements import Role
 from processor.engine.inputs import Record
-from processor.engine.values import Role
 from processor.history.commit_log import Log
 
 Place = ParamSpec("Place")

@@ -9,8 +9,9 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from processor.engine.announcements import Role
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import LaneName, Role
+from processor.engine.inputs import LaneName
 from processor.kafka.causes import Causes, principal_of, without_secrets
 
 Property = str | int | float | bool

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from processor.engine.announcements import OutputRecord, Role, Tail
 from processor.engine.errors import SinkUnclear
 from processor.engine.failpoints import Failpoint, never
-from processor.engine.values import OutputRecord, Role, Tail
 from processor.kafka.connection import KafkaConnection, ShardTopics, client, words_of
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.output import Output, SinkTimeouts

@@ -9,8 +9,8 @@ import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource
 
+from processor.engine.announcements import OutputRecord, Role, Tail
 from processor.engine.errors import SinkUnavailable, SourceUnavailable
-from processor.engine.values import OutputRecord, Role, Tail
 from processor.kafka.connection import LOGGER, UNHEARD, KafkaConnection, Property, ShardTopics, client
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.records import produce_arguments

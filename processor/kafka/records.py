@@ -4,8 +4,8 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
+from processor.engine.announcements import OutputRecord
 from processor.engine.inputs import Record
-from processor.engine.values import OutputRecord
 
 NO_TIMESTAMP_MS = -1
 

@@ -11,8 +11,8 @@ from typing import Literal
 import msgspec
 from confluent_kafka import KafkaError, KafkaException
 
+from processor.engine.announcements import Role
 from processor.engine.errors import SourceUnavailable
-from processor.engine.values import Role
 from processor.kafka.connection import KafkaConnection, ShardTopics, code_of
 from processor.kafka.describer import ANSWER_MARGIN_S, DescribedTopic, TopicDescriber
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from processor.engine.announcements import OutputRecord, Role, Tail
 from processor.engine.errors import SinkFenced, SinkUnavailable, SinkUnclear
 from processor.engine.failpoints import Failpoint, never
-from processor.engine.values import OutputRecord, Role, Tail
 from processor.kafka.connection import KafkaConnection, Property, ShardTopics, client, code_of
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.output import Output, SinkTimeouts

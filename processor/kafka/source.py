@@ -10,9 +10,8 @@ from time import monotonic
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.engine.errors import ProcessorError, ShardRefused, SourceUnavailable
-from processor.engine.inputs import Record, TopicFacts, Watermarks
+from processor.engine.inputs import HIGH, LaneName, Positions, Record, TopicFacts, Watermarks
 from processor.engine.positions import EmptyStretch, Stretches, gone
-from processor.engine.values import HIGH, LaneName, Positions
 from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, client, words_of
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.records import record_of

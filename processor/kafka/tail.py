@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from processor.engine.announcements import Role, Tail
 from processor.engine.errors import ShardRefused, SinkUnavailable
 from processor.engine.inputs import Record, TopicPartition, Watermarks
-from processor.engine.published import tail_of
-from processor.engine.values import Role, Tail
+from processor.engine.outputs import tail_of
 from processor.kafka.connection import KafkaConnection, Property, client, words_of
 from processor.kafka.records import record_of
 

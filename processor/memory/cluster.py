@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
-from processor.engine.audit import AuditEntry
-from processor.engine.values import Attempts, Conflict, Head, OutboxEntry, Snapshot, StoredEntry
+from processor.engine.announcements import OutboxEntry, StoredEntry
+from processor.engine.values import Attempts, AuditEntry, Conflict, Head, Snapshot
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from processor.engine.ownership import Members
+from processor.engine.assignment import Members
 from processor.engine.values import Attempts
 from processor.memory.cluster import MemoryCluster, Shard
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from processor.engine.announcements import OutputRecord, Role, Tail
 from processor.engine.errors import ShardRefused, SinkFenced, SinkUnclear
-from processor.engine.published import tail_of
-from processor.engine.values import OutputRecord, Role, Tail
+from processor.engine.outputs import tail_of
 from processor.memory.broker import FencedError, MemoryBroker, NewRecord
 
 RECORD_BYTES_MAX = 1_000_000

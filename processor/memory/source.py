@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
-from processor.engine.inputs import Record, TopicFacts, Watermarks
+from processor.engine.inputs import HIGH, LaneName, Positions, Record, TopicFacts, Watermarks
 from processor.engine.positions import EmptyStretch, Stretches
-from processor.engine.values import HIGH, LaneName, Positions
 from processor.memory.broker import MemoryBroker, OffsetOutOfRangeError, UnknownTopicError
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from processor.engine.announcements import CommitRecord
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Record
-from processor.engine.values import CommitRecord
 from processor.history.commit_log import CommitLog, Log, seq_of
 from processor.replay.errors import LogBroken
 

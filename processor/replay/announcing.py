@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from processor.engine.compose import Draft, Identity, Stamp, compose
+from processor.engine.announcements import CommitRecord, OutputRecord, StoredEntry
+from processor.engine.compose import Draft, Stamp, compose
 from processor.engine.images import Images
 from processor.engine.inputs import Record
 from processor.engine.outputs import change_records
 from processor.engine.ports import Encoder
-from processor.engine.values import CommitRecord, Head, OutputRecord, StoredEntry
+from processor.engine.values import Head, Identity
 from processor.history.commit_log import revision_of
 from processor.replay.errors import LogBroken
 from processor.replay.replaying import Step

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
+from processor.engine.announcements import CommitRecord, Outcome, OutcomeRun
 from processor.engine.digest import MODULUS, digest_hex, entity_digest
-from processor.engine.inputs import Record
+from processor.engine.inputs import Decoded, Record
 from processor.engine.machine import Change, StateMachine
 from processor.engine.ports import Encoder, EventDecoder
 from processor.engine.reduction import Reduction, reduce_batch
 from processor.engine.sizes import SizeCheck, SizeLimits
-from processor.engine.values import CommitRecord, Decoded, Outcome, OutcomeRun
 
 
 class Build(msgspec.Struct, frozen=True):

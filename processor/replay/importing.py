@@ -8,13 +8,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from processor.engine.audit import AuditEntry
 from processor.engine.errors import InvalidRequest, OwnershipLost, ShardRefused
 from processor.engine.inputs import TopicFacts
-from processor.engine.intervening import owned, settled
+from processor.engine.operator.transaction import owned, settled
 from processor.engine.parts import Parts
 from processor.engine.positions import checked_positions
-from processor.engine.values import Commit, Head, Image
+from processor.engine.values import AuditEntry, Commit, Head, Image
 from processor.engine.values import Snapshot as StoreSnapshot
 from processor.replay.snapshot import Snapshot
 

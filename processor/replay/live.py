@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from processor.engine.inputs import Positions
 from processor.engine.machine import StateMachine
-from processor.engine.values import Positions
 from processor.replay.replaying import Replayed
 from processor.replay.verifying import Finding
 

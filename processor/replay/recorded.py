@@ -9,11 +9,11 @@ from itertools import islice
 from types import TracebackType
 from typing import Self
 
+from processor.engine.announcements import CommitRecord
 from processor.engine.errors import InvalidRequest
-from processor.engine.inputs import Record
+from processor.engine.inputs import Positions, Range, Record
 from processor.engine.outputs import rfc3339
 from processor.engine.positions import MutablePositions
-from processor.engine.values import CommitRecord, Positions, Range
 from processor.history.commit_log import CommitLog, Log, seq_of
 from processor.replay.announced import Announced
 from processor.replay.errors import LogBroken, RecordsGone

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from processor.engine.values import CommitRecord, Head
+from processor.engine.announcements import CommitRecord
+from processor.engine.values import Head
 from processor.replay.fold import Build, Fold, limits_of, outcomes_of, reducible
 from processor.replay.recorded import Recording
 from processor.replay.sources import Sources

@@ -7,11 +7,12 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from processor.engine.inputs import Record
+from processor.engine.announcements import CommitRecord, Outcome
+from processor.engine.inputs import Decoded, Record
 from processor.engine.positions import MutablePositions
 from processor.engine.reduction import Reduction
 from processor.engine.sizes import UNLIMITED, SizeLimits
-from processor.engine.values import CommitRecord, Decoded, Head, Outcome
+from processor.engine.values import Head
 from processor.replay.errors import LogBroken
 from processor.replay.fold import Build, Fold, limits_of, outcomes_of, reducible
 from processor.replay.recorded import Recording

@@ -11,8 +11,8 @@ from processor.avro.catalogue import Catalogue
 from processor.avro.framing import Unframed
 from processor.avro.records import RecordCodec
 from processor.avro.wire import Malformed
-from processor.engine.inputs import Record
-from processor.engine.values import CommitKind, CommitRecord, Outcome, OutcomeRun, Range, Role
+from processor.engine.announcements import CommitKind, CommitRecord, Outcome, OutcomeRun, Role
+from processor.engine.inputs import Range, Record
 from processor.history.commit_log import Log
 from processor.replay.errors import LogBroken, TopicReplaced
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from processor.engine.announcements import CommitRecord, Outcome
 from processor.engine.inputs import Record
-from processor.engine.values import CommitRecord, Outcome
 from processor.replay.replaying import Step, Way
 
 RENEWED = frozenset({"upgrade", "rebuild"})

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from processor.engine.values import CommitRecord, Decoded
+from processor.engine.announcements import CommitRecord
+from processor.engine.inputs import Decoded
 from processor.replay.fold import Build
 from processor.replay.recorded import Recording
 from processor.replay.replaying import Folding, Material, Replayed, Start, Step

@@ -7,7 +7,7 @@ from processor.assembly.engine import cluster_domain
 from processor.avro.catalogue import Catalogue
 from processor.cluster.machine import ClusterMachine
 from processor.configuration.settings import Settings
-from processor.engine.values import Role
+from processor.engine.announcements import Role
 from processor.history.commit_log import Log
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.reader import RecordReader

@@ -7,15 +7,15 @@ from functools import partial
 from processor.assembly.backends import Backend, Ports
 from processor.assembly.engine import Domain, engine_limits
 from processor.configuration.settings import Settings
-from processor.engine.compose import Identity
 from processor.engine.errors import Retry
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.health import ShardStatus
 from processor.engine.parts import Parts
 from processor.engine.ports import Ticker
+from processor.engine.rebalancer import Sharing
 from processor.engine.reports import Middleware
 from processor.engine.shard import ShardRunner
-from processor.engine.sharing import Sharing
+from processor.engine.values import Identity
 from processor.runtime.clock import SystemClock
 from processor.runtime.garbage import freeze_heap
 

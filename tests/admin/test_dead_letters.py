@@ -4,9 +4,8 @@ import msgspec
 import pytest
 
 from processor.admin.dead_letters import Letter, Lost, letter_of, resubmission
-from processor.engine.dead_letters import DeadLetterFacts, dead_letter
-from processor.engine.inputs import Headers, Record
-from processor.engine.values import Cause, Undecodable
+from processor.engine.inputs import Cause, Headers, Record, Undecodable
+from processor.engine.outputs import DeadLetterFacts, dead_letter
 from processor.kafka.produce import NewRecord
 
 INPUTS = frozenset(("high", "normal"))

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from processor.avro.codec import AvroEncoder, record_name
 from processor.avro.records import RecordCodec
 from processor.avro.schema import SchemaInvalid
+from processor.engine.announcements import ChangeSource, CommitRecord, EventRejection, OutcomeRun
 from processor.engine.errors import ShardRefused
+from processor.engine.inputs import Cause, Range
 from processor.engine.ports import Encoder
-from processor.engine.values import Cause, ChangeSource, CommitRecord, EventRejection, OutcomeRun, Range
 from tests.avro.shop import (
     Item,
     ItemCounted,

@@ -12,9 +12,8 @@ from processor.avro.envelope import HEADERS_MAX
 from processor.avro.framing import single_object_prefix
 from processor.avro.guard import VALUE_BYTES_MAX
 from processor.avro.schema import Schema, parse_schema
-from processor.engine.inputs import Headers, Record
+from processor.engine.inputs import Accepted, Cause, Decoded, Headers, Invalid, Record, Undecodable
 from processor.engine.ports import EventDecoder
-from processor.engine.values import Accepted, Cause, Decoded, Invalid, Undecodable
 from tests.avro.random_schemas import damaged, reference_bytes
 
 

@@ -3,8 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.avro.envelope import cause_of, exceeds, header_text, is_json, stated_type
-from processor.engine.inputs import Record
-from processor.engine.values import Cause
+from processor.engine.inputs import Cause, Record
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 RECORD = Record("in", 2, 17, 1000, b"key", b"value", (("name", b"content"), ("empty", None)))

@@ -9,12 +9,12 @@ import msgspec
 from processor.avro.catalogue import Catalogue
 from processor.avro.codec import AvroEncoder
 from processor.cluster.machine import ClusterMachine
-from processor.engine.adoption import adopt
-from processor.engine.compose import Identity
+from processor.engine.announcements import OutputRecord
 from processor.engine.inputs import Headers, Record, TopicFacts
-from processor.engine.moving import Move, move, plan_move
+from processor.engine.operator.adoption import adopt
+from processor.engine.operator.moving import Move, move, plan_move
 from processor.engine.parts import Parts
-from processor.engine.values import Head, OutputRecord
+from processor.engine.values import Head, Identity
 from processor.memory.broker import NewRecord
 from processor.memory.cluster import MemoryCluster, Shard
 from processor.memory.sink import RECORD_BYTES_MAX, MemorySink

@@ -10,10 +10,9 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.inputs import Record
+from processor.engine.inputs import Accepted, Cause, Invalid, Record
 from processor.engine.machine import Change, StateMachine
 from processor.engine.ports import EventDecoder
-from processor.engine.values import Accepted, Cause, Invalid
 from tests.checker.artefacts import Artefacts, Published, place_of
 from tests.checker.single_object import PREFIX_BYTES, Schemas
 

@@ -16,9 +16,9 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-from processor.engine.inputs import Headers, Record
+from processor.engine.announcements import OUTPUT_ROLES, OutputRecord, Role
+from processor.engine.inputs import HIGH, NORMAL, Headers, Record
 from processor.engine.ports import Sink, Source
-from processor.engine.values import HIGH, NORMAL, OUTPUT_ROLES, OutputRecord, Role
 from processor.kafka.connection import KafkaConnection, Property, ShardTopics, cause_of
 from processor.kafka.output import SinkTimeouts
 from processor.kafka.records import record_of

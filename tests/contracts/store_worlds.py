@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import pytest
 from etcd3.etcdrpc import rpc_pb2 as rpc
 
+from processor.engine.announcements import OutboxEntry
 from processor.engine.ports import Ownership, Store
-from processor.engine.values import Attempts, Commit, Head, Image, OutboxEntry, Tried
+from processor.engine.values import Attempts, Commit, Head, Image, Tried
 from processor.etcd import requests
 from processor.etcd.channel import Access
 from processor.etcd.client import EtcdClient

@@ -2,10 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from processor.engine.announcements import CHANGES, COMMITS, DEAD_LETTERS, OutputRecord, Tail
 from processor.engine.errors import ShardRefused, SinkUnclear
 from processor.engine.inputs import Record
 from processor.engine.ports import Sink
-from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, OutputRecord, Tail
 from processor.memory.broker import FencedError, NewRecord
 from tests.contracts.broker_world import World, addressed, eventually, open_world, records_of
 

@@ -5,9 +5,8 @@ from time import monotonic
 import pytest
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
-from processor.engine.inputs import Record, Watermarks
+from processor.engine.inputs import HIGH, NORMAL, LaneName, Record, Watermarks
 from processor.engine.ports import Source
-from processor.engine.values import HIGH, NORMAL, LaneName
 from processor.memory.broker import NewRecord
 from tests.contracts.broker_world import World, eventually, inputs, open_world
 

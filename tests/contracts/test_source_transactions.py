@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from processor.engine.inputs import NORMAL, LaneName
 from processor.engine.ports import Source
 from processor.engine.positions import EmptyStretch, Stretches
-from processor.engine.values import NORMAL, LaneName
 from tests.contracts.broker_world import World, eventually, inputs, open_world
 from tests.contracts.test_source import taken, values
 

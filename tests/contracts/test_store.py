@@ -5,16 +5,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from processor.engine.values import (
-    Announcement,
-    Attempts,
-    Commit,
-    Committed,
-    Conflict,
-    DeadLetter,
-    Image,
-    TrimRequest,
-)
+from processor.engine.announcements import Announcement, DeadLetter
+from processor.engine.values import Attempts, Commit, Committed, Conflict, Image, TrimRequest
 from tests.contracts.store_worlds import (
     ATTEMPT,
     World,

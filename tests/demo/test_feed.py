@@ -6,8 +6,9 @@ import pytest
 
 from processor.demo.feed import Feed, words
 from processor.demo.totals import Totals
+from processor.engine.announcements import Outcome
+from processor.engine.inputs import Cause
 from processor.engine.reports import EventReport, StepReport
-from processor.engine.values import Cause, Outcome
 
 
 class _Change(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 from examples.device_twins.machine import DeviceTwins, Twins
-from processor.engine.alarm import Alarm
+from processor.engine.housekeeping import Alarm
 from tests.engine.world import World
 
 

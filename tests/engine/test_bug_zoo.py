@@ -1,7 +1,6 @@
 """Inputs that are wrong: what is urgent waits behind what is not."""
 
-from processor.engine.inputs import Record
-from processor.engine.values import HIGH, NORMAL, LaneName
+from processor.engine.inputs import HIGH, NORMAL, LaneName, Record
 from tests.engine.world import TOPICS, ManualSource, World
 
 FLOOD = 200

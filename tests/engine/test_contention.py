@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import pytest
 
-from processor.engine.compose import Identity
+from processor.engine.announcements import OutputRecord
 from processor.engine.contention import CALM_S, FENCINGS_MIN, PAUSE_MAX_S, WINDOW_S, Contention
 from processor.engine.errors import OutputContended, OwnershipLost
 from processor.engine.health import ShardStatus
 from processor.engine.publisher import Publisher
 from processor.engine.shard import ShardRunner
-from processor.engine.values import OutputRecord
+from processor.engine.values import Identity
 from processor.memory.ownership import MemoryOwnership
 from processor.memory.sink import MemorySink
 from tests.engine.test_shard import report

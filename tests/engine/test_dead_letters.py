@@ -1,8 +1,7 @@
 from hashlib import sha256
 
-from processor.engine.dead_letters import TRUNCATED_HEADERS_MAX, DeadLetterFacts, clipped, dead_letter
-from processor.engine.inputs import Record
-from processor.engine.values import Cause, Undecodable
+from processor.engine.inputs import Cause, Record, Undecodable
+from processor.engine.outputs import TRUNCATED_HEADERS_MAX, DeadLetterFacts, clipped, dead_letter
 
 FACTS = DeadLetterFacts(seq=7, epoch=3, shard=1, count=2)
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.engine.lanes import Allotment, Waiting, allot, count_high_batches
+from processor.engine.intake import Allotment, Waiting, allot, count_high_batches
 from processor.engine.limits import Limits
 
 LIMITS = Limits(batch_events_max=100, normal_share=0.125, high_batches_max=3, normal_wait_max_ms=1000)

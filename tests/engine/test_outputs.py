@@ -1,8 +1,8 @@
 from typing import Any
 
-from processor.engine.compose import Identity
+from processor.engine.announcements import Announcement, DeadLetter, OutboxEntry, StoredEntry
 from processor.engine.outputs import change_records, commit_record, dead_letter_records
-from processor.engine.values import Announcement, DeadLetter, OutboxEntry, StoredEntry
+from processor.engine.values import Identity
 
 IDENTITY = Identity("app", 2, "north", 1)
 TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"

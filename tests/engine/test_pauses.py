@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from processor.engine.announcements import OutputRecord
 from processor.engine.errors import OutcomeUnknown, SinkUnclear, StoreUnavailable
 from processor.engine.health import ShardStatus
 from processor.engine.shard import ShardRunner
-from processor.engine.values import Committed, Conflict, HeadView, OutputRecord
+from processor.engine.values import Committed, Conflict, HeadView
 from processor.memory.sink import MemorySink
 from processor.memory.store import MemoryInFlight, MemoryStore
 from tests.engine.test_shard import report

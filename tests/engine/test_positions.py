@@ -1,9 +1,10 @@
 import pytest
 
+from processor.engine.announcements import OutcomeRun
 from processor.engine.errors import ShardRefused
-from processor.engine.inputs import Record, TopicFacts, Watermarks
+from processor.engine.inputs import Range, Record, TopicFacts, Watermarks
 from processor.engine.positions import advanced, checked_positions, first_positions, joined, ranges_of, runs_of
-from processor.engine.values import Head, OutcomeRun, Range
+from processor.engine.values import Head
 
 HEAD = Head(
     seq=3,

@@ -1,9 +1,9 @@
 import pytest
 
+from processor.engine.announcements import CHANGES, COMMITS, DEAD_LETTERS, Tail
 from processor.engine.errors import ShardRefused
 from processor.engine.inputs import Headers, Record
-from processor.engine.published import tail_of
-from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, Tail
+from processor.engine.outputs import tail_of
 
 PLACE: Headers = (
     ("processor-seq", b"12"),

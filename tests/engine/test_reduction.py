@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from examples.device_twins.machine import DeviceReported, DeviceRetired, DeviceTwins, Event, Twins
+from processor.engine.inputs import Accepted, Cause, Decoded, Invalid, Undecodable
 from processor.engine.reduction import Reduction, reduce_batch
-from processor.engine.values import Accepted, Cause, Decoded, Invalid, Undecodable
 
 MACHINE = DeviceTwins()
 CAUSE = Cause("t", 0, 0, "id", "type")

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from processor.engine.adoption import adopt
 from processor.engine.errors import StoreUnavailable
 from processor.engine.health import ShardStatus
+from processor.engine.operator.adoption import adopt
 from processor.engine.shard import ShardRunner
 from processor.memory.ownership import MemoryOwnership
 from tests.engine.test_shard import edit, edited, report

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from processor.engine.adoption import adopt
 from processor.engine.inputs import TopicFacts
-from processor.engine.moving import Move, move, plan_move
+from processor.engine.operator.adoption import adopt
+from processor.engine.operator.moving import Move, move, plan_move
 from processor.engine.values import Head, Image
 from processor.memory.store import MemoryStore
 from tests.engine.test_reloading import edited, readings

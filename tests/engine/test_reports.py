@@ -1,6 +1,6 @@
-from processor.engine.inputs import Record
+from processor.engine.announcements import Outcome
+from processor.engine.inputs import Accepted, Cause, Record
 from processor.engine.reports import EventReport, Events, Reduced, outcomes_of, tally
-from processor.engine.values import Accepted, Cause, Outcome
 
 
 def reduced(first: int, outcomes: tuple[Outcome, ...], whys: dict[int, tuple[str, str]], *, records: int) -> Reduced:

@@ -5,12 +5,13 @@ import msgspec
 import pytest
 
 from examples.device_twins.machine import Device
+from processor.engine.announcements import OutputRecord
 from processor.engine.digest import MODULUS, digest_hex, entity_digest
 from processor.engine.errors import InvalidRequest, SinkUnavailable, SinkUnclear
 from processor.engine.health import ShardStatus
 from processor.engine.limits import Capacity
 from processor.engine.shard import ShardRunner
-from processor.engine.values import Image, OutputRecord
+from processor.engine.values import Image
 from processor.memory.sink import MemorySink
 from processor.memory.store import MemoryStore
 from tests.engine.world import TOPICS, JsonCodec, World

@@ -3,11 +3,12 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from processor.engine.announcements import OutputRecord
 from processor.engine.errors import OutcomeUnknown
 from processor.engine.health import ShardStatus
 from processor.engine.publisher import Publisher
 from processor.engine.shard import ShardRunner
-from processor.engine.values import Commit, Committed, Conflict, OutputRecord
+from processor.engine.values import Commit, Committed, Conflict
 from processor.memory.sink import MemorySink
 from processor.memory.store import MemoryInFlight, MemoryStore
 from tests.engine.test_reloading import Newer

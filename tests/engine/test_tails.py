@@ -1,10 +1,7 @@
 import msgspec
 import pytest
 
-from processor.engine.compose import Identity
-from processor.engine.errors import ShardRefused
-from processor.engine.tails import Reached, acknowledged, reached_by, remaining
-from processor.engine.values import (
+from processor.engine.announcements import (
     CHANGES,
     COMMITS,
     DEAD_LETTERS,
@@ -15,6 +12,9 @@ from processor.engine.values import (
     StoredEntry,
     Tail,
 )
+from processor.engine.errors import ShardRefused
+from processor.engine.tails import Reached, acknowledged, reached_by, remaining
+from processor.engine.values import Identity
 
 IDENTITY = Identity("app", 0, "cluster", 1)
 NEVER = Tail(seq=None)

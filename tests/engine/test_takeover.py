@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from examples.device_twins.machine import Device, DeviceTwins
-from processor.engine.adoption import adopt, plan_adoption
 from processor.engine.errors import OwnershipLost, ShardRefused
 from processor.engine.health import ShardStatus
+from processor.engine.operator.adoption import adopt, plan_adoption
 from processor.engine.shard import ShardRunner
 from processor.engine.values import Image
 from processor.memory.store import MemoryStore

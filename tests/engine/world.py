@@ -6,25 +6,15 @@ from typing import Any
 import msgspec
 
 from examples.device_twins.machine import Device, DeviceTwins, InvalidEvent, parse_event
-from processor.engine.compose import Identity
+from processor.engine.announcements import Announcement, ChangeSource, CommitRecord, EventRejection
 from processor.engine.health import ShardStatus
-from processor.engine.inputs import Record
+from processor.engine.inputs import Accepted, Cause, Decoded, Invalid, Record, Undecodable
 from processor.engine.limits import Capacity, Limits
 from processor.engine.machine import Change
 from processor.engine.parts import Parts
 from processor.engine.reports import StepReport
 from processor.engine.shard import ShardRunner
-from processor.engine.values import (
-    Accepted,
-    Announcement,
-    Cause,
-    ChangeSource,
-    CommitRecord,
-    Decoded,
-    EventRejection,
-    Invalid,
-    Undecodable,
-)
+from processor.engine.values import Identity
 from processor.memory.broker import MemoryBroker, NewRecord
 from processor.memory.cluster import MemoryCluster
 from processor.memory.ownership import MemoryOwnership

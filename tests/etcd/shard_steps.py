@@ -3,7 +3,8 @@
 import hashlib
 from typing import Any
 
-from processor.engine.values import Announcement, Commit, Committed, Conflict, Image, TrimRequest
+from processor.engine.announcements import Announcement
+from processor.engine.values import Commit, Committed, Conflict, Image, TrimRequest
 from processor.etcd.store import EtcdStore
 from tests.contracts.store_worlds import EtcdWorld, entry, head
 

@@ -4,9 +4,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.engine.audit import AuditEntry
+from processor.engine.announcements import Announcement, DeadLetter, OutboxEntry
 from processor.engine.errors import ShardRefused
-from processor.engine.values import LAYOUT, Announcement, Attempts, DeadLetter, Head, Image, OutboxEntry, Tried
+from processor.engine.values import LAYOUT, Attempts, AuditEntry, Head, Image, Tried
 from processor.etcd.layout import (
     ShardKeys,
     audit_key,

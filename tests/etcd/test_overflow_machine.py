@@ -20,8 +20,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from processor.engine.announcements import Announcement, OutboxEntry
 from processor.engine.errors import OutcomeUnknown
-from processor.engine.values import Announcement, Commit, Committed, Conflict, Image, OutboxEntry, TrimRequest
+from processor.engine.values import Commit, Committed, Conflict, Image, TrimRequest
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog
 from processor.etcd.channel import Access

@@ -4,9 +4,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from processor.engine.audit import AuditEntry
+from processor.engine.announcements import Announcement
 from processor.engine.errors import InvalidRequest
-from processor.engine.values import Announcement, Attempts, Commit, Image, TrimRequest
+from processor.engine.values import Attempts, AuditEntry, Commit, Image, TrimRequest
 from processor.etcd.backlog import Backlog, Delta, Effect
 from processor.etcd.layout import ShardKeys, decode_head, encode_attempts, encode_audit, numbered
 from processor.etcd.transaction import Ground, Limits, Plan, plan_commit, plan_trim

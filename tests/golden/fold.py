@@ -18,8 +18,7 @@ from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.engine.digest import digest_hex
 from processor.engine.images import Images
-from processor.engine.inputs import Record
-from processor.engine.values import Accepted
+from processor.engine.inputs import Accepted, Record
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 

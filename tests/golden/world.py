@@ -14,9 +14,8 @@ from processor.avro.records import RecordCodec
 from processor.cluster.event_parsing import InvalidEvent, parse_event
 from processor.cluster.machine import ClusterMachine
 from processor.configuration.settings import PROJECT_DIRECTORY
-from processor.engine.compose import Identity
 from processor.engine.parts import Parts
-from processor.engine.values import Attempts, Head, Snapshot
+from processor.engine.values import Attempts, Head, Identity, Snapshot
 from processor.etcd import requests
 from processor.etcd.layout import Owner, ShardKeys, decode_head, encode_attempts, encode_owner
 from processor.etcd.store import EtcdStore

@@ -7,8 +7,7 @@ import msgspec
 from processor.cluster.entities import Policy
 from processor.cluster.event_parsing import parse_event
 from processor.cluster.state import State
-from processor.engine.inputs import Record
-from processor.engine.values import Accepted, Cause, Decoded, Undecodable
+from processor.engine.inputs import Accepted, Cause, Decoded, Record, Undecodable
 from processor.history.causes import Causes, entity
 from tests.cluster.world import World
 

@@ -20,9 +20,8 @@ from processor.avro.catalogue import Catalogue
 from processor.cli.options import settings_of
 from processor.cluster.machine import ClusterMachine
 from processor.configuration.topics import topic_names
-from processor.engine.inputs import Record
+from processor.engine.inputs import Decoded, Record, Undecodable
 from processor.engine.ports import EventDecoder
-from processor.engine.values import Decoded, Undecodable
 from processor.runtime.clock import SystemClock
 from processor.runtime.logs import log_function, set_up
 from processor.runtime.signals import stopped_by_signals

@@ -23,7 +23,8 @@ from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import State
 from processor.configuration.loading import load
-from processor.engine.values import Accepted, Head
+from processor.engine.inputs import Accepted
+from processor.engine.values import Head
 from processor.etcd.shadow import Shadow
 from processor.replay.fold import Build
 from processor.replay.refolding import refold

@@ -3,8 +3,8 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer
 
-from processor.engine.inputs import Watermarks
-from processor.engine.values import CHANGES, COMMITS, DEAD_LETTERS, HIGH, NORMAL, OutputRecord, Tail
+from processor.engine.announcements import CHANGES, COMMITS, DEAD_LETTERS, OutputRecord, Tail
+from processor.engine.inputs import HIGH, NORMAL, Watermarks
 from processor.kafka.connection import ShardTopics
 from processor.kafka.embedded import PARTITIONS, EmbeddedKafka
 from processor.kafka.idempotent import IdempotentSink

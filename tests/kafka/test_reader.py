@@ -2,9 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from processor.engine.announcements import CHANGES, COMMITS
 from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.engine.inputs import Record, Watermarks
-from processor.engine.values import CHANGES, COMMITS
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.embedded import EmbeddedKafka
 from processor.kafka.reader import RecordReader

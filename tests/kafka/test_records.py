@@ -3,8 +3,8 @@ from typing import Never
 import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE, Message
 
+from processor.engine.announcements import CHANGES, OutputRecord
 from processor.engine.inputs import Record
-from processor.engine.values import CHANGES, OutputRecord
 from processor.kafka.records import produce_arguments, record_of
 
 

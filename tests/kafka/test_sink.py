@@ -2,8 +2,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from processor.engine.announcements import CHANGES, COMMITS, OutputRecord
 from processor.engine.errors import SinkUnavailable, SinkUnclear
-from processor.engine.values import CHANGES, COMMITS, OutputRecord
 from processor.kafka.admin import CreateTopic, SetConfig, TopicsAdmin, TopicSpec
 from processor.kafka.connection import KafkaConnection, ShardTopics
 from processor.kafka.idempotent import IdempotentSink

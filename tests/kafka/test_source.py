@@ -4,8 +4,7 @@ import msgspec
 import pytest
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
-from processor.engine.inputs import Record
-from processor.engine.values import NORMAL
+from processor.engine.inputs import NORMAL, Record
 from processor.kafka.connection import KafkaConnection, Property, ShardTopics
 from processor.kafka.source import KafkaSource
 from tests.contracts.broker_world import KafkaWorld, eventually, inputs

@@ -20,9 +20,9 @@ from processor.avro.decoder import AvroEventDecoder
 from processor.avro.framing import ResolveId, no_registry
 from processor.cluster.event_parsing import InvalidEvent, parse_json_event
 from processor.configuration.settings import Settings
-from processor.engine.dead_letters import DeadLetterFacts, dead_letter
 from processor.engine.images import Images
 from processor.engine.inputs import Record
+from processor.engine.outputs import DeadLetterFacts, dead_letter
 from processor.engine.reduction import reduce_batch
 from tests.checker.single_object import SCHEMAS_DIRECTORY
 from tests.poison.catalogue import CATALOGUE

@@ -10,9 +10,8 @@ from processor.avro.framing import single_object_prefix
 from processor.cluster.event_parsing import InvalidEvent, parse_json_event
 from processor.configuration.settings import Settings
 from processor.engine.images import Images
-from processor.engine.inputs import Headers, Record
+from processor.engine.inputs import Headers, Record, Undecodable
 from processor.engine.reduction import reduce_batch
-from processor.engine.values import Undecodable
 from tests.avro.random_schemas import damaged
 from tests.checker.single_object import SCHEMAS_DIRECTORY
 from tests.poison.catalogue import CATALOGUE

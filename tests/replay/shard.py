@@ -9,10 +9,9 @@ import msgspec
 from processor.avro.catalogue import Catalogue
 from processor.avro.codec import AvroEncoder
 from processor.cluster.machine import ClusterMachine
-from processor.engine.compose import Identity
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Record, Watermarks
-from processor.engine.values import Head
+from processor.engine.values import Head, Identity
 from processor.memory.broker import NewRecord
 from processor.memory.store import MemoryStore
 from processor.replay.fold import Build

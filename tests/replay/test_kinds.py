@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from processor.cluster.machine import ClusterMachine
-from processor.engine.adoption import adopt
 from processor.engine.inputs import TopicFacts
-from processor.engine.moving import Move, move, plan_move
-from processor.engine.swapping import swap
+from processor.engine.operator.adoption import adopt
+from processor.engine.operator.moving import Move, move, plan_move
+from processor.engine.operator.swapping import swap
 from processor.engine.values import Head
 from processor.memory.broker import NewRecord
 from processor.memory.cluster import Shard as Keys

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 import msgspec
 
 from examples.device_twins.machine import DeviceTwins
-from processor.engine.inputs import Record, Watermarks
-from processor.engine.values import CommitRecord, OutcomeRun, Range
+from processor.engine.announcements import CommitRecord, OutcomeRun
+from processor.engine.inputs import Range, Record, Watermarks
 from processor.replay.fold import Build
 from processor.replay.replaying import replay_to
 from processor.replay.sources import Sources

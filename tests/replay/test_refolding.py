@@ -10,10 +10,11 @@ from processor.cluster.events import Event, ModelLoadRequested
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import State
-from processor.engine.adoption import adopt
+from processor.engine.announcements import CommitRecord
 from processor.engine.errors import InvalidRequest
+from processor.engine.operator.adoption import adopt
 from processor.engine.recovery import restore
-from processor.engine.values import CommitRecord, Head, Image
+from processor.engine.values import Head, Image
 from processor.replay.errors import RecordsGone
 from processor.replay.fold import Build
 from processor.replay.refolding import refold

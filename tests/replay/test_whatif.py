@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from processor.cluster.difference import differences
-from processor.engine.values import Accepted, Cause
+from processor.engine.inputs import Accepted, Cause
 from processor.replay.replaying import BEGINNING
 from processor.replay.whatif import Changed, WhatIf, what_if
 from tests.checker.memory_run import POLICY

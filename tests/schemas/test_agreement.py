@@ -25,8 +25,8 @@ from processor.cluster.event_parsing import InvalidEvent, parse_event, parse_jso
 from processor.cluster.events import EVENT_TYPES, HIGH_LANE
 from processor.cluster.machine import ENTITY_TYPES
 from processor.configuration.topics import load_topics
-from processor.engine.inputs import Record
-from processor.engine.values import Accepted, ChangeSource, Invalid
+from processor.engine.announcements import ChangeSource
+from processor.engine.inputs import Accepted, Invalid, Record
 from tests.avro.random_schemas import reference_bytes, values
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,7 @@ from processor.avro.resolution import resolve
 from processor.avro.schema import Schema, parse_schema
 from processor.cluster.event_parsing import InvalidEvent, parse_event
 from processor.cluster.events import EVENT_TYPES, ModelReplicaLoadFailed
-from processor.engine.inputs import Record
-from processor.engine.values import Accepted, Decoded, Invalid, Undecodable
+from processor.engine.inputs import Accepted, Decoded, Invalid, Record, Undecodable
 from tests.avro.evolutions import evolved
 from tests.avro.random_schemas import reference_bytes, values
 from tests.schemas.test_agreement import EVENTS

@@ -1,6 +1,7 @@
+from processor.engine.announcements import Outcome
 from processor.engine.health import Health
+from processor.engine.inputs import Cause
 from processor.engine.reports import EventReport, StepReport
-from processor.engine.values import Cause, Outcome
 from processor.service.metrics import Metrics, Readings
 
 LANES = {"servers": "high", "control": "normal"}

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from examples.device_twins.machine import Change, Device, DeviceTwins, Rejected, Twins
+from processor.engine.announcements import CommitRecord
 from processor.engine.digest import MODULUS, digest_bytes, entity_digest
-from processor.engine.inputs import Record, TopicPartition
-from processor.engine.values import Accepted, CommitRecord, Head, Invalid
+from processor.engine.inputs import Accepted, Invalid, Record, TopicPartition
+from processor.engine.values import Head
 from tests.engine.world import JsonCodec
 from tests.simulation.edits import Edit
 from tests.simulation.workload import KILLS, RAISES, UNDECODABLE

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.inputs import Record, TopicPartition
-from processor.engine.values import CommitRecord, Head, Range
+from processor.engine.announcements import CommitRecord
+from processor.engine.inputs import Range, Record, TopicPartition
+from processor.engine.values import Head
 from processor.memory.store import MemoryStore
 from tests.simulation.cluster import JournalledCluster
 from tests.simulation.edits import Edit

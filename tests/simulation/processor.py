@@ -5,13 +5,13 @@ from collections.abc import Callable
 import msgspec
 
 from processor.engine.announcing import Announcer
-from processor.engine.compose import Identity
 from processor.engine.health import ShardStatus
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.parts import Parts
 from processor.engine.publisher import Publisher
 from processor.engine.shard import ShardRunner
 from processor.engine.takeover import TakenOver
+from processor.engine.values import Identity
 from tests.engine.world import EventCodec, JsonCodec
 from tests.simulation.announcer import SimulatedAnnouncer
 from tests.simulation.output import OutputBroker

@@ -5,8 +5,8 @@ from random import Random
 
 import msgspec
 
-from processor.engine.adoption import adopt
 from processor.engine.errors import OutcomeUnknown, OwnershipLost, Retry, ShardRefused
+from processor.engine.operator.adoption import adopt
 from processor.engine.shard import ShardRunner
 from processor.memory.store import MemoryStore
 from tests.simulation.edits import Hand

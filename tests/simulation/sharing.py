@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from random import Random
 
-from processor.engine.sharing import Sharing
+from processor.engine.rebalancer import Sharing
 from processor.engine.stall import Stall
 from processor.memory.cluster import MemoryCluster
 from processor.memory.ownership import MemoryMembership, MemoryOwnership

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from processor.engine.announcements import OutputRecord, Role, Tail
 from processor.engine.errors import ShardRefused, SinkUnavailable, SinkUnclear
-from processor.engine.published import tail_of
-from processor.engine.values import OutputRecord, Role, Tail
+from processor.engine.outputs import tail_of
 from processor.memory.broker import FencedError, NewRecord
 from processor.memory.sink import MemorySink
 from tests.simulation.output import OutputBroker

@@ -1,8 +1,7 @@
 """The source port with inputs that are away, and lanes that give less than there is."""
 
 from processor.engine.errors import SourceUnavailable
-from processor.engine.inputs import Record, TopicFacts
-from processor.engine.values import LaneName, Positions
+from processor.engine.inputs import LaneName, Positions, Record, TopicFacts
 from processor.memory.source import MemorySource
 from tests.simulation.output import OutputBroker
 from tests.simulation.process import Process

@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from processor.engine.ownership import FORSAKEN_TTLS
-from processor.engine.sharing import UNWANTED_TTLS
+from processor.engine.assignment import FORSAKEN_TTLS
+from processor.engine.rebalancer import UNWANTED_TTLS
 from processor.engine.stall import PATIENCE_MAX_TIMEOUTS
 from tests.simulation.sharing import TTL_MS, Player, Table
 

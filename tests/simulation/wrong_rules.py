@@ -3,11 +3,12 @@
 import msgspec
 
 from examples.device_twins.machine import Change, DeviceReported, DeviceRetired, Event, Rejected, Twins
+from processor.engine.announcements import StoredEntry
 from processor.engine.compose import Draft
-from processor.engine.inputs import Record
+from processor.engine.inputs import Accepted, Decoded, Record, Undecodable
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.preparation import Prepared
-from processor.engine.values import Accepted, Decoded, StoredEntry, TrimRequest, Undecodable
+from processor.engine.values import TrimRequest
 from tests.engine.world import EventCodec, JsonCodec
 from tests.simulation.announcer import SimulatedAnnouncer
 from tests.simulation.workload import FragileTwins

@@ -4,22 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from processor.engine.announcements import Role, StoredEntry, Tail
 from processor.engine.batch import Batch
+from processor.engine.inputs import Positions
 from processor.engine.orchestrator import Orchestrator
+from processor.engine.outputs import tail_of
 from processor.engine.preparation import Prepared
-from processor.engine.published import tail_of
 from processor.engine.publisher import Publisher
-from processor.engine.values import (
-    Attempts,
-    Commit,
-    Committed,
-    Conflict,
-    Positions,
-    Role,
-    StoredEntry,
-    Tail,
-    TrimRequest,
-)
+from processor.engine.values import Attempts, Commit, Committed, Conflict, TrimRequest
 from processor.memory.cluster import Shard
 from processor.memory.store import MemoryStore
 from tests.simulation.ownership import SimulatedOwnership

@@ -7,8 +7,8 @@ import msgspec
 from processor.avro.records import RecordCodec
 from processor.avro.schema import parse_schema
 from processor.cluster.event_parsing import parse_event
-from processor.engine.inputs import Record
-from processor.engine.values import Accepted, Cause, CommitRecord
+from processor.engine.announcements import CommitRecord
+from processor.engine.inputs import Accepted, Cause, Record
 from processor.memory.store import MemoryStore
 from processor.replay.announced import Announced
 from processor.replay.announcing import AnnouncementVerifier

@@ -8,7 +8,7 @@ import pytest
 
 from examples.device_twins.machine import Device, DeviceTwins, Twins
 from processor.engine.errors import InvalidRequest, OwnershipLost, ShardRefused
-from processor.engine.swapping import swap
+from processor.engine.operator.swapping import swap
 from processor.engine.values import Head
 from processor.memory.sink import MemorySink
 from processor.memory.store import MemoryStore

@@ -4,15 +4,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from processor.engine.audit import AuditEntry
 from processor.engine.compose import Draft, Stamp, compose
 from processor.engine.errors import ShardRefused
 from processor.engine.images import Encoded, EncodedChange
-from processor.engine.intervening import known_head, owned, settled
+from processor.engine.operator.transaction import known_head, owned, settled
 from processor.engine.parts import Parts
 from processor.engine.recovery import Restored, restore
 from processor.engine.reloading import mend
-from processor.engine.values import Commit, Head, Snapshot
+from processor.engine.values import AuditEntry, Commit, Head, Snapshot
 
 NAMED_MAX = 100
 """How many of the entities found edited the audit log names."""

@@ -5,15 +5,14 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.audit import AuditEntry
 from processor.engine.compose import Draft, Stamp, compose, largest_record
 from processor.engine.errors import InvalidRequest, ShardRefused
 from processor.engine.images import Encoded
-from processor.engine.intervening import known_head, owned, settled
 from processor.engine.machine import Change
+from processor.engine.operator.transaction import known_head, owned, settled
 from processor.engine.parts import Parts
 from processor.engine.recovery import Restored, restore
-from processor.engine.values import Commit, Head, Snapshot
+from processor.engine.values import AuditEntry, Commit, Head, Snapshot
 
 NAMED_MAX = 10
 

@@ -3,12 +3,12 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from processor.engine.announcements import OutputRecord
 from processor.engine.errors import OwnershipLost, ShardRefused
 from processor.engine.health import ShardStatus
+from processor.engine.operator.reannouncing import announce_again, announce_skip, facts_of, plan_announcing
 from processor.engine.parts import Parts
-from processor.engine.reannouncing import announce_again, announce_skip, facts_of, plan_announcing
 from processor.engine.shard import ShardRunner
-from processor.engine.values import OutputRecord
 from processor.memory.store import MemoryStore
 from tests.engine.test_shard import report
 from tests.engine.test_takeover import refusals

@@ -1,10 +1,10 @@
 import pytest
 
 from processor.engine.errors import InvalidRequest, OwnershipLost, ShardRefused
-from processor.engine.inputs import TopicFacts
-from processor.engine.moving import Move, plan_acceptance, plan_move
-from processor.engine.moving import move as move_positions
-from processor.engine.values import Head, Range
+from processor.engine.inputs import Range, TopicFacts
+from processor.engine.operator.moving import Move, plan_acceptance, plan_move
+from processor.engine.operator.moving import move as move_positions
+from processor.engine.values import Head
 from processor.memory.store import MemoryStore
 from tests.engine.test_positions import HEAD, facts
 from tests.engine.test_shard import report

@@ -4,12 +4,12 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.audit import AuditEntry
+from processor.engine.announcements import StoredEntry
 from processor.engine.errors import OwnershipLost, ShardRefused
-from processor.engine.intervening import known_head, owned, settled
+from processor.engine.operator.transaction import known_head, owned, settled
 from processor.engine.parts import Parts
 from processor.engine.tails import Doubt, Reached, assumed, check_not_ahead, doubts, remaining
-from processor.engine.values import Head, Snapshot, StoredEntry, TrimRequest
+from processor.engine.values import AuditEntry, Head, Snapshot, TrimRequest
 
 
 class Uncertainty(msgspec.Struct, frozen=True):

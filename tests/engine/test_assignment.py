@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.engine.ownership import Members, Plan, View, plan
+from processor.engine.assignment import Members, Plan, View, plan
 
 TTL_ROUNDS = 6
 LAG_MAX = 2

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from processor.engine.assignment import Members
 from processor.engine.errors import StoreUnavailable
-from processor.engine.ownership import Members
-from processor.engine.sharing import UNWANTED_TTLS, Sharing
+from processor.engine.rebalancer import UNWANTED_TTLS, Sharing
 from processor.memory.cluster import MemoryCluster
 from processor.memory.ownership import MemoryMembership, MemoryOwnership
 from tests.engine.world import ManualClock

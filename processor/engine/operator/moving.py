@@ -9,15 +9,14 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.audit import AuditEntry
 from processor.engine.compose import Draft, Stamp, compose
 from processor.engine.errors import InvalidRequest
 from processor.engine.images import Encoded
-from processor.engine.inputs import TopicFacts, Watermarks
-from processor.engine.intervening import known_head, owned, settled
+from processor.engine.inputs import Range, TopicFacts, Watermarks
+from processor.engine.operator.transaction import known_head, owned, settled
 from processor.engine.parts import Parts
 from processor.engine.positions import advanced, reached
-from processor.engine.values import Commit, Head, Range, Snapshot
+from processor.engine.values import AuditEntry, Commit, Head, Snapshot
 
 Targets = Mapping[tuple[str, int], int]
 """(topic, partition) → the next offset to be read."""

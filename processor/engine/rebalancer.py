@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable, Mapping
 from math import inf
 
+from processor.engine.assignment import FORSAKEN_TTLS, Members, Plan, View, plan
 from processor.engine.errors import Retry, StoreUnavailable
-from processor.engine.ownership import FORSAKEN_TTLS, Members, Plan, View, plan
 from processor.engine.ports import Clock, Membership
 
 NAMESAKE_TTLS = 2
