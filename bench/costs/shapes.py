@@ -23,8 +23,7 @@ from processor.cluster.entities import (
     Version,
 )
 from processor.cluster.machine import ClusterMachine
-from processor.cluster.pipeline_lifecycle import CREATE, SUCCEEDED
-from processor.cluster.pipeline_settlement import ENGINE_ROLE, GATEWAY_ROLE
+from processor.cluster.pipeline_lifecycle import CREATE, ENGINE_ROLE, GATEWAY_ROLE, SUCCEEDED
 from processor.cluster.role_progress import NOT_REQUESTED, start, with_answer
 from processor.cluster.state import State
 

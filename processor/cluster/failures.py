@@ -21,6 +21,9 @@ from processor.cluster.lifecycle import (
     TERMINATED,
     UNLOAD_FAILED,
 )
+from processor.cluster.pipeline_lifecycle import MODELS_UNAVAILABLE, READY
+from processor.cluster.role_progress import roles_of
+from processor.cluster.statuses import ACTIVE, STOPPED
 
 ROUTE_FAILED: Final = "route_failed"
 UNLOAD: Final = "unload_failed"
@@ -60,7 +63,7 @@ def pipeline_cause(pipeline: Pipeline) -> Cause | None:
     if latest.gateway.state == FAILED:
         return Cause(GATEWAY, latest.gateway.reason)
     for version in pipeline.versions:
-        for progress in (version.engine, version.gateway):
+        for _, progress in roles_of(version):
             if progress.state == TERMINATE_FAILED:
                 return Cause(TERMINATE, progress.reason)
     return None
@@ -92,11 +95,11 @@ def _model_is_well(model: Model, code: str) -> bool:
 
 
 def _pipeline_is_well(pipeline: Pipeline, _: str) -> bool:
-    return pipeline.versions[-1].status in {"Ready", "ModelsUnavailable", TERMINATED}
+    return pipeline.versions[-1].status in {READY, MODELS_UNAVAILABLE, TERMINATED}
 
 
 def _experiment_is_well(experiment: Experiment, _: str) -> bool:
-    return experiment.status in {"Active", "Stopped"}
+    return experiment.status in {ACTIVE, STOPPED}
 
 
 CAUSES: Final[Mapping[str, Callable[[Any], Cause | None]]] = MappingProxyType(

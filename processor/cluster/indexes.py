@@ -18,6 +18,7 @@ from processor.cluster.lifecycle import (
 )
 from processor.cluster.rollout import held
 from processor.cluster.state import Usage
+from processor.cluster.statuses import STOPPED
 
 Deltas = dict[tuple[str, int], list[int]]
 """(server, index) → what is added to reserved, occupied, blocking and the number of the model's entries."""
@@ -191,7 +192,7 @@ def finished_ms(kind: str, entity: Any) -> int | None:
     if entity is None or not entity.deleted:
         return None
     if kind == "experiment":
-        return entity.deleted_ms if entity.status == "Stopped" else None
+        return entity.deleted_ms if entity.status == STOPPED else None
     if kind == "model" and len(entity.versions) > 1:
         return None
     for version in entity.versions:

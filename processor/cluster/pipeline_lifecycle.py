@@ -12,6 +12,9 @@ from msgspec import Struct
 from processor.cluster.lifecycle import FAILED, TERMINATE_FAILED, TERMINATED, TERMINATING
 from processor.cluster.statuses import Rules, otherwise
 
+ENGINE_ROLE: Final = "dataflow_engine"
+GATEWAY_ROLE: Final = "pipeline_gateway"
+
 CREATE: Final = "create"
 REBALANCE: Final = "rebalance"
 DELETE: Final = "delete"

@@ -9,6 +9,8 @@ from processor.cluster.pipeline_lifecycle import (
     CREATING,
     DELETE,
     ENDING,
+    ENGINE_ROLE,
+    GATEWAY_ROLE,
     PIPELINE_ENDING_STATUS,
     PIPELINE_LIVE_STATUS,
     READY,
@@ -18,9 +20,6 @@ from processor.cluster.pipeline_lifecycle import (
 )
 from processor.cluster.role_progress import start
 from processor.cluster.statuses import status_of
-
-ENGINE_ROLE = "dataflow_engine"
-GATEWAY_ROLE = "pipeline_gateway"
 
 
 def settle_pipeline(draft: Draft, name: str) -> bool:

@@ -2,10 +2,12 @@
 
 from msgspec.structs import replace
 
-from processor.cluster.entities import Answer, RoleProgress
+from processor.cluster.entities import Answer, PipelineVersion, RoleProgress
 from processor.cluster.pipeline_lifecycle import (
     ANSWER_FAILED,
     ANSWERS_COMBINED,
+    ENGINE_ROLE,
+    GATEWAY_ROLE,
     LAST_RESPONDER_LEFT,
     NO_RESPONDERS,
     PENDING,
@@ -49,3 +51,18 @@ def _combined(progress: RoleProgress) -> RoleProgress:
     state = then if any(answer.state == decisive for answer in progress.answers) else otherwise
     reasons = [answer.reason for answer in progress.answers if answer.state == ANSWER_FAILED and answer.reason]
     return replace(progress, state=state, reason="; ".join(reasons))
+
+
+def roles_of(version: PipelineVersion) -> tuple[tuple[str, RoleProgress], tuple[str, RoleProgress]]:
+    """Return each role with its progress, the dataflow engine first."""
+    return (ENGINE_ROLE, version.engine), (GATEWAY_ROLE, version.gateway)
+
+
+def progress_of(version: PipelineVersion, role: str) -> RoleProgress:
+    """Return the progress of one role."""
+    return version.engine if role == ENGINE_ROLE else version.gateway
+
+
+def with_progress(version: PipelineVersion, role: str, progress: RoleProgress) -> PipelineVersion:
+    """Return the version with this progress of one role."""
+    return replace(version, engine=progress) if role == ENGINE_ROLE else replace(version, gateway=progress)

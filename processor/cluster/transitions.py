@@ -12,13 +12,14 @@ from processor.cluster.entities import (
     Pipeline,
     PipelineVersion,
     Replica,
-    RoleProgress,
     Route,
     Server,
     ServerReplica,
     Version,
 )
-from processor.cluster.lifecycle import LOAD_REQUESTED, UNLOAD_REQUESTED
+from processor.cluster.lifecycle import LOAD_REQUESTED, TERMINATING, UNLOAD_REQUESTED
+from processor.cluster.pipeline_lifecycle import CREATING, REBALANCING
+from processor.cluster.role_progress import progress_of, roles_of
 from processor.cluster.rollout import routes
 
 
@@ -85,10 +86,12 @@ class PolicyTransition(Struct, frozen=True, gc=False):
     type: str
 
 
-_ASKED: Final = {"Creating": "PipelineCreateRequested", "Rebalancing": "PipelineRebalanceRequested"} | {
-    "Terminating": "PipelineDeleteRequested"
+_REQUESTS: Final[Mapping[str, str]] = {
+    CREATING: "PipelineCreateRequested",
+    REBALANCING: "PipelineRebalanceRequested",
+    TERMINATING: "PipelineDeleteRequested",
 }
-_REPLICA_ASKED: Final = {LOAD_REQUESTED: "ReplicaLoadRequested", UNLOAD_REQUESTED: "ReplicaUnloadRequested"}
+_REPLICA_REQUESTS: Final = {LOAD_REQUESTED: "ReplicaLoadRequested", UNLOAD_REQUESTED: "ReplicaUnloadRequested"}
 
 
 def server_transitions(before: Server | None, after: Server | None) -> Iterator[ServerTransition]:
@@ -220,20 +223,17 @@ def _replica(number: int, server: str, old: Replica | None, new: Replica | None)
         return
     index = old.index if old is not None else new.index if new is not None else 0
     was, now = (old.state if old else ""), (new.state if new else "")
-    kind = _REPLICA_ASKED.get(now, "ReplicaStateChanged")
+    kind = _REPLICA_REQUESTS.get(now, "ReplicaStateChanged")
     reason = new.reason if new is not None else ""
     yield ModelTransition(kind, number, server, index, was, now, reason)
 
 
 def _roles_and_flag(number: int, old: PipelineVersion | None, new: PipelineVersion) -> Iterator[PipelineTransition]:
-    yield from _role(number, "dataflow_engine", old.engine if old else None, new.engine)
-    yield from _role(number, "pipeline_gateway", old.gateway if old else None, new.gateway)
+    for role, progress in roles_of(new):
+        known = progress_of(old, role).sequence if old is not None else 0
+        if progress.state in _REQUESTS and progress.sequence != known:
+            yield PipelineTransition(_REQUESTS[progress.state], version=number, role=role, sequence=progress.sequence)
     if new.models_ready != (old is not None and old.models_ready):
         yield PipelineTransition(
             "PipelineModelsReady" if new.models_ready else "PipelineModelsNotReady", version=number
         )
-
-
-def _role(number: int, role: str, old: RoleProgress | None, new: RoleProgress) -> Iterator[PipelineTransition]:
-    if new.state in _ASKED and new.sequence != (old.sequence if old is not None else 0):
-        yield PipelineTransition(_ASKED[new.state], version=number, role=role, sequence=new.sequence)

@@ -5,18 +5,19 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from processor.cluster.entities import Experiment
-from processor.cluster.explanations.failures import failure_facts, retry_words
+from processor.cluster.explanations.failures import clock_awaits, failure_facts, forgotten_ms
+from processor.cluster.explanations.serving import serving_facts
 from processor.cluster.explanations.values import Explanation, Section
-from processor.cluster.indexes import finished_ms
-from processor.cluster.pipeline_settlement import pipeline_serves
+from processor.cluster.lifecycle import FAILED
 from processor.cluster.state import State
+from processor.cluster.statuses import ACTIVE, PENDING, STOPPED
 
 STATUS_RULES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "Stopped": "it was stopped",
-        "Active": "its routes of revision {revision} are wanted and applied",
-        "Failed": "the router could not apply its routes of revision {revision}",
-        "Pending": "its routes are not applied yet",
+        STOPPED: "it was stopped",
+        ACTIVE: "its routes of revision {revision} are wanted and applied",
+        FAILED: "the router could not apply its routes of revision {revision}",
+        PENDING: "its routes are not applied yet",
     }
 )
 """Status → the rule that gives it, in words."""
@@ -27,7 +28,7 @@ _PENDING_UNREADY: Final = "its routes are not wanted yet: not everything that it
 def explain_experiment(state: State, name: str) -> Explanation:
     """Explain an experiment."""
     experiment = state.experiments[name]
-    unready = experiment.status == "Pending" and not experiment.routes_wanted
+    unready = experiment.status == PENDING and not experiment.routes_wanted
     rule = _PENDING_UNREADY if unready else STATUS_RULES[experiment.status]
     rows = tuple(_rows(state, experiment))
     return Explanation(
@@ -42,13 +43,12 @@ def explain_experiment(state: State, name: str) -> Explanation:
 
 
 def _facts(state: State, experiment: Experiment) -> dict[str, Any]:
-    finished = finished_ms("experiment", experiment)
     return {
         "reason": experiment.reason,
         "status_since_ms": experiment.status_since_ms,
         "generation": experiment.generation,
         "deleted": experiment.deleted,
-        "forgotten_ms": None if finished is None else finished + state.policy.tombstone_ttl_ms,
+        "forgotten_ms": forgotten_ms(state, "experiment", experiment),
         "kind": experiment.kind,
         "default": experiment.default,
         "candidates_ready": experiment.candidates_ready,
@@ -63,27 +63,10 @@ def _facts(state: State, experiment: Experiment) -> dict[str, Any]:
 def _rows(state: State, experiment: Experiment) -> Iterator[dict[str, Any]]:
     for candidate in experiment.candidates:
         share = f"weight {candidate.weight}"
-        yield {"candidate": candidate.name, "share": share, **_serving(state, experiment.kind, candidate.name)}
+        yield {"candidate": candidate.name, "share": share, **serving_facts(state, experiment.kind, candidate.name)}
     if experiment.mirror is not None:
         share, name = f"mirror, {experiment.mirror.percent} %", experiment.mirror.name
-        yield {"candidate": name, "share": share, **_serving(state, experiment.kind, name)}
-
-
-def _serving(state: State, kind: str, name: str) -> dict[str, Any]:
-    entity: Any = (state.pipelines if kind == "pipeline" else state.models).get(name)
-    if entity is None:
-        return {"serving": False, "status": "", "because": f"there is no such {kind}"}
-    status = entity.versions[-1].status
-    if entity.deleted:
-        return {"serving": False, "status": status, "because": "it is deleted"}
-    serving = pipeline_serves(entity) if kind == "pipeline" else state.indexes.serving_views[name].serving
-    because = {
-        ("model", True): "some replica takes traffic",
-        ("model", False): "no replica takes traffic",
-        ("pipeline", True): "some version is ready",
-        ("pipeline", False): "no version is ready",
-    }
-    return {"serving": serving, "status": status, "because": because[kind, serving]}
+        yield {"candidate": name, "share": share, **serving_facts(state, experiment.kind, name)}
 
 
 def _awaits(state: State, experiment: Experiment, rows: tuple[dict[str, Any], ...]) -> Iterator[str]:
@@ -92,11 +75,7 @@ def _awaits(state: State, experiment: Experiment, rows: tuple[dict[str, Any], ..
             if not row["serving"]:
                 yield f"{experiment.kind} {row['candidate']} to serve: {row['because']}"
     revision, applied = experiment.route_revision, experiment.route_applied_revision
-    if revision != applied and experiment.status != "Failed":
+    if revision != applied and experiment.status != FAILED:
         what = "to apply" if experiment.routes_wanted else "to take away"
         yield f"the router, {what} the routes (revision {revision}); the last that it applied is {applied}"
-    retry = retry_words(state, "experiment", experiment.name)
-    if retry:
-        yield retry
-    if finished_ms("experiment", experiment) is not None:
-        yield "the clock, to forget it"
+    yield from clock_awaits(state, "experiment", experiment)

@@ -1,6 +1,6 @@
-"""Why a failure is remembered, and what becomes of it."""
+"""Why a failure is remembered, and when the clock acts on it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from processor.cluster.failures import (
     UNLOAD,
     is_unresolved,
 )
+from processor.cluster.indexes import finished_ms
 from processor.cluster.kinds import SECTIONS
 from processor.cluster.placement import INSUFFICIENT_REPLICAS, NO_MATCHING_SERVER
 from processor.cluster.state import State
@@ -61,7 +62,7 @@ def explain_failure(state: State, key: str) -> Explanation:
 
 
 def failure_facts(state: State, kind: str, name: str) -> dict[str, Any]:
-    """Return what is remembered of the failure of a thing, for the facts about the thing; nothing if there is none."""
+    """Return the recorded failure of an entity as facts about the entity; {} if there is none."""
     key = f"{kind}/{name}"
     failure = state.failures.get(key)
     if failure is None:
@@ -76,7 +77,7 @@ def failure_facts(state: State, kind: str, name: str) -> dict[str, Any]:
 
 
 def retry_words(state: State, kind: str, name: str) -> str:
-    """Say when the failure of a thing is tried again and how; "" if there is no failure, or nothing to try."""
+    """Say when and how the failed operation of an entity is retried; "" if there is nothing to retry."""
     failure = state.failures.get(f"{kind}/{name}")
     if failure is None or not _stands(state, failure):
         return ""
@@ -86,8 +87,23 @@ def retry_words(state: State, kind: str, name: str) -> str:
     return f"the clock, for retry {failure.attempts + 1} of {limit}: {RETRIED[kind, failure.code]}"
 
 
+def clock_awaits(state: State, kind: str, entity: Any) -> Iterator[str]:
+    """Yield what the clock has still to do about a model, pipeline or experiment: retry it, forget it."""
+    retry = retry_words(state, kind, entity.name)
+    if retry:
+        yield retry
+    if finished_ms(kind, entity) is not None:
+        yield "the clock, to forget it"
+
+
+def forgotten_ms(state: State, kind: str, entity: Any) -> int | None:
+    """Return when a deleted entity is forgotten, None if it is not deleted or not finished."""
+    finished = finished_ms(kind, entity)
+    return None if finished is None else finished + state.policy.tombstone_ttl_ms
+
+
 def next_retry_ms(state: State, key: str) -> int | None:
-    """Return when the failure `<kind>/<name>` is tried again, None if it is not."""
+    """Return when the failure `<kind>/<name>` is retried, None if it is not."""
     time: int | None = state.indexes.retries.times.get(key)
     return time
 

@@ -7,10 +7,10 @@ from typing import Any, Final
 from msgspec.structs import asdict
 
 from processor.cluster.entities import Deployment, Model, Replica, Version
-from processor.cluster.explanations.failures import failure_facts, retry_words
+from processor.cluster.explanations.failures import clock_awaits, failure_facts, forgotten_ms
 from processor.cluster.explanations.places import replica_verdicts, server_verdicts
 from processor.cluster.explanations.values import Explanation, Section
-from processor.cluster.indexes import finished_ms, required
+from processor.cluster.indexes import required
 from processor.cluster.lifecycle import (
     AVAILABLE,
     DRAINING,
@@ -88,14 +88,13 @@ def explain_model(state: State, name: str) -> Explanation:
 
 def _facts(state: State, model: Model) -> dict[str, Any]:
     latest, counts, second = model.versions[-1], tally(model.versions[-1].replicas), fallback(model)
-    finished = finished_ms("model", model)
     return {
         "reason": latest.reason,
         "status_since_ms": latest.status_since_ms,
         "version": latest.version,
         "generation": model.generation,
         "deleted": model.deleted,
-        "forgotten_ms": None if finished is None else finished + state.policy.tombstone_ttl_ms,
+        "forgotten_ms": forgotten_ms(state, "model", model),
         "server": latest.server,
         "pinned_to": latest.spec.server,
         "required_bytes_each": required(latest),
@@ -201,11 +200,7 @@ def _awaits(state: State, model: Model) -> Iterator[str]:
     if model.route_applied_revision != model.route_revision and _needs_router(model):
         revision, applied = model.route_revision, model.route_applied_revision
         yield f"the router, to apply revision {revision} of the routes; the last that it applied is {applied}"
-    retry = retry_words(state, "model", model.name)
-    if retry:
-        yield retry
-    if finished_ms("model", model) is not None:
-        yield "the clock, to forget it"
+    yield from clock_awaits(state, "model", model)
 
 
 def _lacks_room(latest: Version) -> bool:

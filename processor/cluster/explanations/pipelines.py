@@ -5,23 +5,32 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from processor.cluster.entities import Pipeline, PipelineVersion, RoleProgress
-from processor.cluster.explanations.failures import failure_facts, retry_words
+from processor.cluster.explanations.failures import clock_awaits, failure_facts, forgotten_ms
+from processor.cluster.explanations.serving import serving_facts
 from processor.cluster.explanations.values import Explanation, Section
-from processor.cluster.indexes import finished_ms
-from processor.cluster.lifecycle import TERMINATING
-from processor.cluster.pipeline_lifecycle import CREATING, PENDING, REBALANCING, TO_CREATE
-from processor.cluster.pipeline_settlement import ENGINE_ROLE, GATEWAY_ROLE
+from processor.cluster.lifecycle import FAILED, TERMINATE_FAILED, TERMINATED, TERMINATING
+from processor.cluster.pipeline_lifecycle import (
+    CREATING,
+    ENGINE_ROLE,
+    GATEWAY_ROLE,
+    MODELS_UNAVAILABLE,
+    PENDING,
+    READY,
+    REBALANCING,
+    TO_CREATE,
+)
+from processor.cluster.role_progress import roles_of
 from processor.cluster.state import State
 
 STATUS_RULES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "Failed": "no {failed} could create it",
-        "Ready": "engines and gateways have it, and all its models serve",
-        "ModelsUnavailable": "engines and gateways have it, but not all its models serve",
-        "Creating": "engines or gateways do not have it yet",
-        "TerminateFailed": "it is not wanted any more, and some responder could not delete it",
-        "Terminated": "it is not wanted any more, and no responder has it",
-        "Terminating": "it is not wanted any more, and some responder still has it",
+        FAILED: "no {failed} could create it",
+        READY: "engines and gateways have it, and all its models serve",
+        MODELS_UNAVAILABLE: "engines and gateways have it, but not all its models serve",
+        CREATING: "engines or gateways do not have it yet",
+        TERMINATE_FAILED: "it is not wanted any more, and some responder could not delete it",
+        TERMINATED: "it is not wanted any more, and no responder has it",
+        TERMINATING: "it is not wanted any more, and some responder still has it",
     }
 )
 """Status of a version → the rule that gives it, in words."""
@@ -68,19 +77,19 @@ def explain_responder(state: State, key: str) -> Explanation:
 
 
 def _rule(version: PipelineVersion) -> str:
-    failed = [_RESPONDERS[role] for role, progress in _roles_of(version) if progress.state == "Failed"]
+    failed = [_RESPONDERS[role] for role, progress in roles_of(version) if progress.state == FAILED]
     return STATUS_RULES[version.status].format(failed=" and no ".join(failed))
 
 
 def _facts(state: State, pipeline: Pipeline) -> dict[str, Any]:
-    latest, finished = pipeline.versions[-1], finished_ms("pipeline", pipeline)
+    latest = pipeline.versions[-1]
     return {
         "reason": latest.reason,
         "status_since_ms": latest.status_since_ms,
         "version": latest.version,
         "generation": pipeline.generation,
         "deleted": pipeline.deleted,
-        "forgotten_ms": None if finished is None else finished + state.policy.tombstone_ttl_ms,
+        "forgotten_ms": forgotten_ms(state, "pipeline", pipeline),
         "engine": latest.engine.state,
         "engines_connected": len(state.indexes.responders.get(ENGINE_ROLE, ())),
         "gateway": latest.gateway.state,
@@ -124,14 +133,7 @@ def _answer(answer: Any) -> dict[str, str]:
 
 
 def _model_row(state: State, name: str) -> dict[str, Any]:
-    model = state.models.get(name)
-    if model is None:
-        return {"model": name, "serving": False, "status": "", "because": "there is no such model"}
-    serving = state.indexes.serving_views[name].serving
-    because = "some replica takes traffic" if serving else "no replica takes traffic"
-    if model.deleted:
-        because = "it is deleted"
-    return {"model": name, "serving": serving, "status": model.versions[-1].status, "because": because}
+    return {"model": name, **serving_facts(state, "model", name)}
 
 
 def _awaits(state: State, pipeline: Pipeline) -> Iterator[str]:
@@ -147,18 +149,10 @@ def _awaits(state: State, pipeline: Pipeline) -> Iterator[str]:
         row = _model_row(state, step.name)
         if not row["serving"]:
             yield f"model {step.name} to serve: {row['because']}"
-    retry = retry_words(state, "pipeline", pipeline.name)
-    if retry:
-        yield retry
-    if finished_ms("pipeline", pipeline) is not None:
-        yield "the clock, to forget it"
+    yield from clock_awaits(state, "pipeline", pipeline)
 
 
 def _roles(pipeline: Pipeline) -> Iterator[tuple[PipelineVersion, str, RoleProgress]]:
     for version in pipeline.versions:
-        for role, progress in _roles_of(version):
+        for role, progress in roles_of(version):
             yield version, role, progress
-
-
-def _roles_of(version: PipelineVersion) -> tuple[tuple[str, RoleProgress], ...]:
-    return (ENGINE_ROLE, version.engine), (GATEWAY_ROLE, version.gateway)

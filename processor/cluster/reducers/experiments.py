@@ -1,4 +1,6 @@
-"""The rules of experiments: what users ask of them and what the router says about their routes."""
+"""The events of experiments: requests of users and reports of the router."""
+
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -11,24 +13,22 @@ from processor.cluster.events import (
     ExperimentStopRequested,
 )
 from processor.cluster.failures import forget_failure
-from processor.cluster.generations import repeats, stale
 from processor.cluster.lifecycle import FAILED
-from processor.cluster.rejection import Rejected
-from processor.cluster.route_reports import route_refusal
+from processor.cluster.rejection import Rejected, is_repeat, other_revision, stale_generation, unknown_target
 
 Definition = tuple[str, str, tuple[Candidate, ...], Mirror | None]
 
 
 def experiment_start_requested(draft: Draft, event: ExperimentStartRequested) -> Rejected | None:
-    """Take a split of traffic over; a different one replaces what was there and waits for its own routes."""
+    """Start a split of traffic; a different definition replaces the old one and waits for routes of its own."""
     if rejected := _refusal(draft, event):
         return rejected
     experiment = draft.experiment(event.experiment)
     running = experiment is not None and not experiment.deleted
     if experiment is not None and running:
-        if rejected := stale(experiment.generation, event.generation):
+        if rejected := stale_generation(experiment.generation, event.generation):
             return rejected
-        if repeats(experiment.generation, event.generation):
+        if is_repeat(experiment.generation, event.generation):
             return None
     forget_failure(draft, "experiment", event.experiment)
     definition = _definition(event)
@@ -41,13 +41,13 @@ def experiment_start_requested(draft: Draft, event: ExperimentStartRequested) ->
 
 
 def experiment_stop_requested(draft: Draft, event: ExperimentStopRequested) -> Rejected | None:
-    """Withdraw the routes of an experiment."""
+    """Mark an experiment as deleted; settlement withdraws its routes."""
     experiment = draft.experiment(event.experiment)
     if experiment is None:
-        return Rejected("unknown_target", f"there is no experiment {event.experiment}")
+        return unknown_target("experiment", event.experiment)
     if experiment.deleted:
         return None
-    if rejected := stale(experiment.generation, event.generation):
+    if rejected := stale_generation(experiment.generation, event.generation):
         return rejected
     forget_failure(draft, "experiment", event.experiment)
     draft.experiments[event.experiment] = replace(
@@ -57,32 +57,39 @@ def experiment_stop_requested(draft: Draft, event: ExperimentStopRequested) -> R
 
 
 def experiment_route_applied(draft: Draft, event: ExperimentRouteApplied) -> Rejected | None:
-    """Take the split as it was wanted at this revision as being in force."""
-    experiment = draft.experiment(event.experiment)
-    if experiment is None:
-        return Rejected("unknown_target", f"there is no experiment {event.experiment}")
-    if rejected := route_refusal(experiment.route_revision, event.route_revision):
-        return rejected
-    if event.route_revision != experiment.route_applied_revision:
-        draft.experiments[event.experiment] = replace(
+    """Mark the split as in force, as it was wanted at this revision."""
+
+    def applied(experiment: Experiment) -> Experiment:
+        return replace(
             experiment,
             route_applied_revision=event.route_revision,
             active=experiment.routes_wanted,
             status="",
             reason="",
         )
-    return None
+
+    return _route_reported(draft, event, applied)
 
 
 def experiment_route_failed(draft: Draft, event: ExperimentRouteFailed) -> Rejected | None:
-    """Take the split as not being in force."""
+    """Mark the split as not in force."""
+    return _route_reported(
+        draft, event, lambda experiment: replace(experiment, active=False, status=FAILED, reason=event.reason)
+    )
+
+
+def _route_reported(
+    draft: Draft,
+    event: ExperimentRouteApplied | ExperimentRouteFailed,
+    change: Callable[[Experiment], Experiment],
+) -> Rejected | None:
     experiment = draft.experiment(event.experiment)
     if experiment is None:
-        return Rejected("unknown_target", f"there is no experiment {event.experiment}")
-    if rejected := route_refusal(experiment.route_revision, event.route_revision):
+        return unknown_target("experiment", event.experiment)
+    rejected = other_revision(experiment.route_revision, event.route_revision)
+    if rejected or event.route_revision == experiment.route_applied_revision:
         return rejected
-    if event.route_revision != experiment.route_applied_revision:
-        draft.experiments[event.experiment] = replace(experiment, active=False, status=FAILED, reason=event.reason)
+    draft.experiments[event.experiment] = change(experiment)
     return None
 
 

@@ -1,4 +1,6 @@
-"""The rules of what users and autoscalers ask of models, and of what the router says about their routes."""
+"""The events of models: requests of users and autoscalers, and reports of the router."""
+
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -12,26 +14,24 @@ from processor.cluster.events import (
     ModelUnloadRequested,
 )
 from processor.cluster.failures import forget_failure
-from processor.cluster.generations import repeats, stale
 from processor.cluster.lifecycle import AVAILABLE, FAILED, ROUTED, SCHEDULE_FAILED, UNLOAD_RETRIED, UNROUTABLE, UNROUTED
 from processor.cluster.placement import place
-from processor.cluster.rejection import Rejected
+from processor.cluster.rejection import Rejected, is_repeat, other_revision, stale_generation, unknown_target
 from processor.cluster.rollout import held, routed, with_states
-from processor.cluster.route_reports import route_refusal
 
 
 def model_load_requested(draft: Draft, event: ModelLoadRequested) -> Rejected | None:
-    """Make a version of what is new, patch what only differs in its deployment, try again what is lacking."""
+    """Add a version for a new spec, patch a new deployment in place, place again what lacks replicas."""
     model = draft.model(event.model)
     spec, deployment = _definition(event)
     if model is None or model.deleted:
         _begin(draft, model, event, _new_version(model, spec, deployment, event.at_ms))
         return None
-    if rejected := stale(model.generation, event.generation):
+    if rejected := stale_generation(model.generation, event.generation):
         return rejected
     latest = model.versions[-1]
     lacking = latest.status in {SCHEDULE_FAILED, FAILED} or held(latest) < latest.deployment.replicas
-    if repeats(model.generation, event.generation):
+    if is_repeat(model.generation, event.generation):
         if lacking:
             _try_again(draft, model)
         return None
@@ -44,17 +44,17 @@ def model_load_requested(draft: Draft, event: ModelLoadRequested) -> Rejected | 
 
 
 def model_unload_requested(draft: Draft, event: ModelUnloadRequested) -> Rejected | None:
-    """Have all versions retire; what could not be unloaded of a deleted model is told again."""
+    """Retire all versions. For a model that is deleted already: request once more what failed to unload."""
     model = draft.model(event.model)
     if model is None:
-        return Rejected("unknown_target", f"there is no model {event.model}")
+        return unknown_target("model", event.model)
     if model.deleted:
         again = with_states(model, UNLOAD_RETRIED, event.at_ms)
         if again is not model:
             forget_failure(draft, "model", model.name)
             draft.put_model(again)
         return None
-    if rejected := stale(model.generation, event.generation):
+    if rejected := stale_generation(model.generation, event.generation):
         return rejected
     forget_failure(draft, "model", model.name)
     draft.put_model(replace(model, generation=event.generation, deleted=True, deleted_ms=event.at_ms))
@@ -62,12 +62,12 @@ def model_unload_requested(draft: Draft, event: ModelUnloadRequested) -> Rejecte
 
 
 def model_scale_requested(draft: Draft, event: ModelScaleRequested) -> Rejected | None:
-    """Want one replica more or less, within the limits of the deployment."""
+    """Change the wanted replicas by one, within the limits of the deployment, and place the model again."""
     model = draft.model(event.model)
     if not draft.policy.model_autoscaling:
         return Rejected("autoscaling_off", "the policy turns model autoscaling off")
     if model is None or model.deleted:
-        return Rejected("unknown_target", f"there is no model {event.model}")
+        return unknown_target("model", event.model)
     latest = model.versions[-1]
     if rejected := _scale_refusal(draft, latest, event):
         return rejected
@@ -79,48 +79,50 @@ def model_scale_requested(draft: Draft, event: ModelScaleRequested) -> Rejected 
 
 
 def model_route_applied(draft: Draft, event: ModelRouteApplied) -> Rejected | None:
-    """Take traffic as flowing as announced: what is routed is available, what is not any more may be unloaded."""
-    model = draft.model(event.model)
-    if model is None:
-        return Rejected("unknown_target", f"there is no model {event.model}")
-    if rejected := route_refusal(model.route_revision, event.route_revision):
-        return rejected
-    if event.route_revision == model.route_applied_revision:
-        return None
-    routes = draft.announced(model.name)
-    versions = []
-    for version in model.versions:
-        indexes = routed(routes, version)
-        replicas = tuple([_after_routing(replica, indexes, event.at_ms) for replica in version.replicas])
-        versions.append(version if replicas == version.replicas else replace(version, replicas=replicas))
-    draft.put_model(replace(model, route_applied_revision=event.route_revision, versions=tuple(versions)))
-    return None
+    """Make available what is in the announced routes; what left them may be unloaded."""
+
+    def moved(replica: Replica, indexes: tuple[int, ...]) -> Replica:
+        state = UNROUTED.get(replica.state)
+        if state is None and replica.index in indexes:
+            state = ROUTED.get(replica.state)
+        return replica if state is None else Replica(replica.index, state, "", event.at_ms)
+
+    return _route_reported(draft, event, moved)
 
 
 def model_route_failed(draft: Draft, event: ModelRouteFailed) -> Rejected | None:
-    """Make unavailable what was to be routed anew; the router goes on with what it had."""
+    """Make the newly routed entries unavailable; the router keeps the routes that it had."""
+
+    def moved(replica: Replica, indexes: tuple[int, ...]) -> Replica:
+        if replica.state in UNROUTABLE and replica.index in indexes:
+            return Replica(replica.index, UNROUTABLE[replica.state], event.reason, event.at_ms)
+        return replica
+
+    return _route_reported(draft, event, moved)
+
+
+def _route_reported(
+    draft: Draft, event: ModelRouteApplied | ModelRouteFailed, moved: Callable[[Replica, tuple[int, ...]], Replica]
+) -> Rejected | None:
+    """Replace every entry of the model by `moved(entry, announced indexes of its version)`."""
     model = draft.model(event.model)
     if model is None:
-        return Rejected("unknown_target", f"there is no model {event.model}")
-    if rejected := route_refusal(model.route_revision, event.route_revision):
+        return unknown_target("model", event.model)
+    rejected = other_revision(model.route_revision, event.route_revision)
+    if rejected or event.route_revision == model.route_applied_revision:
         return rejected
-    if event.route_revision == model.route_applied_revision:
-        return None
     routes = draft.announced(model.name)
     versions = []
     for version in model.versions:
         indexes = routed(routes, version)
-        replicas = tuple(
-            [
-                Replica(replica.index, UNROUTABLE[replica.state], event.reason, event.at_ms)
-                if replica.state in UNROUTABLE and replica.index in indexes
-                else replica
-                for replica in version.replicas
-            ]
-        )
+        replicas = tuple([moved(replica, indexes) for replica in version.replicas])
         versions.append(version if replicas == version.replicas else replace(version, replicas=replicas))
-    draft.put_model(replace(model, versions=tuple(versions)))
-    draft.route_failure = (model.name, event.reason)
+    applied = model.route_applied_revision
+    if isinstance(event, ModelRouteFailed):
+        draft.route_failure = (model.name, event.reason)
+    else:
+        applied = event.route_revision
+    draft.put_model(replace(model, route_applied_revision=applied, versions=tuple(versions)))
     return None
 
 
@@ -194,10 +196,3 @@ def _down_refusal(draft: Draft, latest: Version) -> Rejected | None:
     if draft.at_ms - latest.status_since_ms < draft.policy.scale_down_stabilisation_ms:
         return Rejected("too_soon", f"the model has been {latest.status} only since {latest.status_since_ms}")
     return None
-
-
-def _after_routing(replica: Replica, indexes: tuple[int, ...], at_ms: int) -> Replica:
-    state = UNROUTED.get(replica.state)
-    if state is None and replica.index in indexes:
-        state = ROUTED.get(replica.state)
-    return replica if state is None else Replica(replica.index, state, "", at_ms)

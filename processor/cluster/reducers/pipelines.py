@@ -7,12 +7,11 @@ from processor.cluster.entities import Answer, NameValue, Pipeline, PipelineVers
 from processor.cluster.event_fields import OutputFields, StepFields
 from processor.cluster.events import PipelineLoadRequested, PipelineReported, PipelineUnloadRequested
 from processor.cluster.failures import forget_failure
-from processor.cluster.generations import repeats, stale
 from processor.cluster.pipeline_checks import refusal
-from processor.cluster.pipeline_lifecycle import ANSWER_FAILED, CREATE, PENDING, SUCCEEDED
-from processor.cluster.pipeline_settlement import ENGINE_ROLE, GATEWAY_ROLE, ended, responders_of
-from processor.cluster.rejection import Rejected
-from processor.cluster.role_progress import NOT_REQUESTED, start, with_answer
+from processor.cluster.pipeline_lifecycle import ANSWER_FAILED, CREATE, ENGINE_ROLE, GATEWAY_ROLE, PENDING, SUCCEEDED
+from processor.cluster.pipeline_settlement import ended, responders_of
+from processor.cluster.rejection import Rejected, is_repeat, stale_generation, unknown_target
+from processor.cluster.role_progress import NOT_REQUESTED, progress_of, start, with_answer, with_progress
 from processor.cluster.rows import find
 
 Definition = tuple[tuple[Step, ...], StepOutput, bool]
@@ -24,9 +23,9 @@ def pipeline_load_requested(draft: Draft, event: PipelineLoadRequested) -> Rejec
         return rejected
     pipeline = draft.pipeline(event.pipeline)
     if pipeline is not None and not pipeline.deleted:
-        if rejected := stale(pipeline.generation, event.generation):
+        if rejected := stale_generation(pipeline.generation, event.generation):
             return rejected
-        if repeats(pipeline.generation, event.generation):
+        if is_repeat(pipeline.generation, event.generation):
             return None
     forget_failure(draft, "pipeline", event.pipeline)
     definition = _definition(event)
@@ -46,10 +45,10 @@ def pipeline_unload_requested(draft: Draft, event: PipelineUnloadRequested) -> R
     """Have all versions deleted."""
     pipeline = draft.pipeline(event.pipeline)
     if pipeline is None:
-        return Rejected("unknown_target", f"there is no pipeline {event.pipeline}")
+        return unknown_target("pipeline", event.pipeline)
     if pipeline.deleted:
         return None
-    if rejected := stale(pipeline.generation, event.generation):
+    if rejected := stale_generation(pipeline.generation, event.generation):
         return rejected
     forget_failure(draft, "pipeline", event.pipeline)
     draft.pipelines[event.pipeline] = Pipeline(
@@ -68,7 +67,7 @@ def pipeline_reported(draft: Draft, event: PipelineReported) -> Rejected | None:
     version: PipelineVersion | None = find(pipeline.versions, event.version) if pipeline is not None else None
     if pipeline is None or version is None:
         return Rejected("unknown_target", f"there is no version {event.version} of pipeline {event.pipeline}")
-    progress = version.engine if event.role == ENGINE_ROLE else version.gateway
+    progress = progress_of(version, event.role)
     if event.sequence != progress.sequence:
         return Rejected("stale_report", f"the request is number {progress.sequence}")
     known = find(progress.answers, event.responder)
@@ -77,8 +76,7 @@ def pipeline_reported(draft: Draft, event: PipelineReported) -> Rejected | None:
         return None
     if known is None or known.state != PENDING:
         return Rejected("unexpected_report", f"{event.responder} was not asked, or has answered otherwise")
-    progress = with_answer(progress, answer)
-    moved = replace(version, engine=progress) if event.role == ENGINE_ROLE else replace(version, gateway=progress)
+    moved = with_progress(version, event.role, with_answer(progress, answer))
     versions = tuple([moved if other is version else other for other in pipeline.versions])
     draft.pipelines[event.pipeline] = replace(pipeline, versions=versions)
     return None

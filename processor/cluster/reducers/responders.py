@@ -1,19 +1,19 @@
-"""The rules of responders that come and go."""
+"""The events of responders: they connect and disconnect."""
 
 from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from processor.cluster.draft import Draft
-from processor.cluster.entities import Responder, RoleProgress
+from processor.cluster.entities import PipelineVersion, Responder, RoleProgress
 from processor.cluster.events import ResponderConnected, ResponderDisconnected
 from processor.cluster.pipeline_lifecycle import RESPONDER_JOINED
-from processor.cluster.pipeline_settlement import ENGINE_ROLE, responders_of
-from processor.cluster.role_progress import start, without_responder
+from processor.cluster.pipeline_settlement import responders_of
+from processor.cluster.role_progress import progress_of, start, with_progress, without_responder
 
 
 def responder_connected(draft: Draft, event: ResponderConnected) -> None:
-    """Ask all responders of the role anew for what every pipeline is at."""
+    """Repeat the current request of every pipeline version to all responders of the role."""
     names = responders_of(draft, event.role)
     if event.responder in names:
         return
@@ -29,7 +29,7 @@ def responder_connected(draft: Draft, event: ResponderConnected) -> None:
 
 
 def responder_disconnected(draft: Draft, event: ResponderDisconnected) -> None:
-    """Go on with the answers of those who are left."""
+    """Drop the responder's answers; the remaining responders decide."""
     names = responders_of(draft, event.role)
     if event.responder not in names:
         return
@@ -42,11 +42,12 @@ def responder_disconnected(draft: Draft, event: ResponderDisconnected) -> None:
 
 
 def _for_each_progress(draft: Draft, role: str, change: Callable[[RoleProgress], RoleProgress]) -> None:
-    field = "engine" if role == ENGINE_ROLE else "gateway"
     for name in sorted(draft.state.pipelines):
         pipeline = draft.state.pipelines[name]
-        versions = tuple(
-            [replace(version, **{field: change(getattr(version, field))}) for version in pipeline.versions]
-        )
+        versions = tuple([_changed(version, role, change) for version in pipeline.versions])
         if versions != pipeline.versions:
             draft.pipelines[name] = replace(pipeline, versions=versions)
+
+
+def _changed(version: PipelineVersion, role: str, change: Callable[[RoleProgress], RoleProgress]) -> PipelineVersion:
+    return with_progress(version, role, change(progress_of(version, role)))

@@ -11,9 +11,8 @@ from processor.cluster.events import (
     ServerReplicaDisconnected,
     ServerReplicaDraining,
 )
-from processor.cluster.generations import repeats, stale
 from processor.cluster.lifecycle import DRAIN, DRAINING, HELD, LOADED, LOST, READOPTED, UNLOAD_REQUESTED
-from processor.cluster.rejection import Rejected
+from processor.cluster.rejection import Rejected, is_repeat, stale_generation
 from processor.cluster.rollout import fallback, held
 from processor.cluster.rows import find_index
 
@@ -22,9 +21,9 @@ def server_declared(draft: Draft, event: ServerDeclared) -> Rejected | None:
     """Take over what an operator says about a server; different contents end a scale request."""
     old = draft.server(event.server)
     if old is not None and old.declared:
-        if rejected := stale(old.generation, event.generation):
+        if rejected := stale_generation(old.generation, event.generation):
             return rejected
-        if repeats(old.generation, event.generation):
+        if is_repeat(old.generation, event.generation):
             return None
     contents = (True, event.expected_replicas, event.min_replicas, event.max_replicas, event.shared)
     if old is not None and contents == _contents(old):
@@ -43,7 +42,7 @@ def server_removed(draft: Draft, event: ServerRemoved) -> Rejected | None:
     old = draft.server(event.server)
     if old is None or not old.declared:
         return None
-    if rejected := stale(old.generation, event.generation):
+    if rejected := stale_generation(old.generation, event.generation):
         return rejected
     draft.put_server(
         replace(
