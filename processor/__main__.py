@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command line of this process."""
     keep_standard_numbers()
     listen(sys.argv[1:])
-    from processor.cli.app import main as run
+    from processor.cli.app import main as run  # noqa: PLC0415 - only now, behind what must come first
 
     run()
 

@@ -1,5 +1,4 @@
-"""The command line: one module a command group. Data goes to stdout, everything else to stderr.
+"""The command line: one module a command or group of commands, listed in `app.COMMANDS`, imported when it is named.
 
-Command modules import only what parses arguments; what does the work is imported inside the commands,
-so that `processor --help` answers at once.
+Data goes to stdout, everything else to stderr.
 """

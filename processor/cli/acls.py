@@ -1,18 +1,18 @@
 """`acls`: the least rights that a processor and those around it need."""
 
+import sys
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+import msgspec
+from cyclopts import Parameter
 
-from processor.cli.options import ConfigFile
+from processor.admin.access import access_of, commands, strimzi
+from processor.cli.options import ConfigFile, settings_of
+from processor.cli.output import emit_document
+from processor.configuration.topics import load_topics
 
 AudienceName = Literal["processor", "producer", "consumer", "operator"]
 Form = Literal["commands", "strimzi", "json"]
-
-
-def register(app: App) -> None:
-    """Add this group's commands."""
-    app.command(acls)
 
 
 def acls(
@@ -31,15 +31,6 @@ def acls(
 
     Names come from the settings: app, topics, prefix. Nothing is connected to.
     """
-    import sys
-
-    import msgspec
-
-    from processor.admin.access import access_of, commands, strimzi
-    from processor.cli.options import settings_of
-    from processor.cli.output import emit_document
-    from processor.configuration.topics import load_topics
-
     settings = settings_of(config).settings
     topics = {name: topic.name for name, topic in load_topics(settings.topics_file).by_role.items()}
     access = access_of(settings, topics, role, principal)

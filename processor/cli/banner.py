@@ -1,9 +1,7 @@
 """What is told about an embedded processor before anything else: what it is not, and how to reach it."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from processor.service.process import Running
+from processor.assembly.backends import EmbeddedBackend
+from processor.service.process import Running
 
 BANNER = """\
 processor, embedded: a broker and a store inside this process, gone when it ends.
@@ -13,10 +11,8 @@ every topic has four partitions, and the one shard reads them all. Everything el
 """
 
 
-def embedded_banner(running: "Running") -> str:
+def embedded_banner(running: Running) -> str:
     """Return the banner of a service that runs embedded."""
-    from processor.assembly.backends import EmbeddedBackend
-
     backend = running.backend
     if not isinstance(backend, EmbeddedBackend):
         raise TypeError("this service is not embedded")

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import msgspec
 from cyclopts import App, Parameter
 
 from processor.cli.context import CommandContext
@@ -12,10 +13,11 @@ from processor.cli.exits import CommandError, Exit
 from processor.cli.options import NUMBER_MAX, ClusterName, ConfigFile, Count, Output, within
 from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.records import gist, row_of, time_of
-
-if TYPE_CHECKING:
-    from processor.engine.inputs import Record
-    from processor.kafka.reader import RecordReader
+from processor.engine.inputs import Record
+from processor.history.commit_events import EVENTS_MAX, reduced_by
+from processor.history.commit_log import seq_of
+from processor.history.topics import opened_once
+from processor.kafka.reader import RecordReader
 
 LAST = 20
 COLUMNS = (
@@ -35,14 +37,10 @@ IN_TABLES = {"ranges", "outcomes"}
 EVENT_COLUMNS = ("topic", "partition", "offset", "type", "id", "outcome", "code")
 
 
-def register(app: App) -> None:
-    """Add this group's commands."""
-    group = App(name="commits", help="The commit log.", result_action="return_value")
-    group.command(list_, name="list")
-    group.command(show)
-    app.command(group)
+app = App(name="commits")
 
 
+@app.command(name="list")
 def list_(
     *,
     count: Count = LAST,
@@ -58,6 +56,7 @@ def list_(
     emit_rows(rows, output, columns=COLUMNS, name="seq")
 
 
+@app.command
 def show(
     seq: Annotated[int, Parameter(name="SEQ", help="The commit."), within(0, NUMBER_MAX)],
     *,
@@ -93,11 +92,6 @@ def show(
 
 def _reduced(context: CommandContext, commit: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the events of all ranges in their order, and what is not known of them."""
-    import msgspec
-
-    from processor.history.commit_events import EVENTS_MAX, reduced_by
-    from processor.history.topics import opened_once
-
     events: list[dict[str, Any]] = []
     missing: list[str] = []
     with ExitStack() as opened:
@@ -129,16 +123,12 @@ def _print_readable(commit: dict[str, Any], events: list[dict[str, Any]], announ
     emit_rows(rows, "table", columns=("key", "what"), name="key")
 
 
-def _of_seq(reader: "RecordReader", partition: int, seq: int) -> "Record | None":
-    from processor.history.commit_log import seq_of
-
+def _of_seq(reader: RecordReader, partition: int, seq: int) -> Record | None:
     found = reader.search(partition, seq_of, seq)
     return found if found is not None and seq_of(found) == seq else None
 
 
-def _announced(reader: "RecordReader", partition: int, seq: int, count: int) -> "list[Record]":
-    from processor.history.commit_log import seq_of
-
+def _announced(reader: RecordReader, partition: int, seq: int, count: int) -> list[Record]:
     first = reader.search(partition, seq_of, seq) if count else None
     records: list[Record] = []
     for record in reader.until_end({partition: first.offset}) if first is not None else ():

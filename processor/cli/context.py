@@ -4,20 +4,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from processor.admin.session import offline_parts
+from processor.assembly.connections import kafka_connection, store_client
+from processor.avro.catalogue import Catalogue
 from processor.cli.exits import usage
 from processor.cli.options import settings_of
-
-if TYPE_CHECKING:
-    from processor.avro.catalogue import Catalogue
-    from processor.client.codec import RecordDecoder
-    from processor.engine.announcements import Role
-    from processor.engine.parts import Parts
-    from processor.etcd.client import EtcdClient
-    from processor.kafka.connection import KafkaConnection
-    from processor.kafka.reader import RecordReader
-
+from processor.client.codec import RecordDecoder, partition_of
+from processor.configuration.topics import load_topics
+from processor.engine.announcements import Role
+from processor.engine.errors import StoreDenied, StoreUnavailable
+from processor.engine.parts import Parts
+from processor.etcd.client import EtcdClient
+from processor.kafka.connection import KafkaConnection
+from processor.kafka.describer import TopicDescriber
+from processor.kafka.partitions import check_partitions, partition_counts
+from processor.kafka.reader import RecordReader
+from processor.kafka.recognition import recognised
+from processor.runtime.logs import set_up
 
 NO_ADDRESS = "Kafka's address is not set: PROCESSOR_KAFKA__BOOTSTRAP_SERVERS, the brokers that this processor works on"
 
@@ -26,8 +31,6 @@ class CommandContext:
     """Made from the settings; connects when first used. Everything raises Retry where a service is away."""
 
     def __init__(self, config: Path | None, **flags: object) -> None:
-        from processor.runtime.logs import set_up
-
         self._may_ask = "server" in flags
         loaded = settings_of(config, **flags)
         self.settings, self.origins = loaded.settings, loaded.origins
@@ -39,13 +42,8 @@ class CommandContext:
         return self.settings.server is None or self.origins["kafka.bootstrap_servers"] != "default"
 
     @cached_property
-    def connection(self) -> "KafkaConnection":
+    def connection(self) -> KafkaConnection:
         """How the brokers are reached; they answered, and have a partition for each cluster. Raises InvalidRequest."""
-        from processor.assembly.connections import kafka_connection
-        from processor.kafka.describer import TopicDescriber
-        from processor.kafka.partitions import check_partitions, partition_counts
-        from processor.kafka.recognition import recognised
-
         connection = recognised(kafka_connection(self.settings))
         if len(self.settings.clusters) > 1 and not connection.embedded:
             # a partition that is not there is a raw error of whichever call asks for it
@@ -54,30 +52,22 @@ class CommandContext:
         return connection
 
     @cached_property
-    def topics(self) -> "dict[Role, str]":
+    def topics(self) -> dict[Role, str]:
         """Role → topic name."""
-        from processor.configuration.topics import load_topics
-
         return {role: topic.name for role, topic in load_topics(self.settings.topics_file).by_role.items()}
 
     @cached_property
-    def catalogue(self) -> "Catalogue":
+    def catalogue(self) -> Catalogue:
         """All schemas."""
-        from processor.avro.catalogue import Catalogue
-
         return Catalogue.load(self.settings.schemas_dir)
 
     @cached_property
-    def decode(self) -> "RecordDecoder":
+    def decode(self) -> RecordDecoder:
         """Decodes records of any topic."""
-        from processor.client.codec import RecordDecoder
-
         return RecordDecoder(self.catalogue)
 
     def partition_of(self, cluster: str | None) -> int:
         """Return the partition of a cluster; without a name there must be only one. Raises CommandError."""
-        from processor.client.codec import partition_of
-
         if cluster is None and len(self.settings.clusters) > 1:
             raise usage(f"which cluster? --cluster with one of {', '.join(self.settings.clusters)}")
         return partition_of(self.settings.clusters, cluster)
@@ -99,33 +89,25 @@ class CommandContext:
         return "-".join((names.get(word, word), *place))
 
     @contextmanager
-    def reader(self, topic: str, partitions: tuple[int, ...] | None = None) -> "Iterator[RecordReader]":
+    def reader(self, topic: str, partitions: tuple[int, ...] | None = None) -> Iterator[RecordReader]:
         """Open a reader of a topic, all partitions unless named."""
-        from processor.kafka.reader import RecordReader
-
         with RecordReader(self.connection, topic, partitions) as reader:
             yield reader
 
     @contextmanager
-    def store(self) -> "Iterator[EtcdClient]":
+    def store(self) -> Iterator[EtcdClient]:
         """Open a client of etcd; when it is away, say how to ask a processor instead."""
-        from processor.assembly.connections import store_client
-
         with self._hinted(), store_client(self.settings) as client:
             yield client
 
     @contextmanager
-    def offline(self, shard: int, *, brokers: bool = True) -> "Iterator[Parts]":
+    def offline(self, shard: int, *, brokers: bool = True) -> Iterator[Parts]:
         """Open the parts of a shard that is to be changed while nobody owns it; without brokers, no topic is known."""
-        from processor.admin.session import offline_parts
-
         with self._hinted(), offline_parts(self.settings, shard, self.topics if brokers else None) as parts:
             yield parts
 
     @contextmanager
-    def _hinted(self) -> "Iterator[None]":
-        from processor.engine.errors import StoreDenied, StoreUnavailable
-
+    def _hinted(self) -> Iterator[None]:
         try:
             yield
         except StoreDenied:

@@ -2,21 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from processor.admin.dead_letters import Letter, Lost, letter_of, resubmission
 from processor.cli.context import CommandContext
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import ClusterName, ConfigFile, Count, Execute, Output
 from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.plans import note_plan, nothing_to_do
 from processor.cli.records import time_of
-
-if TYPE_CHECKING:
-    from processor.admin.dead_letters import Letter
-    from processor.engine.inputs import Record
-    from processor.kafka.produce import RecordProducer
+from processor.engine.inputs import Record
+from processor.kafka.produce import RecordProducer
 
 LAST = 20
 PREFIX = "dead-letter-"
@@ -28,15 +26,10 @@ Chosen = dict[str, tuple[int, int]]
 """Id of a dead letter → partition and offset of its last record."""
 
 
-def register(app: App) -> None:
-    """Add this group's commands."""
-    group = App(name="dead-letters", help="What could not be processed.", result_action="return_value")
-    group.command(list_, name="list")
-    group.command(show)
-    group.command(retry)
-    app.command(group)
+app = App(name="dead-letters")
 
 
+@app.command(name="list")
 def list_(
     *,
     count: Count = LAST,
@@ -51,6 +44,7 @@ def list_(
     emit_rows(rows, output, columns=("id", "code", "at", "seq", "bytes", "message"), name="id")
 
 
+@app.command
 def show(
     id_: Annotated[str, Parameter(name="ID", help="TOPIC-PARTITION-OFFSET of the original record.")],
     *,
@@ -69,6 +63,7 @@ def show(
     emit_document({**row_of(found), **_original(found)}, output, name=id_of(found))
 
 
+@app.command
 def retry(
     *ids: Annotated[str, Parameter(name="ID", help="TOPIC-PARTITION-OFFSET of the original record.")],
     all_: Annotated[bool, Parameter(name="--all", negative="", help="All that there are.")] = False,
@@ -101,7 +96,7 @@ def retry(
     return Exit.DIFFERS if lost else Exit.OK
 
 
-def row_of(record: "Record") -> dict[str, Any]:
+def row_of(record: Record) -> dict[str, Any]:
     """Return what a dead letter's headers tell."""
     facts = {name.removeprefix(PREFIX): _text(value) for name, value in record.headers if name.startswith(OURS)}
     return {
@@ -119,15 +114,13 @@ def row_of(record: "Record") -> dict[str, Any]:
     }
 
 
-def id_of(record: "Record") -> str:
+def id_of(record: Record) -> str:
     """Return `<topic>-<partition>-<offset>` of the original record."""
     headers = dict(record.headers)
     return "-".join(_text(headers.get(PREFIX + name)) for name in ("topic", "partition", "offset"))
 
 
-def _letters(context: CommandContext, partitions: tuple[int, ...] | None) -> "Iterator[tuple[Record, Letter]]":
-    from processor.admin.dead_letters import letter_of
-
+def _letters(context: CommandContext, partitions: tuple[int, ...] | None) -> Iterator[tuple[Record, Letter]]:
     with context.reader(context.topics["dead-letters"], partitions) as reader:
         for record in reader.until_end({place: extent.low for place, extent in reader.watermarks().items()}):
             letter = letter_of(record)
@@ -150,9 +143,6 @@ def _retried(
     context: CommandContext, partitions: tuple[int, ...] | None, chosen: Chosen, *, execute: bool
 ) -> Iterator[dict[str, Any]]:
     """Yield a row a dead letter, submitted again or not; values are not held, however many there are."""
-    from processor.admin.dead_letters import Lost, resubmission
-    from processor.kafka.produce import RecordProducer
-
     inputs = frozenset((context.topics["high"], context.topics["normal"]))
     with ExitStack() as stack:
         producer = stack.enter_context(RecordProducer(context.connection)) if execute else None
@@ -178,12 +168,12 @@ def _retried(
             yield from _sent(producer, waiting)
 
 
-def _sent(producer: "RecordProducer", rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _sent(producer: RecordProducer, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for row, sent in zip(rows, producer.flush(), strict=True):
         yield {**row, "sent_to": f"{sent.topic}-{sent.partition}-{sent.offset}"}
 
 
-def _record_at(context: CommandContext, topic: str, partition: int, offset: int) -> "Record | None":
+def _record_at(context: CommandContext, topic: str, partition: int, offset: int) -> Record | None:
     """Return the record at an offset, None when it is not there any more."""
     with context.reader(topic, (partition,)) as reader:
         extent = reader.watermarks()[partition]
@@ -191,7 +181,7 @@ def _record_at(context: CommandContext, topic: str, partition: int, offset: int)
     return record if record is not None and record.offset == offset else None
 
 
-def _original(record: "Record") -> dict[str, Any]:
+def _original(record: Record) -> dict[str, Any]:
     value = record.value or b""
     return {
         "key": _text(record.key),

@@ -1,28 +1,33 @@
 """`dev`: broker, store and processor in one process, with or without a living cluster on it."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+import threading
+from queue import SimpleQueue
+from typing import Annotated, Literal, TextIO
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from processor.admin.shards import shard_views
+from processor.assembly.backends import EmbeddedBackend
+from processor.assembly.connections import kafka_connection, store_client
 from processor.cli.banner import embedded_banner
 from processor.cli.exits import Exit, unreachable, usage
 from processor.cli.options import NUMBER_MAX, SECONDS, ConfigFile, settings_of, within
 from processor.cli.output import json_text, note
+from processor.cli.topics import specs_of
+from processor.configuration.settings import Settings
+from processor.demo.acts import Acts
+from processor.demo.show import Show
+from processor.demo.totals import Totals
+from processor.demo.vacancy import await_vacancy
+from processor.engine.reports import StepReport
+from processor.kafka.admin import CreateTopic, TopicsAdmin
+from processor.kafka.recognition import recognised
+from processor.runtime.logs import error_function, set_up
+from processor.runtime.shutdown import ended_in_time
+from processor.runtime.signals import stopped_by_signals
 from processor.runtime.terminal import coloured
-
-if TYPE_CHECKING:
-    import threading
-
-    from processor.configuration.settings import Settings
-    from processor.demo.acts import Acts
-    from processor.demo.show import Show
-    from processor.demo.totals import Totals
-
-
-def register(app: App) -> None:
-    """Add this group's commands."""
-    app.command(dev)
+from processor.service.process import Running
 
 
 def dev(
@@ -43,8 +48,6 @@ def dev(
     With PROCESSOR_KAFKA__BOOTSTRAP_SERVERS and PROCESSOR_ETCD__ENDPOINTS both set, those servers are used instead of
     the embedded ones, and the topics are made first.
     """
-    from processor.runtime.logs import set_up
-
     loaded = settings_of(config, http__address=http)
     settings = loaded.settings
     real = [name for name in ("kafka.bootstrap_servers", "etcd.endpoints") if loaded.origins[name] != "default"]
@@ -54,13 +57,7 @@ def dev(
     return _run(settings, embedded=not real, as_json=output == "json", demo=demo, for_s=for_, seed=seed)
 
 
-def _run(settings: "Settings", *, embedded: bool, as_json: bool, demo: bool, for_s: float | None, seed: int) -> int:
-    import threading
-
-    from processor.runtime.logs import error_function
-    from processor.runtime.shutdown import ended_in_time
-    from processor.runtime.signals import stopped_by_signals
-
+def _run(settings: Settings, *, embedded: bool, as_json: bool, demo: bool, for_s: float | None, seed: int) -> int:
     ending = threading.Event()
     begun: list[Show] = []
 
@@ -90,16 +87,8 @@ def _run(settings: "Settings", *, embedded: bool, as_json: bool, demo: bool, for
     return Exit.DIFFERS if nothing_seen and not asked_to_end else Exit.OK
 
 
-def _show(settings: "Settings", *, embedded: bool, stream: TextIO) -> "Show":
+def _show(settings: Settings, *, embedded: bool, stream: TextIO) -> Show:
     """Put the processor together with what is told about it on `stream`, and say what it works on."""
-    from queue import SimpleQueue
-
-    from processor.assembly.backends import EmbeddedBackend
-    from processor.assembly.connections import kafka_connection
-    from processor.demo.show import Show
-    from processor.engine.reports import StepReport
-    from processor.service.process import Running
-
     reports: SimpleQueue[StepReport] = SimpleQueue()
     running = Running(settings, embedded=embedded, middleware=(reports.put,))
     backend = running.backend
@@ -109,12 +98,8 @@ def _show(settings: "Settings", *, embedded: bool, stream: TextIO) -> "Show":
     return Show(running, reports, connection, write=lambda line: _write(stream, line), colours=coloured(stream))
 
 
-def _look_for_owner(settings: "Settings", ending: "threading.Event", *, demo: bool) -> None:
+def _look_for_owner(settings: Settings, ending: threading.Event, *, demo: bool) -> None:
     """Say who owns the shard; a demo waits until nobody does. Raises OwnershipLost when that does not come about."""
-    from processor.admin.shards import shard_views
-    from processor.assembly.connections import store_client
-    from processor.demo.vacancy import await_vacancy
-
     if demo:
         await_vacancy(settings, ending, note)
         return
@@ -129,7 +114,7 @@ def _write(stream: TextIO, line: str) -> None:
     stream.flush()
 
 
-def _sum_up(totals: "Totals", acts: "Acts", *, as_json: bool) -> None:
+def _sum_up(totals: Totals, acts: Acts, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(f"{json_text({**totals.document(), 'acts': acts.document()})}\n")
         return
@@ -142,13 +127,8 @@ def _sum_up(totals: "Totals", acts: "Acts", *, as_json: bool) -> None:
     )
 
 
-def _make_topics(settings: "Settings") -> None:
+def _make_topics(settings: Settings) -> None:
     """Create what is missing of the topics. Raises SourceUnavailable."""
-    from processor.assembly.connections import kafka_connection
-    from processor.cli.topics import specs_of
-    from processor.kafka.admin import CreateTopic, TopicsAdmin
-    from processor.kafka.recognition import recognised
-
     admin = TopicsAdmin(recognised(kafka_connection(settings)))
     wanted = [action for action in admin.plan(specs_of(settings)) if isinstance(action, CreateTopic)]
     failures = [f"{result.action}: {result.failure}" for result in admin.apply(wanted) if result.failure]

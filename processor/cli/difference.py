@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -14,9 +14,9 @@ from processor.cli.options import ClusterName, ConfigFile, Output
 from processor.cli.output import cell, emit_document, emit_rows, note
 from processor.cli.points import now_ms, read_as, view_at
 from processor.cli.remote import Server
-
-if TYPE_CHECKING:
-    from processor.history.stored import View
+from processor.cluster.difference import differences
+from processor.history.points import point_of
+from processor.history.stored import View
 
 POINT = "now, seq:N, time:T, offset:TOPIC:PARTITION:OFFSET, revision:N, or a file of state export or state get -o json"
 COLUMNS = ("kind", "name", "field", "before", "after")
@@ -37,9 +37,6 @@ def diff(
     For example: processor state diff time:10m now
     Exit code 1 when something differs.
     """
-    from processor.cluster.difference import differences
-    from processor.history.points import point_of
-
     context = CommandContext(config, server=server)
     shard, now = context.partition_of(cluster), now_ms()
     points = [read_as(label, partial(point_of, now_ms=now), text) for label, text in (("A", a), ("B", b))]
@@ -56,7 +53,7 @@ def diff(
     return Exit.DIFFERS if found else Exit.OK
 
 
-def described(view: "View") -> dict[str, Any]:
+def described(view: View) -> dict[str, Any]:
     """Return where a state was taken from, as plain JSON."""
     return {
         "seq": view.seq,

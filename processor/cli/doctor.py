@@ -1,16 +1,14 @@
 """`doctor`: whether what the processor stands on is as it should be."""
 
-from cyclopts import App
+import msgspec
 
+from processor.admin.doctor import check_up
 from processor.cli.context import CommandContext
 from processor.cli.exits import Exit
 from processor.cli.options import ConfigFile, Output
 from processor.cli.output import CELL_WIDTH_MAX, emit_rows, note
-
-
-def register(app: App) -> None:
-    """Add this group's commands."""
-    app.command(doctor)
+from processor.cli.topics import specs_of
+from processor.configuration.topics import load_topics
 
 
 def doctor(*, config: ConfigFile = None, output: Output = "table") -> int:
@@ -18,12 +16,6 @@ def doctor(*, config: ConfigFile = None, output: Output = "table") -> int:
 
     Nothing is owned or written, so it may be asked at any time. Exit 1 when something failed.
     """
-    import msgspec
-
-    from processor.admin.doctor import check_up
-    from processor.cli.topics import specs_of
-    from processor.configuration.topics import load_topics
-
     context = CommandContext(config)
     checks = list(check_up(context.settings, load_topics(context.settings.topics_file), specs_of(context.settings)))
     emit_rows(

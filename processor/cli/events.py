@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
@@ -12,21 +12,16 @@ from processor.cli.exits import usage
 from processor.cli.options import COUNT_MAX, ClusterName, ConfigFile, Output, within
 from processor.cli.output import emit_stream
 from processor.cli.records import line_of, row_of
-
-if TYPE_CHECKING:
-    from processor.engine.inputs import Record, Watermarks
-    from processor.kafka.reader import RecordReader
+from processor.engine.inputs import Record, Watermarks
+from processor.kafka.reader import RecordReader
 
 LAST = 10
 
 
-def register(app: App) -> None:
-    """Add this group's commands."""
-    group = App(name="events", help="Records of the topics, decoded.", result_action="return_value")
-    group.command(tail)
-    app.command(group)
+app = App(name="events")
 
 
+@app.command
 def tail(  # noqa: PLR0913 - the options of the command, all by keyword
     *,
     topic: Annotated[
@@ -55,7 +50,7 @@ def tail(  # noqa: PLR0913 - the options of the command, all by keyword
         emit_stream(rows, output, line=line_of, name="key")
 
 
-def _records(reader: "RecordReader", from_: str | None, count: int | None, *, follow: bool) -> "Iterator[Record]":
+def _records(reader: RecordReader, from_: str | None, count: int | None, *, follow: bool) -> Iterator[Record]:
     if from_ is None:
         last = reader.last(LAST if count is None else count)
         yield from last
@@ -67,12 +62,12 @@ def _records(reader: "RecordReader", from_: str | None, count: int | None, *, fo
     yield from islice(records, count)
 
 
-def _after(reader: "RecordReader", records: "Iterable[Record]") -> dict[int, int]:
+def _after(reader: RecordReader, records: Iterable[Record]) -> dict[int, int]:
     after = {partition: extent.high for partition, extent in reader.watermarks().items()}
     return after | {record.partition: record.offset + 1 for record in records}
 
 
-def _start(extent: "Watermarks", from_: str) -> int:
+def _start(extent: Watermarks, from_: str) -> int:
     match from_:
         case "beginning":
             return extent.low

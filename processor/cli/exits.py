@@ -73,14 +73,14 @@ def guarded(command: Callable[[], int | None], *, usage: Callable[[], str] = str
     try:
         return int(command() or Exit.OK)
     except CommandError as error:
-        return told(error.code, str(error), usage)
+        return report(error.code, str(error), usage)
     except ProcessorError as error:
-        return told(code_of(error), str(error) or type(error).__name__)
+        return report(code_of(error), str(error) or type(error).__name__)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
 
 
-def told(code: Exit, sentences: str, usage: Callable[[], str] = str) -> Exit:
+def report(code: Exit, sentences: str, usage: Callable[[], str] = str) -> Exit:
     """Print an error, a sentence a line, and return its exit code."""
     sys.stderr.writelines(f"error: {_readable(sentence)}\n" for sentence in sentences.splitlines())
     if code is Exit.USAGE:

@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter
 
+from processor.assembly.engine import cluster_domain
 from processor.cli.context import NO_ADDRESS, CommandContext
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import COUNT_MAX, ClusterName, ConfigFile, Output, kind_and_name, within
@@ -14,9 +16,12 @@ from processor.cli.records import time_of
 from processor.cli.remote import Server
 from processor.cli.travel import StatesBefore, now
 from processor.cli.wording import transition_words
-
-if TYPE_CHECKING:
-    from processor.history.entity import History
+from processor.cluster.explain import explain as explained
+from processor.cluster.explain import to_json
+from processor.engine.errors import InvalidRequest, SourceUnavailable
+from processor.history.causes import Causes
+from processor.history.entity import ANNOUNCEMENTS_MAX, History, history_of
+from processor.history.topics import Sources
 
 EPISODES = 5
 ROWS_MAX = 40
@@ -42,9 +47,6 @@ def explain(  # noqa: PLR0913 - the options of the command
     Its history tells the last commits that changed it, each with the events that did it, and the events that named it
     and were refused. What is gone has a history, too; exit code 1 then.
     """
-    from processor.cluster.explain import explain as explained
-    from processor.cluster.explain import to_json
-
     kind, name = kind_and_name(kind, name)
     if name is None:
         raise usage("NAME is missing: KIND NAME, or KIND/NAME")
@@ -74,10 +76,8 @@ def _nothing(kind: str, name: str) -> dict[str, Any]:
     return {"kind": kind, "name": name, "status": "", "rule": rule, "facts": {}, "sections": {}, "awaits": []}
 
 
-def history_document(history: "History | None", note: str) -> dict[str, Any]:
+def history_document(history: History | None, note: str) -> dict[str, Any]:
     """Return the history as plain JSON: None where it could not be read, and why in `history_note`."""
-    import msgspec
-
     if history is None:
         return {"history": None, "refusals": None, "history_note": note}
     episodes, refusals = msgspec.to_builtins((history.episodes, history.refusals))
@@ -163,13 +163,7 @@ def _event(event: Mapping[str, Any]) -> str:
     return f"{event['type']} {cell(event['data'])}  {place}  {time_of(event['at_ms'])}{stated}"
 
 
-def _history(context: CommandContext, partition: int, key: str, count: int) -> "tuple[History | None, str]":
-    from processor.assembly.engine import cluster_domain
-    from processor.engine.errors import InvalidRequest, SourceUnavailable
-    from processor.history.causes import Causes
-    from processor.history.entity import ANNOUNCEMENTS_MAX, history_of
-    from processor.history.topics import Sources
-
+def _history(context: CommandContext, partition: int, key: str, count: int) -> tuple[History | None, str]:
     if count < 1:
         return None, ""
     if not context.knows_brokers:

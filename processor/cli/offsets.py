@@ -3,23 +3,38 @@
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from processor.admin.offset_reset import (
+    Reset,
+    ShiftBy,
+    ToEnd,
+    ToOffset,
+    ToOffsets,
+    ToTime,
+    duration_of,
+    offsets_in,
+    place_words,
+    targets_of,
+    time_ms_of,
+)
+from processor.admin.session import operator
+from processor.admin.shards import ShardView, shard_views
+from processor.assembly.connections import group_of
 from processor.cli.context import CommandContext
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
 from processor.cli.output import emit_rows, note
 from processor.cli.plans import check_servers, note_plan, nothing_to_do
 from processor.cli.points import read_as
-
-if TYPE_CHECKING:
-    from processor.admin.offset_reset import Reset
-    from processor.admin.shards import ShardView
-    from processor.engine.inputs import LaneName, TopicFacts, TopicPartition
-    from processor.engine.values import Head
-    from processor.kafka.offsets import PartitionOffsets
+from processor.engine.inputs import LaneName, TopicFacts, TopicPartition
+from processor.engine.operator.moving import Move, move, plan_move
+from processor.engine.operator.transaction import known_head
+from processor.engine.positions import reached
+from processor.engine.values import Head
+from processor.kafka.offsets import OffsetReader, PartitionOffsets
 
 SHOWN = (
     "shard",
@@ -35,7 +50,7 @@ SHOWN = (
     "oldest_waiting_s",
 )
 MOVED = ("shard", "topic", "partition", "from", "to", "records")
-LANES: "tuple[LaneName, ...]" = ("high", "normal")
+LANES: tuple[LaneName, ...] = ("high", "normal")
 
 Topics = Annotated[
     tuple[str, ...],
@@ -47,24 +62,16 @@ Topics = Annotated[
 ]
 
 
-def register(app: App) -> None:
-    """Add this group's commands."""
-    group = App(name="offsets", help="How far the shards have read.", result_action="return_value")
-    group.command(show)
-    group.command(reset)
-    app.command(group)
+app = App(name="offsets")
 
 
+@app.command
 def show(*, config: ConfigFile = None, output: Output = "table") -> None:
     """Print each shard's positions in its inputs, how much waits there and since when.
 
     The position is the store's. Beside it stands what the consumer group says, which follows it for lag tools. The end
     is the last stable offset: what an open transaction hides from there to the high watermark waits, too.
     """
-    from processor.admin.shards import shard_views
-    from processor.assembly.connections import group_of
-    from processor.kafka.offsets import OffsetReader
-
     context = CommandContext(config)
     check_servers(context)
     with context.store() as client:
@@ -81,6 +88,7 @@ def show(*, config: ConfigFile = None, output: Output = "table") -> None:
             note(mark.opened.sentence(place, context.connection.bootstrap_servers))
 
 
+@app.command
 def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a word
     *,
     topic: Topics = (),
@@ -130,9 +138,7 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
     return Exit.OK
 
 
-def _row(context: CommandContext, view: "ShardView", lane: Any, marks: "PartitionOffsets") -> dict[str, Any]:
-    from processor.engine.positions import reached
-
+def _row(context: CommandContext, view: ShardView, lane: Any, marks: PartitionOffsets) -> dict[str, Any]:
     topic = context.topics[lane]
     head = view.head
     kept = None if head is None else head.positions.get(topic, {}).get(view.shard)
@@ -166,18 +172,7 @@ def _oldest_ms(context: CommandContext, topic: str, partition: int, position: in
     return None if record is None or record.timestamp_ms < 0 else record.timestamp_ms
 
 
-def _wanted(context: CommandContext, words: dict[str, Any]) -> "Reset":
-    from processor.admin.offset_reset import (
-        ShiftBy,
-        ToEnd,
-        ToOffset,
-        ToOffsets,
-        ToTime,
-        duration_of,
-        offsets_in,
-        time_ms_of,
-    )
-
+def _wanted(context: CommandContext, words: dict[str, Any]) -> Reset:
     said = {word: value for word, value in words.items() if value is not None}
     if len(said) > 1:
         raise usage(f"{' and '.join(said)} are given: one target at a time")
@@ -201,12 +196,8 @@ def _wanted(context: CommandContext, words: dict[str, Any]) -> "Reset":
             return ToOffsets({(context.topic_named(topic), part): offset for (topic, part), offset in offsets.items()})
 
 
-def _places(
-    context: CommandContext, words: Iterable[str], wanted: "Reset", *, all_topics: bool
-) -> "list[TopicPartition]":
+def _places(context: CommandContext, words: Iterable[str], wanted: Reset, *, all_topics: bool) -> list[TopicPartition]:
     """Return the partitions that are meant, all of which are inputs."""
-    from processor.admin.offset_reset import ToOffsets, place_words
-
     everywhere = tuple(range(len(context.settings.clusters)))
     named = [read_as("--topic", place_words, word) for word in words]
     if isinstance(wanted, ToOffsets):
@@ -231,14 +222,9 @@ def _places(
 
 
 def _moved(
-    context: CommandContext, wanted: "Reset", places: "list[TopicPartition]", *, execute: bool
+    context: CommandContext, wanted: Reset, places: list[TopicPartition], *, execute: bool
 ) -> list[dict[str, Any]]:
     """Plan and do it shard by shard; nothing is done when one of them is owned."""
-    from processor.admin.offset_reset import ToTime
-    from processor.admin.shards import shard_views
-    from processor.assembly.connections import group_of
-    from processor.kafka.offsets import OffsetReader
-
     shards = sorted({partition for _, partition in places})
     with context.store() as client:
         owned = [view for view in shard_views(client, context.settings) if view.owner and view.shard in shards]
@@ -257,14 +243,9 @@ def _moved(
 
 
 def _moved_shard(
-    context: CommandContext, shard: int, wanted: "Reset", places: "dict[TopicPartition, int | None]", *, execute: bool
+    context: CommandContext, shard: int, wanted: Reset, places: dict[TopicPartition, int | None], *, execute: bool
 ) -> list[dict[str, Any]]:
-    from processor.admin.offset_reset import targets_of
-    from processor.admin.session import operator
-    from processor.engine.operator.moving import Move, move, plan_move
-    from processor.engine.operator.transaction import known_head
-
-    def plan(head: "Head", facts: "TopicFacts") -> Move:
+    def plan(head: Head, facts: TopicFacts) -> Move:
         return plan_move(head, facts, targets_of(wanted, head, facts, places), topics={topic for topic, _ in places})
 
     with context.offline(shard) as parts:

@@ -3,15 +3,13 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter, Token
 
 from processor.cluster.kinds import SECTIONS, WORDS
+from processor.configuration.loading import Loaded, load
 from processor.engine.errors import InvalidRequest
-
-if TYPE_CHECKING:
-    from processor.configuration.loading import Loaded
 
 OutputFormat = Literal["table", "json", "yaml", "name"]
 
@@ -62,10 +60,8 @@ ClusterName = Annotated[
 ]
 
 
-def settings_of(config: Path | None, **flags: object) -> "Loaded":
+def settings_of(config: Path | None, **flags: object) -> Loaded:
     """Read the settings for a command; `flags` are dotted names with `__` for the dot. Raises SettingsError."""
-    from processor.configuration.loading import load
-
     return load(file=config, flags={name.replace("__", "."): value for name, value in flags.items()})
 
 

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import yaml
+
 from processor.cli.options import OutputFormat
 from processor.cli.streams import writes_unicode
 
@@ -110,8 +112,6 @@ def json_text(document: Any, *, indent: int | None = None) -> str:
 
 def yaml_text(document: Any) -> str:
     """Return YAML in block style with sorted keys."""
-    import yaml
-
     plain = json.loads(json_text(document))
     return str(yaml.safe_dump(plain, sort_keys=True, allow_unicode=writes_unicode(sys.stdout)))
 

@@ -1,27 +1,25 @@
 """What commands that plan first have in common: what they may be asked for, and how they tell what they (would) do."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from processor.cli.context import CommandContext
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import NUMBER_MAX, Output, within
 from processor.cli.output import emit_document, note
 
-if TYPE_CHECKING:
-    from processor.cli.context import CommandContext
-
 Shard = Annotated[int, Parameter(name="SHARD", help="Number of the shard."), within(0, NUMBER_MAX)]
 
 
-def check_shard(context: "CommandContext", shard: int) -> None:
+def check_shard(context: CommandContext, shard: int) -> None:
     """Raise CommandError when the settings have no such shard."""
     if shard not in range(len(context.settings.clusters)):
         raise usage(f"there is no shard {shard}: the clusters make shards 0 to {len(context.settings.clusters) - 1}")
 
 
-def check_servers(context: "CommandContext") -> None:
+def check_servers(context: CommandContext) -> None:
     """Raise CommandError when the broker is an embedded one, Retry when there is none."""
     if context.connection.embedded:
         raise usage("embedded: its store and its topics end with the process, there is nothing to mend")

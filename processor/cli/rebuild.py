@@ -4,10 +4,12 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from processor.admin.rebuild import Comparison, Rebuild
+from processor.admin.session import offline_parts, operator
 from processor.cli.context import CommandContext
 from processor.cli.difference import rows_of
 from processor.cli.exits import CommandError, Exit, invalid, usage
@@ -16,20 +18,18 @@ from processor.cli.output import Row, emit_document, emit_rows, note
 from processor.cli.plans import check_servers, check_shard, note_plan
 from processor.cli.progress import Progress
 from processor.cli.travel import await_published
-
-if TYPE_CHECKING:
-    from processor.admin.rebuild import Comparison, Rebuild
-    from processor.engine.announcements import CommitRecord
-    from processor.engine.values import Head
+from processor.cluster.difference import count_by_kind, differences
+from processor.engine.announcements import CommitRecord
+from processor.engine.values import Head
+from processor.etcd.shadow import Shadow
+from processor.etcd.transaction import Limits
+from processor.replay.errors import Unreplayable
+from processor.replay.refolding import refold
+from processor.replay.wiring import cluster_build, cluster_sources
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 COLUMNS = ("kind", "name", "field", "live", "rebuilt")
 ROWS_MAX = 200
-
-
-def register(app: App) -> None:
-    """Add this command."""
-    app.command(rebuild)
 
 
 def rebuild(  # noqa: PLR0913 - the options of the command
@@ -84,7 +84,7 @@ def _shard(context: CommandContext, shard: int | None) -> int:
     return number
 
 
-def _abort(work: "Rebuild", into: str) -> int:
+def _abort(work: Rebuild, into: str) -> int:
     count = work.abort()
     if not count:
         raise CommandError(f"there is no shadow {into!r}: nothing to take away", Exit.DIFFERS)
@@ -92,9 +92,7 @@ def _abort(work: "Rebuild", into: str) -> int:
     return Exit.OK
 
 
-def _promote(work: "Rebuild", into: str, output: Output) -> int:
-    from processor.admin.session import operator
-
+def _promote(work: Rebuild, into: str, output: Output) -> int:
     swapped = work.promote(by=operator(), facts={"into": into})
     seq = swapped.head.seq + 1 if swapped.needed else swapped.head.seq
     document = {"into": into, "seq": seq, "changed": len(swapped.changes), "done": swapped.needed}
@@ -106,9 +104,7 @@ def _promote(work: "Rebuild", into: str, output: Output) -> int:
     return Exit.OK
 
 
-def _told(compared: "Comparison", into: str, shard: int, output: Output) -> list[dict[str, Any]]:
-    from processor.cluster.difference import count_by_kind, differences
-
+def _told(compared: Comparison, into: str, shard: int, output: Output) -> list[dict[str, Any]]:
     head, found = compared.head, differences(compared.live, compared.rebuilt)
     counts = count_by_kind(found)
     match output:
@@ -145,13 +141,7 @@ def _print_rows(rows: list[Row]) -> None:
 
 
 @contextmanager
-def _rebuild(context: CommandContext, into: str, shard: int) -> "Iterator[Rebuild]":
-    from processor.admin.rebuild import Rebuild
-    from processor.admin.session import offline_parts
-    from processor.etcd.shadow import Shadow
-    from processor.etcd.transaction import Limits
-    from processor.replay.errors import Unreplayable
-
+def _rebuild(context: CommandContext, into: str, shard: int) -> Iterator[Rebuild]:
     settings = context.settings
     limits = Limits(settings.etcd.txn_ops_max, settings.etcd.request_bytes_max)
     with context.store() as client, offline_parts(settings, shard, context.topics) as parts:
@@ -170,16 +160,13 @@ class _Refold:
         self._shard = shard
         self._events = self._failed = 0
 
-    def __call__(self, state: Any, head: "Head | None", target: int) -> Any:
-        from processor.replay.refolding import refold
-        from processor.replay.wiring import cluster_build, cluster_sources
-
+    def __call__(self, state: Any, head: Head | None, target: int) -> Any:
         context, start = self._context, head.seq if head else 0
         await_published(context, self._shard, target)
         sources = cluster_sources(context.connection, context.topics, context.catalogue, shard=self._shard)
         with Progress(target - start, "events") as progress:
 
-            def watch(commit: "CommitRecord", failed: int) -> None:
+            def watch(commit: CommitRecord, failed: int) -> None:
                 self._events += sum(span.count for span in commit.ranges)
                 self._failed += failed
                 progress.show(commit.seq - start, self._events)

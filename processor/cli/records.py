@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from processor.cli.output import cell
+from processor.client.codec import DecodedRecord
 
 TIME_MS_MAX = 253_402_300_799_999
 """The last millisecond that a calendar with four digits for the year can name."""
-if TYPE_CHECKING:
-    from processor.client.codec import DecodedRecord
 
 
-def row_of(record: "DecodedRecord") -> dict[str, Any]:
+def row_of(record: DecodedRecord) -> dict[str, Any]:
     """Return a record as one JSON object; of several headers with one name the last is shown."""
     row = {
         "topic": record.topic,

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from processor.cli import snapshots
 from processor.cli.context import CommandContext
@@ -64,11 +64,6 @@ Reducer = Annotated[
     str | None,
     Parameter(name="--reducer", help="What if this state machine had reduced them? MODULE:ATTRIBUTE, importable."),
 ]
-
-
-def register(app: App) -> None:
-    """Add this command."""
-    app.command(replay)
 
 
 def replay(  # noqa: PLR0913 - the options of the command

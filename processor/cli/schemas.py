@@ -5,26 +5,22 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 
+from processor.avro.framing import Unframed
+from processor.avro.records import RecordCodec
+from processor.avro.releases import conflicts, load_histories
+from processor.avro.wire import Malformed
 from processor.cli.context import CommandContext
 from processor.cli.exits import Exit, invalid
 from processor.cli.options import ConfigFile, Output
 from processor.cli.output import emit_document, emit_rows, note
 from processor.runtime.files import STDIN, input_of
 
-
-def register(app: App) -> None:
-    """Add this group's commands."""
-    group = App(name="schemas", help="The Avro schemas.", result_action="return_value")
-    group.command(list_, name="list")
-    group.command(check)
-    group.command(decode)
-    app.command(group)
+app = App(name="schemas")
 
 
+@app.command(name="list")
 def list_(*, config: ConfigFile = None, output: Output = "table") -> None:
     """List every record that this build reads and writes: the version it was released as, its fingerprint."""
-    from processor.avro.releases import load_histories
-
     rows = [
         {
             "name": history.record,
@@ -38,13 +34,12 @@ def list_(*, config: ConfigFile = None, output: Output = "table") -> None:
     emit_rows(rows, output, columns=("name", "version", "fingerprint", "fields"), name="name")
 
 
+@app.command
 def check(*, config: ConfigFile = None, output: Output = "table") -> int:
     """Check that every version of each record, released or current, reads what every other wrote; exit 1 if not.
 
     This is what schema registries call FULL_TRANSITIVE.
     """
-    from processor.avro.releases import conflicts, load_histories
-
     histories = load_histories(CommandContext(config).settings.schemas_dir)
     rows = [msgspec.structs.asdict(conflict) for history in histories for conflict in conflicts(history)]
     if rows or output != "table":
@@ -55,6 +50,7 @@ def check(*, config: ConfigFile = None, output: Output = "table") -> int:
     return Exit.DIFFERS if rows else Exit.OK
 
 
+@app.command
 def decode(
     value: Annotated[str, Parameter(allow_leading_hyphen=True, help="Hex of a value; `-` reads bytes from stdin.")],
     *,
@@ -62,10 +58,6 @@ def decode(
     output: Output = "json",
 ) -> None:
     """Print a value in single-object framing as JSON."""
-    from processor.avro.framing import Unframed
-    from processor.avro.records import RecordCodec
-    from processor.avro.wire import Malformed
-
     try:
         content = input_of(STDIN) if value == "-" else bytes.fromhex(value)
         name, record = RecordCodec(CommandContext(config).catalogue).decode_record(content)

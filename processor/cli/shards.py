@@ -1,46 +1,45 @@
 """`shards list|adopt|accept-gap|announce|audit`: who owns what, and what only a person can decide."""
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import msgspec
 from cyclopts import App, Parameter
 
+from processor.admin.audit_log import audit_entries
+from processor.admin.session import operator
+from processor.admin.shards import ShardView, shard_views
 from processor.cli.context import CommandContext
 from processor.cli.exits import Exit, usage
 from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
 from processor.cli.output import emit_document, emit_rows
 from processor.cli.plans import Shard, check_servers, check_shard, emit_plan, note_plan, nothing_to_do
 from processor.cli.records import time_of
-
-if TYPE_CHECKING:
-    from processor.admin.shards import ShardView
+from processor.engine.inputs import TopicFacts
+from processor.engine.operator.adoption import adopt as adopt_shard
+from processor.engine.operator.adoption import plan_adoption
+from processor.engine.operator.moving import Move, facts_of, move, plan_acceptance
+from processor.engine.operator.reannouncing import announce_again, announce_skip, plan_announcing
+from processor.engine.operator.reannouncing import facts_of as doubts_of
+from processor.engine.operator.transaction import known_head
+from processor.engine.values import Head
 
 COLUMNS = ("shard", "cluster", "owner", "epoch", "seq", "committed_s_ago", "outbox", "digest")
 
 
-def register(app: App) -> None:
-    """Add this group's commands."""
-    group = App(
-        name="shards", help="Shards, their owners, and what to do when one is refused.", result_action="return_value"
-    )
-    group.command(list_, name="list")
-    group.command(adopt)
-    group.command(accept_gap)
-    group.command(announce)
-    group.command(audit)
-    app.command(group)
+app = App(name="shards")
 
 
+@app.command(name="list")
 def list_(*, config: ConfigFile = None, output: Output = "table") -> None:
     """List the shards with their owners, as the store has them."""
-    from processor.admin.shards import shard_views
-
     context = CommandContext(config)
     with context.store() as client:
         rows = [row_of(view) for view in shard_views(client, context.settings)]
     emit_rows(rows, output, columns=COLUMNS, name="shard")
 
 
+@app.command
 def adopt(
     shard: Shard,
     *,
@@ -52,10 +51,6 @@ def adopt(
 
     Stop the shard's processors first. The edit becomes a commit of kind repair, which the next owner announces.
     """
-    from processor.admin.session import operator
-    from processor.engine.operator.adoption import adopt as adopt_shard
-    from processor.engine.operator.adoption import plan_adoption
-
     context = CommandContext(config)
     check_shard(context, shard)
     with context.offline(shard, brokers=False) as parts:
@@ -80,6 +75,7 @@ def adopt(
     return Exit.OK
 
 
+@app.command
 def accept_gap(
     shard: Shard,
     *,
@@ -98,12 +94,6 @@ def accept_gap(
     The processors may run: a shard that was refused is owned by nobody, and goes on by itself once the hole is
     accepted. It becomes a commit of kind gap. What stood in the hole is never read.
     """
-    from processor.admin.session import operator
-    from processor.engine.inputs import TopicFacts
-    from processor.engine.operator.moving import Move, facts_of, move, plan_acceptance
-    from processor.engine.operator.transaction import known_head
-    from processor.engine.values import Head
-
     context = CommandContext(config)
     check_shard(context, shard)
     name = context.topic_named(topic)
@@ -122,6 +112,7 @@ def accept_gap(
     return Exit.OK
 
 
+@app.command
 def announce(
     shard: Shard,
     *,
@@ -135,9 +126,6 @@ def announce(
 
     Without --again or --skip they are shown. A consumer tells repeats by `processor-number`.
     """
-    from processor.admin.session import operator
-    from processor.engine.operator.reannouncing import announce_again, announce_skip, facts_of, plan_announcing
-
     if again and skip:
         raise usage("--again or --skip, not both")
     if execute and not (again or skip):
@@ -152,16 +140,13 @@ def announce(
         if execute:
             uncertainty = (announce_again if again else announce_skip)(parts, by=operator())
     decision = "again" if again else "skip" if skip else "undecided"
-    emit_plan({"shard": shard, **facts_of(uncertainty), "decision": decision}, output, done=execute)
+    emit_plan({"shard": shard, **doubts_of(uncertainty), "decision": decision}, output, done=execute)
     return Exit.OK
 
 
+@app.command
 def audit(shard: Shard, *, config: ConfigFile = None, output: Output = "table") -> None:
     """List what was done to a shard by commands, the newest last."""
-    import msgspec
-
-    from processor.admin.audit_log import audit_entries
-
     context = CommandContext(config)
     check_shard(context, shard)
     with context.store() as client:
@@ -170,7 +155,7 @@ def audit(shard: Shard, *, config: ConfigFile = None, output: Output = "table") 
     emit_rows(rows, output, columns=("at", "action", "by", "seq", "facts"), name="at_ms")
 
 
-def row_of(view: "ShardView") -> dict[str, Any]:
+def row_of(view: ShardView) -> dict[str, Any]:
     """Return a shard as one row."""
     head, owner = view.head, view.owner
     return {

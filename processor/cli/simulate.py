@@ -1,20 +1,18 @@
 """`simulate`: fold events in memory, without broker and store."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from processor.cli.exits import invalid
 from processor.cli.options import NUMBER_MAX, within
 from processor.cli.output import json_text
+from processor.cluster.document import InvalidState, from_document
+from processor.cluster.simulation import simulate as run
 from processor.runtime.files import NotText, input_of, text_of, unmarked
-
-
-def register(app: App) -> None:
-    """Add this group's commands."""
-    app.command(simulate)
 
 
 def simulate(
@@ -26,8 +24,6 @@ def simulate(
     batch: Annotated[int, Parameter(help="Events in one batch."), within(1, NUMBER_MAX)] = 1,
 ) -> None:
     """Reduce a file of events and print the state, the changes and the rejections as one JSON document."""
-    from processor.cluster.simulation import simulate as run
-
     document = run(lines_of(events), state=_state(state), batch_events=batch)
     sys.stdout.write(f"{json_text(document, indent=2)}\n")
 
@@ -43,10 +39,6 @@ def lines_of(path: Path) -> list[bytes]:
 
 def _state(path: Path | None) -> Any:
     """Read the state of an earlier run: the `state` object, or the whole document around it."""
-    import json
-
-    from processor.cluster.document import InvalidState, from_document
-
     if path is None:
         return None
     try:

@@ -2,29 +2,27 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from processor.admin.session import operator
 from processor.cli.context import CommandContext
 from processor.cli.exits import Exit, invalid, usage
 from processor.cli.options import ClusterName, ConfigFile, Execute, Output
 from processor.cli.output import emit_document, note
 from processor.cli.plans import check_servers, emit_plan
 from processor.cli.records import time_of
-
-if TYPE_CHECKING:
-    from processor.replay.importing import Logged
-    from processor.replay.replaying import Replayed
-    from processor.replay.snapshot import Snapshot
+from processor.engine.errors import NeverRun
+from processor.history.commit_log import revision_of, seq_of
+from processor.replay.errors import SnapshotDamaged
+from processor.replay.importing import Logged, import_snapshot, plan_import
+from processor.replay.replaying import Replayed
+from processor.replay.snapshot import Snapshot, check_owner, entities_of, read_snapshot, restored_from, write_snapshot
+from processor.replay.storing import stored_snapshot
+from processor.replay.wiring import cluster_build
 
 File = Annotated[Path, Parameter(name="FILE", help="The snapshot's file.")]
-
-
-def register(group: App) -> None:
-    """Add these commands to the group `state`."""
-    group.command(export)
-    group.command(import_, name="import")
 
 
 def export(file: File, *, cluster: ClusterName = None, config: ConfigFile = None, output: Output = "table") -> None:
@@ -33,9 +31,6 @@ def export(file: File, *, cluster: ClusterName = None, config: ConfigFile = None
     The file is compressed and has a checksum; `replay --from-snapshot` and `state import` take it. `replay --snapshot`
     writes one of any commit.
     """
-    from processor.engine.errors import NeverRun
-    from processor.replay.storing import stored_snapshot
-
     context = CommandContext(config)
     shard = context.partition_of(cluster)
     with context.store() as client:
@@ -59,9 +54,6 @@ def import_(
     The file is checked whole first: checksum, digest, versions. Without --execute the store is only looked at. A shard
     that has a head is never overwritten. What the commit log has beyond the snapshot is to be folded first.
     """
-    from processor.admin.session import operator
-    from processor.replay.importing import import_snapshot, plan_import
-
     context = CommandContext(config)
     shard = context.partition_of(cluster)
     snapshot = read(context, shard, file)
@@ -76,11 +68,8 @@ def import_(
     return Exit.OK
 
 
-def read(context: CommandContext, shard: int, file: Path) -> "Snapshot":
+def read(context: CommandContext, shard: int, file: Path) -> Snapshot:
     """Return what a file holds, checked as far as a file can be. Raises CommandError, ShardRefused."""
-    from processor.replay.errors import SnapshotDamaged
-    from processor.replay.snapshot import check_owner, read_snapshot
-
     settings = context.settings
     try:
         snapshot = read_snapshot(file)
@@ -93,10 +82,8 @@ def read(context: CommandContext, shard: int, file: Path) -> "Snapshot":
     return snapshot
 
 
-def write(file: Path, snapshot: "Snapshot") -> dict[str, Any]:
+def write(file: Path, snapshot: Snapshot) -> dict[str, Any]:
     """Write a file and return what is in it. Raises CommandError."""
-    from processor.replay.snapshot import write_snapshot
-
     try:
         size_bytes = write_snapshot(file, snapshot)
     except OSError as error:
@@ -104,18 +91,15 @@ def write(file: Path, snapshot: "Snapshot") -> dict[str, Any]:
     return {**facts_of(file, snapshot), "bytes": size_bytes}
 
 
-def folded(context: CommandContext, shard: int, replayed: "Replayed") -> "Snapshot":
+def folded(context: CommandContext, shard: int, replayed: Replayed) -> Snapshot:
     """Return a folded state as a snapshot."""
-    from processor.replay.snapshot import Snapshot, entities_of
-    from processor.replay.wiring import cluster_build
-
     settings = context.settings
     entities = entities_of(replayed, cluster_build(settings, context.catalogue))
     now_ms = time.time_ns() // 1_000_000
     return Snapshot(settings.app, shard, settings.clusters[shard], now_ms, replayed.head, entities)
 
 
-def facts_of(file: Path, snapshot: "Snapshot") -> dict[str, Any]:
+def facts_of(file: Path, snapshot: Snapshot) -> dict[str, Any]:
     """Return what people want to know of a snapshot."""
     head = snapshot.head
     return {
@@ -133,22 +117,15 @@ def facts_of(file: Path, snapshot: "Snapshot") -> dict[str, Any]:
     }
 
 
-def _check(context: CommandContext, file: Path, snapshot: "Snapshot") -> None:
+def _check(context: CommandContext, file: Path, snapshot: Snapshot) -> None:
     """Sum the state again. Raises CommandError, ShardRefused (a newer build's)."""
-    from processor.replay.errors import SnapshotDamaged
-    from processor.replay.snapshot import restored_from
-    from processor.replay.wiring import cluster_build
-
     try:
         restored_from(file, snapshot, cluster_build(context.settings, context.catalogue))
     except SnapshotDamaged as error:
         raise invalid(str(error)) from error
 
 
-def _logged(context: CommandContext, shard: int) -> "Logged | None":
+def _logged(context: CommandContext, shard: int) -> Logged | None:
     """Return the last commit in the log, None when there is none."""
-    from processor.history.commit_log import revision_of, seq_of
-    from processor.replay.importing import Logged
-
     with context.reader(context.topics["commits"], (shard,)) as reader:
         return next((Logged(seq_of(record), revision_of(record)) for record in reader.last(1)), None)

@@ -1,7 +1,7 @@
 """`state get|diff|explain`: the state now or then, from the store, its history, the records or a running processor."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -14,10 +14,10 @@ from processor.cli.options import ClusterName, ConfigFile, Output, kind_and_name
 from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.points import AtOffset, AtRevision, AtSeq, AtTime, go, past_of
 from processor.cli.remote import Server, ask
+from processor.cluster.document import to_document
 from processor.cluster.kinds import SECTIONS, entities_of
-
-if TYPE_CHECKING:
-    from processor.history.states import Past
+from processor.history.points import Now
+from processor.history.states import Past
 
 COLUMNS = {
     "server": ("name", "replicas", "draining", "expected_replicas", "requested_replicas", "declared", "shared"),
@@ -30,16 +30,10 @@ COLUMNS = {
 }
 
 
-def register(app: App) -> None:
-    """Add this group's commands."""
-    group = App(name="state", help="The cluster's state.", result_action="return_value")
-    group.command(get)
-    group.command(diff)
-    group.command(explain)
-    snapshots.register(group)
-    app.command(group)
+app = App(name="state")
 
 
+@app.command
 def get(  # noqa: PLR0913 - the options of the command
     kind: Annotated[str | None, Parameter(name="KIND", help="policy, server, model, ..., singular or plural.")] = None,
     name: Annotated[str | None, Parameter(name="NAME", help="One entity; KIND/NAME is taken, too.")] = None,
@@ -74,6 +68,12 @@ def get(  # noqa: PLR0913 - the options of the command
     emit_document(entities[name], output, name=f"{kind}/{name}")
 
 
+app.command(diff)
+app.command(explain)
+app.command(snapshots.export)
+app.command(snapshots.import_, name="import")
+
+
 def summary(kind: str, name: str, entity: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a list shows of an entity."""
     latest = entity["versions"][-1] if entity.get("versions") else {}
@@ -90,15 +90,12 @@ def summary(kind: str, name: str, entity: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _document(context: CommandContext, shard: int, point: "Past | None") -> Mapping[str, Any]:
+def _document(context: CommandContext, shard: int, point: Past | None) -> Mapping[str, Any]:
     if point is None and context.settings.server is not None:
         told = ask(context.settings.server, f"state?shard={shard}")
         note(f"seq {told['seq']}, from {context.settings.server}")
         document: Mapping[str, Any] = told["state"]
         return document
-    from processor.cluster.document import to_document
-    from processor.history.points import Now
-
     return to_document(go(context, shard, point or Now()).state)
 
 

@@ -4,22 +4,17 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cyclopts import App
-
+from processor.admin.shards import input_marks, lag, shard_views, status_of
 from processor.cli.context import CommandContext
 from processor.cli.exits import Exit, usage
 from processor.cli.options import ConfigFile, Output
 from processor.cli.output import emit_rows, note
 from processor.cli.remote import Server, ask
 from processor.cli.shards import row_of
+from processor.kafka.brokers import refused_transactions
 
 OUTSIDE = ("shard", "cluster", "status", "owner", "epoch", "seq", "committed_s_ago", "high_lag", "normal_lag", "outbox")
 INSIDE = ("shard", "cluster", "status", "phase", "owner", "epoch", "seq", "committed_s_ago", "outbox", "reason")
-
-
-def register(app: App) -> None:
-    """Add this group's commands."""
-    app.command(status)
 
 
 def status(*, server: Server = None, config: ConfigFile = None, output: Output = "table") -> int:
@@ -32,8 +27,6 @@ def status(*, server: Server = None, config: ConfigFile = None, output: Output =
 
 
 def _from_outside(context: CommandContext) -> list[dict[str, Any]]:
-    from processor.admin.shards import input_marks, lag, shard_views, status_of
-
     now_ms = time.time_ns() // 1_000_000
     rows = []
     with context.store() as client:
@@ -65,8 +58,6 @@ def _from_outside(context: CommandContext) -> list[dict[str, Any]]:
 
 def _refused_transactions(context: CommandContext) -> str:
     """Return why no owner could publish, which neither etcd nor the topics show; empty where nothing is known."""
-    from processor.kafka.brokers import refused_transactions
-
     if context.settings.publish.mode != "transactional":
         return ""
     refused = refused_transactions(context.connection) or ""

@@ -3,29 +3,28 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from processor.assembly.connections import group_of
 from processor.cli.context import CommandContext
 from processor.cli.exits import Exit, invalid, unreachable, usage
 from processor.cli.options import SECONDS, ClusterName, ConfigFile, Output, within
 from processor.cli.output import emit_rows, note
 from processor.cli.records import TIME_MS_MAX
+from processor.client.codec import EventEncoder, event_producer, no_such_type
+from processor.client.waiting import Waiter
+from processor.cluster.event_parsing import InvalidEvent
+from processor.cluster.events import EVENT_TYPES
+from processor.engine.inputs import RecordId
+from processor.kafka.offsets import OffsetReader
+from processor.produce import EventProducer
 from processor.runtime.files import NotText, decoded, input_of
 
 WAIT_S = 30.0
 EMBEDDED_LOT = 1000
 """Events sent to an embedded broker before waiting until they are consumed."""
-
-if TYPE_CHECKING:
-    from processor.engine.inputs import RecordId
-    from processor.produce import EventProducer
-
-
-def register(app: App) -> None:
-    """Add this group's commands."""
-    app.command(submit)
 
 
 def submit(  # noqa: PLR0913 - the options of the command
@@ -62,9 +61,6 @@ def submit(  # noqa: PLR0913 - the options of the command
 
 
 def _check_type(type_: str) -> None:
-    from processor.client.codec import no_such_type
-    from processor.cluster.events import EVENT_TYPES
-
     if type_ not in EVENT_TYPES:
         raise invalid(no_such_type(type_))
 
@@ -77,10 +73,6 @@ def _submitted(
     timeout_s: float | None,
     output: Output,
 ) -> int:
-    from processor.client.codec import EventEncoder, event_producer
-    from processor.client.waiting import Waiter
-    from processor.cluster.event_parsing import InvalidEvent
-
     encode = EventEncoder(context.catalogue)
     for event in events:
         try:
@@ -114,12 +106,9 @@ def _submitted(
 
 
 def _produced(
-    context: CommandContext, producer: "EventProducer", events: list[dict[str, Any]], partition: int
-) -> "list[RecordId]":
+    context: CommandContext, producer: EventProducer, events: list[dict[str, Any]], partition: int
+) -> list[RecordId]:
     """Send everything; an embedded broker keeps so little that it gets the next lot when the last was consumed."""
-    from processor.client.waiting import Waiter
-    from processor.engine.inputs import RecordId
-
     places: list[RecordId] = []
     lot = EMBEDDED_LOT if context.connection.embedded else max(1, len(events))
     for start in range(0, len(events), lot):
@@ -139,7 +128,7 @@ def _produced(
 def _told(
     context: CommandContext,
     rows: list[dict[str, Any]],
-    places: "list[RecordId]",
+    places: list[RecordId],
     known: Mapping[Any, Any],
     output: Output,
 ) -> int:
@@ -159,11 +148,8 @@ def _told(
     return Exit.INVALID_DATA if refused else Exit.OK
 
 
-def _hidden_by(context: CommandContext, places: "set[RecordId]") -> str:
+def _hidden_by(context: CommandContext, places: set[RecordId]) -> str:
     """Return what keeps these events from every reader, empty: nothing does."""
-    from processor.assembly.connections import group_of
-    from processor.kafka.offsets import OffsetReader
-
     with OffsetReader(context.connection, group_of(context.settings)) as reader:
         marks = reader.watermarks(sorted({(place.topic, place.partition) for place in places}))
     return "; ".join(

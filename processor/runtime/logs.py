@@ -8,6 +8,8 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
+from processor.runtime.terminal import coloured
+
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -75,8 +77,6 @@ def error_function() -> Callable[..., None]:
 def _renderer(log_format: LogFormat, stream: TextIO) -> Any:
     if log_format == "json":
         return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
-    from processor.runtime.terminal import coloured
-
     return structlog.dev.ConsoleRenderer(colors=coloured(stream), pad_event_to=0)
 
 

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
+import structlog
 
 from processor.assembly.backends import Backend, EmbeddedBackend, ServerBackend
 from processor.assembly.engine import Domain, cluster_domain
@@ -159,8 +160,6 @@ def entity_counts(states: Iterable[Any]) -> dict[str, int]:
 
 def log_step(report: StepReport) -> None:
     """Log one commit, at level debug; what was put aside, at warning."""
-    import structlog
-
     logger = structlog.get_logger()
     logger.debug(
         "committed",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from processor.cli.app import build, run
+from processor.cli.app import COMMANDS, build, run
 from processor.cli.exits import Exit
 
 
@@ -15,6 +15,12 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     commands = [name for name in build() if not name.startswith("-")]
     assert commands
     assert [name for name in commands if name not in text] == []
+
+
+def test_the_list_shows_the_first_line_of_a_command_s_own_page() -> None:
+    app = build()
+    pages = {name: command.__doc__ or "" for name in COMMANDS if (command := app[name].default_command)}
+    assert {name: COMMANDS[name][1] for name in pages} == {name: page.splitlines()[0] for name, page in pages.items()}
 
 
 def test_help_needs_no_heavy_import() -> None:

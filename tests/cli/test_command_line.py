@@ -14,45 +14,25 @@ from tests.cli.conftest import Cli
 
 NOWHERE = "127.0.0.1:1"
 WHAT_IT_NEEDS: Mapping[str, list[str]] = {
-    "run": [],
-    "dev": [],
     "submit": ["ClockTicked", "--data", "{}"],
     "simulate": ["events.jsonl"],
-    "state get": [],
     "state diff": ["now", "now"],
     "state explain": ["model", "iris"],
     "state export": ["state.snapshot"],
     "state import": ["state.snapshot"],
-    "events tail": [],
-    "commits list": [],
     "commits show": ["1"],
-    "dead-letters list": [],
     "dead-letters show": ["normal-0-1"],
     "dead-letters retry": ["--all"],
-    "offsets show": [],
     "offsets reset": ["--to-earliest", "--all-topics"],
-    "replay": [],
     "rebuild": ["--into", "x"],
-    "shards list": [],
     "shards adopt": ["0"],
     "shards accept-gap": ["0", "--topic", "high"],
     "shards announce": ["0"],
     "shards audit": ["0"],
-    "status": [],
-    "doctor": [],
-    "topics plan": [],
-    "topics apply": [],
-    "topics check": [],
-    "schemas list": [],
-    "schemas check": [],
     "schemas decode": ["00"],
     "acls": ["processor"],
-    "config show": [],
-    "config schema": [],
-    "config reference": [],
-    "version": [],
 }
-"""The least arguments with which each command does something."""
+"""The least arguments with which a command does something, where it needs any."""
 NUMBERS = ["", "x", "1.5", "²", "-1", "nan", "inf", "9" * 5000]
 FRACTIONS = [(kind, "1.5") for kind in (float, float | None)]
 BAD_TEXTS = {
@@ -136,14 +116,15 @@ def _refused(cli: Cli, command: str, *tokens: str, names: str) -> None:
     assert "Traceback" not in told.err
 
 
-def test_every_command_is_met() -> None:
-    assert list(WHAT_IT_NEEDS) == list(COMMANDS)
+def test_what_a_command_needs_is_listed() -> None:
+    needing = {command for command in COMMANDS if any(argument.required for argument in _arguments(command))}
+    assert needing <= WHAT_IT_NEEDS.keys() <= COMMANDS.keys()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_unknown_option_is_named_with_the_usage_of_the_command(cli: Cli, command: str) -> None:
-    _refused(cli, command, *WHAT_IT_NEEDS[command], "--no-such-option", names="--no-such-option")
-    err = cli(*command.split(), *WHAT_IT_NEEDS[command], "--no-such-option").err
+    _refused(cli, command, *WHAT_IT_NEEDS.get(command, []), "--no-such-option", names="--no-such-option")
+    err = cli(*command.split(), *WHAT_IT_NEEDS.get(command, []), "--no-such-option").err
     assert f"\nusage: processor {command}" in err
     assert f"\nhelp: processor {command} --help\n" in err
 
@@ -151,7 +132,7 @@ def test_an_unknown_option_is_named_with_the_usage_of_the_command(cli: Cli, comm
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "dead-letters retry"])
 def test_too_many_arguments_are_named(cli: Cli, command: str) -> None:
     extra = [f"extra-{number}" for number in range(4)]
-    _refused(cli, command, *WHAT_IT_NEEDS[command], *extra, names="extra-3")
+    _refused(cli, command, *WHAT_IT_NEEDS.get(command, []), *extra, names="extra-3")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +140,7 @@ def test_too_many_arguments_are_named(cli: Cli, command: str) -> None:
     [(command, argument.name) for command in COMMANDS for argument in _arguments(command) if argument.required],
 )
 def test_a_missing_argument_is_named(cli: Cli, command: str, name: str) -> None:
-    given = WHAT_IT_NEEDS[command] if name in {"B", "--NAME", "--topic"} else []
+    given = WHAT_IT_NEEDS.get(command, []) if name in {"B", "--NAME", "--topic"} else []
     told = cli(*command.split(), *given[:1])
     assert (told.code, told.out) == (Exit.USAGE, "")
     assert name.lstrip("-").upper() in told.err.splitlines()[0].upper()
@@ -168,7 +149,7 @@ def test_a_missing_argument_is_named(cli: Cli, command: str, name: str) -> None:
 @pytest.mark.parametrize(("command", "name", "value"), list(_bad_numbers()))
 def test_a_number_out_of_its_bounds_is_refused_at_once(cli: Cli, command: str, name: str, value: str) -> None:
     option = [f"{name}={value}"] if name.startswith("-") else ["--", value]
-    needs = WHAT_IT_NEEDS[command]
+    needs = WHAT_IT_NEEDS.get(command, [])
     if not name.startswith("-"):
         needs = needs[1:]
     if command == "offsets reset":
@@ -180,7 +161,7 @@ def test_a_number_out_of_its_bounds_is_refused_at_once(cli: Cli, command: str, n
 
 @pytest.mark.parametrize(("command", "name", "value"), list(_bad_texts()))
 def test_a_text_that_means_nothing_is_refused_at_once(cli: Cli, command: str, name: str, value: str) -> None:
-    needs = list(WHAT_IT_NEEDS[command])
+    needs = list(WHAT_IT_NEEDS.get(command, []))
     if name in {"--to-datetime", "--by-duration", "--from-file"}:
         needs.remove("--to-earliest")
     if name in {"--topic", "--from-file"} and "--all-topics" in needs:

@@ -4,9 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
+from etcd3.etcdrpc import rpc_pb2 as rpc
 
+from processor.assembly.connections import kafka_connection, store_client
+from processor.avro.catalogue import Catalogue
 from processor.cli.exits import Exit
+from processor.client.codec import EventEncoder, RecordDecoder, event_producer
+from processor.client.waiting import Waiter
+from processor.configuration.loading import load
 from processor.configuration.settings import Settings
+from processor.engine.inputs import RecordId
+from processor.etcd.layout import ShardKeys
 from tests.cli.conftest import Cli
 
 CONNECTED = '{"server": "s1", "replica": 0, "memory": 1000}'
@@ -104,12 +112,6 @@ def test_the_tail_counts_from_the_end_or_from_a_place(cli: Cli, lines: Path) -> 
 
 @pytest.mark.usefixtures("processor")
 def test_a_dead_letter_keeps_the_original(cli: Cli, servers: dict[str, str], settings_now: Settings) -> None:
-    from processor.assembly.connections import kafka_connection
-    from processor.avro.catalogue import Catalogue
-    from processor.client.codec import EventEncoder, RecordDecoder, event_producer
-    from processor.client.waiting import Waiter
-    from processor.engine.inputs import RecordId
-
     catalogue = Catalogue.load(settings_now.schemas_dir)
     connection = kafka_connection(settings_now)
     names = dict(servers)
@@ -184,11 +186,6 @@ def test_run_once_processes_what_is_there_and_ends(cli: Cli) -> None:
 
 @pytest.mark.usefixtures("servers")
 def test_a_foreign_edit_is_planned_and_adopted(cli: Cli, settings_now: Settings) -> None:
-    from etcd3.etcdrpc import rpc_pb2 as rpc
-
-    from processor.assembly.connections import store_client
-    from processor.etcd.layout import ShardKeys
-
     cli("topics", "apply")
     cli("submit", "ServerReplicaConnected", "--data", CONNECTED)
     cli("run", "--once")
@@ -206,8 +203,6 @@ def test_a_foreign_edit_is_planned_and_adopted(cli: Cli, settings_now: Settings)
 
 @pytest.fixture
 def settings_now(servers: dict[str, str]) -> Settings:
-    from processor.configuration.loading import load
-
     del servers
     return load().settings
 

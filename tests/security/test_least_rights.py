@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from processor.admin.access import Access, access_of
-from processor.assembly.connections import kafka_connection
+from processor.assembly.connections import kafka_connection, shard_topics
 from processor.configuration.loading import load
 from processor.configuration.topics import load_topics
 from processor.kafka.rights import Audience, Right, missing_rights, shard_rights
@@ -265,8 +265,6 @@ def test_a_rotated_password_is_read_again(secured: Secured, play: Play, tmp_path
 
 
 def test_the_rights_of_a_shard_leave_out_the_clock_where_there_is_none(secured: Secured) -> None:
-    from processor.assembly.connections import shard_topics
-
     topics = secured.stage.topics
     clock = Right("TOPIC", topics["normal"], "WRITE")
     for ticked in (True, False):

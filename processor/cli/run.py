@@ -2,16 +2,14 @@
 
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from processor.cli.banner import embedded_banner
 from processor.cli.options import ConfigFile, settings_of
 from processor.cli.output import note
-
-
-def register(app: App) -> None:
-    """Add this group's commands."""
-    app.command(run)
+from processor.runtime.logs import set_up
+from processor.runtime.signals import stopped_by_signals
+from processor.service.process import Running
 
 
 def run(
@@ -24,10 +22,6 @@ def run(
     config: ConfigFile = None,
 ) -> int:
     """Own shards, process events and announce the changes until asked to stop."""
-    from processor.runtime.logs import set_up
-    from processor.runtime.signals import stopped_by_signals
-    from processor.service.process import Running
-
     settings = settings_of(config, http__address=http).settings
     set_up(settings.log.format, settings.log.level)
     running = Running(settings, embedded=embedded, once=once)
