@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test outages kill-matrix chaos bug-zoo check fix simulate bench bench-generator diagrams services-up services-down lock clean help
+.PHONY: run test outages kill-matrix chaos bug-zoo mutants check fix simulate bench bench-generator diagrams services-up services-down lock clean help
 
 PYTHON ?= python3
 SERVICES ?= embedded
@@ -14,10 +14,12 @@ SEEDS ?= 100000
 SIMULATE_ARGS ?=
 MINUTES ?= 10
 SEED ?= 1
+SAMPLE ?= 160
 
 RUN := .cache/venv
 DEV := .venv
 DEMO := .cache/demo
+MUTATION := $(CURDIR)/.cache/mutation
 SERVERS := $(PYTHON) docker/local/services.py
 
 help:  ## list the targets
@@ -67,6 +69,12 @@ simulate: $(DEV)/project  ## play the engine under faults, SEEDS=100000 of them;
 
 bug-zoo: $(DEV)/project  ## see every deliberate defect caught, and write docs/bug-zoo.md
 	$(DEV)/bin/python -m tests.zoo docs/bug-zoo.md
+
+mutants: $(DEV)/project  ## mutate SAMPLE=160 places each of cluster and engine (as committed), and list what no test notices
+	$(DEV)/bin/pip $(PIP_INSTALL) --target $(MUTATION)/tools --upgrade cosmic-ray==8.7.0 pytest-cov==7.1.0
+	rm -rf $(MUTATION)/tree && mkdir $(MUTATION)/tree
+	git archive HEAD | tar -x -C $(MUTATION)/tree
+	cd $(MUTATION)/tree && PYTHONPATH=$(MUTATION)/tools $(CURDIR)/$(DEV)/bin/python -m tests.mutation $(SAMPLE)
 
 bench: $(DEV)/project  ## measure; results go to bench/results; BENCH="peer latency --quick" for some
 	$(DEV)/bin/python -m bench $(BENCH)
