@@ -16,6 +16,7 @@ from bench.worker import Spec
 from processor.avro.catalogue import Catalogue
 from processor.avro.records import RecordCodec
 from processor.configuration.settings import Settings
+from processor.engine.outputs import PROCESSOR_NUMBER
 
 MODES: tuple[Materialise, ...] = ("auto", "eager")
 READ_BATCH = 1_000
@@ -83,7 +84,7 @@ def _announced(place: Place) -> Iterator[tuple[str, bytes, int]]:
             for message in messages:
                 if message.error() is not None:
                     return
-                number = dict(message.headers())["processor-number"]
+                number = dict(message.headers())[PROCESSOR_NUMBER]
                 yield message.key().decode(), message.value(), int(number)
             if not messages:
                 raise TimeoutError(f"{place.name}: the announcements do not end")

@@ -6,12 +6,18 @@ from hashlib import sha256
 import msgspec
 
 from processor.engine.inputs import Headers, Record
+from processor.engine.outputs import (
+    DEAD_LETTER_CODE,
+    DEAD_LETTER_OFFSET,
+    DEAD_LETTER_PARTITION,
+    DEAD_LETTER_RETRY_OF,
+    DEAD_LETTER_SHA256,
+    DEAD_LETTER_TIMESTAMP,
+    DEAD_LETTER_TOPIC,
+    DEAD_LETTER_TRUNCATED,
+    OUR_PREFIXES,
+)
 from processor.kafka.produce import NewRecord
-
-PREFIX = "dead-letter-"
-OURS = (PREFIX, "processor-")
-FIRST_OF_OURS = PREFIX + "code"
-RETRY_OF = PREFIX + "retry-of"
 
 Original = Callable[[str, int, int], Record | None]
 """From topic, partition and offset to the record that still stands there."""
@@ -47,24 +53,24 @@ class Lost(msgspec.Struct, frozen=True):
 
 
 def letter_of(record: Record) -> Letter | None:
-    """Take a dead letter apart; None for what is none. Our headers follow the record's own, whatever those are."""
+    """Return a dead letter's parts, None for any other record; our headers follow the record's own."""
     names = [name for name, _ in record.headers]
-    if FIRST_OF_OURS not in names:
+    if DEAD_LETTER_CODE not in names:
         return None
-    start = len(names) - 1 - names[::-1].index(FIRST_OF_OURS)
+    start = len(names) - 1 - names[::-1].index(DEAD_LETTER_CODE)
     ours = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers[start:]}
     try:
         return Letter(
-            topic=ours[PREFIX + "topic"],
-            partition=int(ours[PREFIX + "partition"]),
-            offset=int(ours[PREFIX + "offset"]),
-            timestamp_ms=int(ours[PREFIX + "timestamp"]),
-            code=ours[FIRST_OF_OURS],
+            topic=ours[DEAD_LETTER_TOPIC],
+            partition=int(ours[DEAD_LETTER_PARTITION]),
+            offset=int(ours[DEAD_LETTER_OFFSET]),
+            timestamp_ms=int(ours[DEAD_LETTER_TIMESTAMP]),
+            code=ours[DEAD_LETTER_CODE],
             key=record.key,
             value=record.value,
             headers=record.headers[:start],
-            truncated=int(ours[PREFIX + "truncated"]) if PREFIX + "truncated" in ours else None,
-            digest=ours.get(PREFIX + "sha256", ""),
+            truncated=int(ours[DEAD_LETTER_TRUNCATED]) if DEAD_LETTER_TRUNCATED in ours else None,
+            digest=ours.get(DEAD_LETTER_SHA256, ""),
         )
     except (KeyError, ValueError):
         return None
@@ -87,6 +93,8 @@ def resubmission(letter: Letter, inputs: frozenset[str], original: Original) -> 
         if sha256(whole.value or b"").hexdigest() != letter.digest:
             return Lost(f"another record stands at {letter.id} now: its SHA-256 is not {letter.digest}")
         key, value, headers = whole.key, whole.value, whole.headers
-    kept = tuple((name, content) for name, content in headers if not name.startswith(OURS))
+    kept = tuple((name, content) for name, content in headers if not name.startswith(OUR_PREFIXES))
     at_ms = letter.timestamp_ms if letter.timestamp_ms > 0 else None
-    return NewRecord(letter.topic, letter.partition, key, value, (*kept, (RETRY_OF, letter.id.encode())), at_ms)
+    return NewRecord(
+        letter.topic, letter.partition, key, value, (*kept, (DEAD_LETTER_RETRY_OF, letter.id.encode())), at_ms
+    )

@@ -17,6 +17,7 @@ from processor.configuration.settings import Settings
 from processor.engine.inputs import Headers
 from processor.engine.limits import Limits as EngineLimits
 from processor.engine.machine import StateMachine
+from processor.engine.outputs import CE_TYPE, CONTENT_TYPE
 from processor.engine.ports import Encoder, EventDecoder
 
 TICK = "processor.events.ClockTicked"
@@ -40,7 +41,7 @@ def cluster_domain(settings: Settings, catalogue: Catalogue) -> Domain:
     )
     tick = (
         single_object_prefix(catalogue.require(TICK)),
-        (("content-type", b"application/avro"), ("ce_type", TICK.encode())),
+        ((CONTENT_TYPE, b"application/avro"), (CE_TYPE, TICK.encode())),
     )
     return Domain(machine, decoder, AvroEncoder(catalogue, machine.entity_types), tick)
 

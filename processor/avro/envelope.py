@@ -6,6 +6,7 @@ from typing import Final
 
 from processor.avro.wire import cut_text
 from processor.engine.inputs import Cause, Record
+from processor.engine.outputs import CE_ID, CE_TYPE, CONTENT_TYPE, TRACEPARENT
 
 Headers = Mapping[str, bytes | None]
 
@@ -34,7 +35,7 @@ def cause_of(record: Record, headers: Headers, event_type: str) -> Cause:
     if not headers:
         event_id = f"{record.topic}-{record.partition}-{record.offset}"
         return Cause(record.topic, record.partition, record.offset, event_id, event_type)
-    event_id = header_text(headers, "ce_id") or f"{record.topic}-{record.partition}-{record.offset}"
+    event_id = header_text(headers, CE_ID) or f"{record.topic}-{record.partition}-{record.offset}"
     return Cause(record.topic, record.partition, record.offset, event_id, event_type, _traceparent(headers))
 
 
@@ -48,17 +49,17 @@ def header_text(headers: Headers, name: str) -> str:
 
 def stated_type(headers: Headers, namespace: str) -> str:
     """Return the record name that `ce_type` states, without our namespace; empty when it states none."""
-    return header_text(headers, "ce_type").removeprefix(namespace + ".")
+    return header_text(headers, CE_TYPE).removeprefix(namespace + ".")
 
 
 def is_json(headers: Headers) -> bool:
     """Tell whether the content type is JSON; parameters such as the charset do not matter."""
-    content_type = headers.get("content-type")
+    content_type = headers.get(CONTENT_TYPE)
     if not content_type or content_type == AVRO_CONTENT_TYPE:
         return False
     return content_type.partition(b";")[0].strip().lower() == JSON_CONTENT_TYPE
 
 
 def _traceparent(headers: Headers) -> str | None:
-    content = headers.get("traceparent")
+    content = headers.get(TRACEPARENT)
     return content.decode() if content and _TRACEPARENT.fullmatch(content) else None

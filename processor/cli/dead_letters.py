@@ -14,11 +14,17 @@ from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.plans import note_plan, nothing_to_do
 from processor.cli.records import time_of
 from processor.engine.inputs import Record
+from processor.engine.outputs import (
+    DEAD_LETTER_OFFSET,
+    DEAD_LETTER_PARTITION,
+    DEAD_LETTER_PREFIX,
+    DEAD_LETTER_TOPIC,
+    OUR_PREFIXES,
+    PROCESSOR_SEQ,
+)
 from processor.kafka.produce import RecordProducer
 
 LAST = 20
-PREFIX = "dead-letter-"
-OURS = (PREFIX, "processor-")
 LOT = 100
 """Records sent before they are waited for."""
 
@@ -98,7 +104,11 @@ def retry(
 
 def row_of(record: Record) -> dict[str, Any]:
     """Return what a dead letter's headers tell."""
-    facts = {name.removeprefix(PREFIX): _text(value) for name, value in record.headers if name.startswith(OURS)}
+    facts = {
+        name.removeprefix(DEAD_LETTER_PREFIX): _text(value)
+        for name, value in record.headers
+        if name.startswith(OUR_PREFIXES)
+    }
     return {
         "id": id_of(record),
         "code": facts.get("code", ""),
@@ -109,7 +119,7 @@ def row_of(record: Record) -> dict[str, Any]:
         "offset": _number(facts.get("offset")),
         "timestamp_ms": _number(facts.get("timestamp")),
         "at": time_of(_number(facts.get("timestamp"))),
-        "seq": _number(facts.get("processor-seq")),
+        "seq": _number(facts.get(PROCESSOR_SEQ)),
         "bytes": len(record.value or b""),
     }
 
@@ -117,7 +127,7 @@ def row_of(record: Record) -> dict[str, Any]:
 def id_of(record: Record) -> str:
     """Return `<topic>-<partition>-<offset>` of the original record."""
     headers = dict(record.headers)
-    return "-".join(_text(headers.get(PREFIX + name)) for name in ("topic", "partition", "offset"))
+    return "-".join(_text(headers.get(name)) for name in (DEAD_LETTER_TOPIC, DEAD_LETTER_PARTITION, DEAD_LETTER_OFFSET))
 
 
 def _letters(context: CommandContext, partitions: tuple[int, ...] | None) -> Iterator[tuple[Record, Letter]]:
@@ -185,7 +195,7 @@ def _original(record: Record) -> dict[str, Any]:
     value = record.value or b""
     return {
         "key": _text(record.key),
-        "headers": {name: _text(content) for name, content in record.headers if not name.startswith(OURS)},
+        "headers": {name: _text(content) for name, content in record.headers if not name.startswith(OUR_PREFIXES)},
         "hex": value.hex(),
         "text": value.decode("utf-8", errors="backslashreplace"),
     }

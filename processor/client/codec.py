@@ -17,6 +17,7 @@ from processor.cluster.events import EVENT_TYPES, HIGH_LANE
 from processor.engine.announcements import Role
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Headers, Record
+from processor.engine.outputs import CE_SPECVERSION, CE_TYPE, CONTENT_TYPE
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.consume import AnnouncementReader, From
 from processor.kafka.produce import EventProducer
@@ -49,9 +50,9 @@ class EventEncoder:
         except Malformed as error:
             raise InvalidEvent(str(error)) from error
         return value, (
-            ("content-type", b"application/avro"),
-            ("ce_specversion", b"1.0"),
-            ("ce_type", name.encode()),
+            (CONTENT_TYPE, b"application/avro"),
+            (CE_SPECVERSION, b"1.0"),
+            (CE_TYPE, name.encode()),
         )
 
 
@@ -100,7 +101,7 @@ class RecordDecoder:
 
     def _value(self, record: Record) -> tuple[str, Any, str]:
         headers = dict(record.headers)
-        stated = header_text(headers, "ce_type")
+        stated = header_text(headers, CE_TYPE)
         if record.value is None:
             return stated, None, ""
         try:

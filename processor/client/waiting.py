@@ -10,6 +10,13 @@ from processor.client.codec import DecodedRecord, RecordDecoder
 from processor.client.outcomes import EventOutcome, outcomes_in
 from processor.engine.announcements import Role
 from processor.engine.inputs import Record, RecordId
+from processor.engine.outputs import (
+    DEAD_LETTER_CODE,
+    DEAD_LETTER_MESSAGE,
+    DEAD_LETTER_OFFSET,
+    DEAD_LETTER_PARTITION,
+    DEAD_LETTER_TOPIC,
+)
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.reader import RecordReader
 
@@ -96,7 +103,5 @@ def _rejection(record: DecodedRecord) -> tuple[RecordId, str, str] | None:
 
 def _dead_letter(record: DecodedRecord) -> tuple[RecordId, str, str]:
     headers = {name: value or "" for name, value in record.headers}
-    place = RecordId(
-        headers["dead-letter-topic"], int(headers["dead-letter-partition"]), int(headers["dead-letter-offset"])
-    )
-    return place, headers["dead-letter-code"], headers["dead-letter-message"]
+    place = RecordId(headers[DEAD_LETTER_TOPIC], int(headers[DEAD_LETTER_PARTITION]), int(headers[DEAD_LETTER_OFFSET]))
+    return place, headers[DEAD_LETTER_CODE], headers[DEAD_LETTER_MESSAGE]

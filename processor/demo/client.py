@@ -6,6 +6,7 @@ from time import monotonic
 from processor.client.codec import DecodedRecord
 from processor.consume import AnnouncementReader
 from processor.demo.notices import Event, Garbage, Notice, notice_of
+from processor.engine.outputs import CE_ID
 from processor.produce import EventProducer
 
 HEARD_AT_ONCE_MAX = 500
@@ -50,7 +51,7 @@ class KafkaMouth:
 
     def spoil(self, garbage: Garbage, event_id: str) -> None:
         """Send a record that is no event."""
-        self._producer.send_encoded(self._garbage_topic, garbage.value, (("ce_id", event_id.encode()),))
+        self._producer.send_encoded(self._garbage_topic, garbage.value, ((CE_ID, event_id.encode()),))
         self._flush_now_and_then()
 
     def _flush_now_and_then(self) -> None:

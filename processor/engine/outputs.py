@@ -1,4 +1,10 @@
-"""The records that an outbox entry becomes, their headers, and the way back from a record's headers. Pure."""
+"""The records that an outbox entry becomes, their headers, and the way back from a record's headers. Pure.
+
+The names of all headers stand here, for whoever writes or reads one. The headers of a record follow from the place of
+what it announces in its entry, so that a record published again, by any owner, is the same. `tail_of` reads that place
+back from the last record of a partition: publishing resumes behind it. A dead letter's headers are made with the
+commit and stored in the outbox, behind those of the original record.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,37 +27,78 @@ from processor.engine.errors import ShardRefused
 from processor.engine.inputs import Headers, Record, Undecodable
 from processor.engine.values import Identity
 
+CONTENT_TYPE = "content-type"
+TRACEPARENT = "traceparent"
+CE_SPECVERSION = "ce_specversion"
+CE_SOURCE = "ce_source"
+CE_TYPE = "ce_type"
+CE_ID = "ce_id"
+CE_TIME = "ce_time"
+CE_SUBJECT = "ce_subject"
+PROCESSOR_SEQ = "processor-seq"
+PROCESSOR_EPOCH = "processor-epoch"
+PROCESSOR_INDEX = "processor-index"
+PROCESSOR_COUNT = "processor-count"
+PROCESSOR_NUMBER = "processor-number"
+PROCESSOR_SHARD = "processor-shard"
+PROCESSOR_REVISION = "processor-revision"
+PROCESSOR_BEFORE = "processor-before"
+PROCESSOR_AFTER = "processor-after"
+PROCESSOR_TRANSITIONS = "processor-transitions"
+DEAD_LETTER_CODE = "dead-letter-code"
+DEAD_LETTER_MESSAGE = "dead-letter-message"
+DEAD_LETTER_EXCEPTION = "dead-letter-exception"
+DEAD_LETTER_TOPIC = "dead-letter-topic"
+DEAD_LETTER_PARTITION = "dead-letter-partition"
+DEAD_LETTER_OFFSET = "dead-letter-offset"
+DEAD_LETTER_TIMESTAMP = "dead-letter-timestamp"
+DEAD_LETTER_ATTEMPTS = "dead-letter-attempts"
+DEAD_LETTER_TRUNCATED = "dead-letter-truncated"
+DEAD_LETTER_SHA256 = "dead-letter-sha256"
+DEAD_LETTER_RETRY_OF = "dead-letter-retry-of"
+"""On a record that was submitted again: the id of the dead letter."""
+
+DEAD_LETTER_PREFIX = "dead-letter-"
+OUR_PREFIXES = (DEAD_LETTER_PREFIX, "processor-")
+"""How the names of headers begin that only the processor writes; `DEAD_LETTER_CODE` is the first on a dead letter."""
+
 OMITTED_HEADERS: dict[Omitted, str] = {
-    "before": "processor-before",
-    "after": "processor-after",
-    "transitions": "processor-transitions",
+    "before": PROCESSOR_BEFORE,
+    "after": PROCESSOR_AFTER,
+    "transitions": PROCESSOR_TRANSITIONS,
 }
 """Part of a change → the header that says `omitted` where it is left out because the record would be too large."""
 COMMIT_TYPE = "processor.commits.Commit"
+NO_NUMBER = -1
+MESSAGE_BYTES_MAX = 1024
+TRUNCATED_BYTES_MAX = 65_536
+TRUNCATED_HEADERS_MAX = 1_000
+TRUNCATED_SHARE = 5
+"""Key, value and headers of a truncated dead letter get one part each of what may be published, ours the rest."""
 
 
 def change_records(stored: StoredEntry, identity: Identity, *, start: int = 0) -> list[OutputRecord]:
     """Return the entry's announcements from index `start` on."""
     entry = stored.entry
     shared = _shared(stored, identity)
-    count = ("processor-count", _digits(len(entry.announcements)))
+    count = (PROCESSOR_COUNT, _digits(len(entry.announcements)))
     entry_id = f"{identity.shard}-{entry.seq}-".encode()
     records = []
     for index, item in enumerate(entry.announcements[start:], start=start):
         key, place = item.key.encode(), _digits(index)
         headers: Headers = (
             *shared,
-            ("ce_type", item.type.encode()),
-            ("ce_subject", key),
-            ("ce_id", entry_id + place),
-            ("processor-index", place),
+            (CE_TYPE, item.type.encode()),
+            (CE_SUBJECT, key),
+            (CE_ID, entry_id + place),
+            (PROCESSOR_INDEX, place),
             count,
-            ("processor-number", _digits(entry.first_number + index)),
+            (PROCESSOR_NUMBER, _digits(entry.first_number + index)),
         )
         if item.omitted:
             headers += tuple((OMITTED_HEADERS[part], b"omitted") for part in item.omitted)
         if item.traceparent is not None:
-            headers = (*headers, ("traceparent", item.traceparent.encode()))
+            headers = (*headers, (TRACEPARENT, item.traceparent.encode()))
         records.append(OutputRecord(CHANGES, key, item.value, headers))
     return records
 
@@ -68,9 +115,9 @@ def commit_record(stored: StoredEntry, identity: Identity) -> OutputRecord:
     seq = _digits(stored.entry.seq)
     headers: Headers = (
         *_shared(stored, identity),
-        ("ce_type", COMMIT_TYPE.encode()),
-        ("ce_subject", seq),
-        ("ce_id", _digits(identity.shard) + b"-" + seq),
+        (CE_TYPE, COMMIT_TYPE.encode()),
+        (CE_SUBJECT, seq),
+        (CE_ID, _digits(identity.shard) + b"-" + seq),
     )
     return OutputRecord(COMMITS, seq, stored.entry.commit_record, headers)
 
@@ -81,26 +128,28 @@ def rfc3339(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
 
 
+def header_number(record: Record, name: str) -> int:
+    """Return the number in one of the processor's headers, −1 where there is none. Raises ValueError."""
+    return int(dict(record.headers).get(name) or NO_NUMBER)
+
+
 def _shared(stored: StoredEntry, identity: Identity) -> Headers:
-    """Return what stands on every record of the entry; encoded once, however many there are."""
+    """Return the headers that all records of the entry share; encoded once."""
     entry = stored.entry
     return (
-        ("content-type", b"application/avro"),
-        ("ce_specversion", b"1.0"),
-        ("ce_source", f"/processor/{identity.app}/{identity.shard}".encode()),
-        ("ce_time", rfc3339(entry.committed_ms).encode()),
-        ("processor-seq", _digits(entry.seq)),
-        ("processor-epoch", _digits(entry.epoch)),
-        ("processor-shard", _digits(identity.shard)),
-        ("processor-revision", _digits(stored.revision)),
+        (CONTENT_TYPE, b"application/avro"),
+        (CE_SPECVERSION, b"1.0"),
+        (CE_SOURCE, f"/processor/{identity.app}/{identity.shard}".encode()),
+        (CE_TIME, rfc3339(entry.committed_ms).encode()),
+        (PROCESSOR_SEQ, _digits(entry.seq)),
+        (PROCESSOR_EPOCH, _digits(entry.epoch)),
+        (PROCESSOR_SHARD, _digits(identity.shard)),
+        (PROCESSOR_REVISION, _digits(stored.revision)),
     )
 
 
 def _digits(number: int) -> bytes:
     return b"%d" % number
-
-
-NO_NUMBER = -1
 
 
 def tail_of(role: Role, record: Record | None, *, low: int) -> Tail:
@@ -113,13 +162,13 @@ def tail_of(role: Role, record: Record | None, *, low: int) -> Tail:
     values = dict(record.headers)  # of several headers with one name the last is ours
     try:
         if role == COMMITS:
-            return Tail(seq=_number(values, "processor-seq"), epoch=_number(values, "processor-epoch"))
+            return Tail(seq=_number(values, PROCESSOR_SEQ), epoch=_number(values, PROCESSOR_EPOCH))
         return Tail(
-            seq=_number(values, "processor-seq"),
-            epoch=_number(values, "processor-epoch"),
-            index=_number(values, "processor-index"),
-            count=_number(values, "processor-count"),
-            number=_number(values, "processor-number") if "processor-number" in values else NO_NUMBER,
+            seq=_number(values, PROCESSOR_SEQ),
+            epoch=_number(values, PROCESSOR_EPOCH),
+            index=_number(values, PROCESSOR_INDEX),
+            count=_number(values, PROCESSOR_COUNT),
+            number=_number(values, PROCESSOR_NUMBER) if PROCESSOR_NUMBER in values else NO_NUMBER,
         )
     except ValueError as failure:
         raise ShardRefused(
@@ -134,19 +183,6 @@ def _number(values: Mapping[str, bytes | None], name: str) -> int:
     if value is None or not value.isdigit():
         raise ValueError(f"header {name} is {value!r}")
     return int(value)
-
-
-MESSAGE_BYTES_MAX = 1024
-
-
-TRUNCATED_BYTES_MAX = 65_536
-
-
-TRUNCATED_HEADERS_MAX = 1_000
-
-
-TRUNCATED_SHARE = 5
-"""Key, value and headers of a cut dead letter take one part each of what may be published, ours the rest."""
 
 
 class DeadLetterFacts(msgspec.Struct, frozen=True):
@@ -167,10 +203,10 @@ def dead_letter(
     less, size and hash.
     """
     if why.code == "too_large":
-        return _cut(record, why, facts, index=index, kept=TRUNCATED_BYTES_MAX)
-    whole = DeadLetter(record.key, record.value, record.headers + _ours(record, why, facts, index=index))
+        return _truncated(record, why, facts, index=index, kept=TRUNCATED_BYTES_MAX)
+    whole = DeadLetter(record.key, record.value, record.headers + _dead_letter_headers(record, why, facts, index=index))
     if bytes_max and letter_bytes(whole) > bytes_max:
-        return _cut(record, why, facts, index=index, kept=min(TRUNCATED_BYTES_MAX, bytes_max // TRUNCATED_SHARE))
+        return _truncated(record, why, facts, index=index, kept=min(TRUNCATED_BYTES_MAX, bytes_max // TRUNCATED_SHARE))
     return whole
 
 
@@ -180,34 +216,37 @@ def letter_bytes(letter: DeadLetter) -> int:
     return len(letter.key or b"") + len(letter.value or b"") + headers
 
 
-def _cut(record: Record, why: Undecodable, facts: DeadLetterFacts, *, index: int, kept: int) -> DeadLetter:
+def _truncated(record: Record, why: Undecodable, facts: DeadLetterFacts, *, index: int, kept: int) -> DeadLetter:
     """Return a dead letter with the first `kept` bytes of key, value and headers each."""
     value = record.value or b""
-    told = (("dead-letter-truncated", b"%d" % len(value)), ("dead-letter-sha256", sha256(value).hexdigest().encode()))
+    facts_of_value = (
+        (DEAD_LETTER_TRUNCATED, b"%d" % len(value)),
+        (DEAD_LETTER_SHA256, sha256(value).hexdigest().encode()),
+    )
     return DeadLetter(
         None if record.key is None else record.key[:kept],
         None if record.value is None else record.value[:kept],
-        _first(record.headers, kept) + _ours(record, why, facts, index=index) + told,
+        _first_headers(record.headers, kept) + _dead_letter_headers(record, why, facts, index=index) + facts_of_value,
     )
 
 
-def _ours(record: Record, why: Undecodable, facts: DeadLetterFacts, *, index: int) -> Headers:
-    told = (
-        ("dead-letter-code", why.code),
-        ("dead-letter-message", clipped(why.message, MESSAGE_BYTES_MAX)),
-        ("dead-letter-exception", clipped(why.exception, MESSAGE_BYTES_MAX)),
-        ("dead-letter-topic", record.topic),
-        ("dead-letter-partition", str(record.partition)),
-        ("dead-letter-offset", str(record.offset)),
-        ("dead-letter-timestamp", str(record.timestamp_ms)),
-        ("dead-letter-attempts", "1"),
-        ("processor-seq", str(facts.seq)),
-        ("processor-index", str(index)),
-        ("processor-count", str(facts.count)),
-        ("processor-shard", str(facts.shard)),
-        ("processor-epoch", str(facts.epoch)),
+def _dead_letter_headers(record: Record, why: Undecodable, facts: DeadLetterFacts, *, index: int) -> Headers:
+    texts = (
+        (DEAD_LETTER_CODE, why.code),
+        (DEAD_LETTER_MESSAGE, clipped(why.message, MESSAGE_BYTES_MAX)),
+        (DEAD_LETTER_EXCEPTION, clipped(why.exception, MESSAGE_BYTES_MAX)),
+        (DEAD_LETTER_TOPIC, record.topic),
+        (DEAD_LETTER_PARTITION, str(record.partition)),
+        (DEAD_LETTER_OFFSET, str(record.offset)),
+        (DEAD_LETTER_TIMESTAMP, str(record.timestamp_ms)),
+        (DEAD_LETTER_ATTEMPTS, "1"),
+        (PROCESSOR_SEQ, str(facts.seq)),
+        (PROCESSOR_INDEX, str(index)),
+        (PROCESSOR_COUNT, str(facts.count)),
+        (PROCESSOR_SHARD, str(facts.shard)),
+        (PROCESSOR_EPOCH, str(facts.epoch)),
     )
-    return tuple((name, text.encode()) for name, text in told)
+    return tuple((name, text.encode()) for name, text in texts)
 
 
 def clipped(text: str, bytes_max: int) -> str:
@@ -216,7 +255,7 @@ def clipped(text: str, bytes_max: int) -> str:
     return data[:bytes_max].decode("utf-8", "ignore")
 
 
-def _first(headers: Headers, bytes_max: int) -> Headers:
+def _first_headers(headers: Headers, bytes_max: int) -> Headers:
     kept, size = [], 0
     for name, value in headers[:TRUNCATED_HEADERS_MAX]:
         size += len(name.encode("utf-8", "replace")) + len(value or b"")

@@ -11,6 +11,7 @@ import msgspec
 
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Record, Watermarks
+from processor.engine.outputs import PROCESSOR_REVISION, PROCESSOR_SEQ, header_number
 
 READ_THROUGH_OFFSETS = 200
 """What a broker sends with one answer anyway."""
@@ -167,12 +168,12 @@ class CommitLog:
 
 def seq_of(record: Record) -> int:
     """Return the seq that a record of an output topic belongs to, −1 for a record of somebody else."""
-    return int(dict(record.headers).get("processor-seq") or -1)
+    return header_number(record, PROCESSOR_SEQ)
 
 
 def revision_of(record: Record) -> int:
     """Return the store's revision at which the commit was made that a record of an output topic belongs to."""
-    return int(dict(record.headers).get("processor-revision") or -1)
+    return header_number(record, PROCESSOR_REVISION)
 
 
 def _passes(commit: Mapping[str, Any], topic: str, partition: int, offset: int) -> bool | None:

@@ -10,6 +10,7 @@ import msgspec
 from processor.client.codec import DecodedRecord
 from processor.engine.announcements import Role
 from processor.engine.inputs import Record
+from processor.engine.outputs import CE_ID
 from processor.history.commit_log import Log
 
 Place = ParamSpec("Place")
@@ -67,7 +68,7 @@ def names(key: str, event_type: str, data: Any) -> bool:
 
 def event_id_of(record: DecodedRecord) -> str:
     """Return an event's id: its own, else its place."""
-    stated = dict(record.headers).get("ce_id")
+    stated = dict(record.headers).get(CE_ID)
     return stated or f"{record.topic}-{record.partition}-{record.offset}"
 
 

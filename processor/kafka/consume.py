@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.engine.inputs import Record
+from processor.engine.outputs import PROCESSOR_NUMBER
 from processor.kafka.connection import KafkaConnection, Property, client, words_of
 from processor.kafka.reader import REMOVED
 from processor.kafka.records import record_of
@@ -194,7 +195,7 @@ class AnnouncementReader:
 
 
 def _number(record: Record) -> int:
-    value = dict(record.headers).get("processor-number")
+    value = dict(record.headers).get(PROCESSOR_NUMBER)
     if value is None or not value.isdigit():
         raise ShardRefused(
             f"{record.topic}[{record.partition}]: the record at offset {record.offset} is no announcement: "

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processor.engine.errors import InvalidRequest, SinkUnavailable
 from processor.engine.inputs import Headers
+from processor.engine.outputs import CE_ID
 from processor.kafka.connection import KafkaConnection, Property, client, code_of, words_of
 
 FLUSH_TIMEOUT_S = 30.0
@@ -159,7 +160,7 @@ class EventProducer(RecordProducer):
         """
         value, ours = self._encode(event_type, data)
         if event_id is not None:
-            ours = (*ours, ("ce_id", event_id.encode()))
+            ours = (*ours, (CE_ID, event_id.encode()))
         return self.send_encoded(self._topic_of(event_type), value, (*headers, *ours), at_ms=at_ms)
 
     def send_encoded(

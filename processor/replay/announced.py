@@ -6,6 +6,7 @@ from itertools import chain
 from processor.engine.announcements import CommitRecord
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Record
+from processor.engine.outputs import PROCESSOR_INDEX, header_number
 from processor.history.commit_log import CommitLog, Log, seq_of
 from processor.replay.errors import LogBroken
 
@@ -51,14 +52,10 @@ class Announced:
             if seq_of(record) > seq:
                 self._ahead = record
                 break
-            if seq_of(record) == seq and _index_of(record) == len(found):
+            if seq_of(record) == seq and header_number(record, PROCESSOR_INDEX) == len(found):
                 found.append(record)
         return found
 
     def _following(self) -> Iterable[Record]:
         ahead, self._ahead = self._ahead, None
         return self._records if ahead is None else chain((ahead,), self._records)
-
-
-def _index_of(record: Record) -> int:
-    return int(dict(record.headers).get("processor-index") or -1)

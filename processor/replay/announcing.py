@@ -6,7 +6,7 @@ from processor.engine.announcements import CommitRecord, OutputRecord, StoredEnt
 from processor.engine.compose import Draft, Stamp, compose
 from processor.engine.images import Images
 from processor.engine.inputs import Record
-from processor.engine.outputs import change_records
+from processor.engine.outputs import TRACEPARENT, change_records
 from processor.engine.ports import Encoder
 from processor.engine.values import Head, Identity
 from processor.history.commit_log import revision_of
@@ -14,7 +14,7 @@ from processor.replay.errors import LogBroken
 from processor.replay.replaying import Step
 from processor.replay.verifying import Finding
 
-UNKNOWN_HEADERS = frozenset({"traceparent"})
+UNKNOWN_HEADERS = frozenset({TRACEPARENT})
 """Headers that a commit does not tell."""
 
 

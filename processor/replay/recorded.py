@@ -12,7 +12,7 @@ from typing import Self
 from processor.engine.announcements import CommitRecord
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Positions, Range, Record
-from processor.engine.outputs import rfc3339
+from processor.engine.outputs import CE_TIME, PROCESSOR_EPOCH, PROCESSOR_SEQ, PROCESSOR_SHARD, rfc3339
 from processor.engine.positions import MutablePositions
 from processor.history.commit_log import CommitLog, Log, seq_of
 from processor.replay.announced import Announced
@@ -136,10 +136,10 @@ def _check_headers(record: Record, commit: CommitRecord) -> None:
 def _stated(commit: CommitRecord) -> dict[str, bytes]:
     """Return what the headers of its record say of a commit."""
     return {
-        "processor-seq": b"%d" % commit.seq,
-        "processor-epoch": b"%d" % commit.epoch,
-        "processor-shard": b"%d" % commit.shard,
-        "ce_time": rfc3339(commit.committed_ms).encode(),
+        PROCESSOR_SEQ: b"%d" % commit.seq,
+        PROCESSOR_EPOCH: b"%d" % commit.epoch,
+        PROCESSOR_SHARD: b"%d" % commit.shard,
+        CE_TIME: rfc3339(commit.committed_ms).encode(),
     }
 
 
