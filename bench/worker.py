@@ -18,7 +18,7 @@ from processor.runtime.logs import set_up
 from processor.runtime.signals import stopped_by_signals
 from processor.service.metrics import Metrics
 from processor.service.process import log_step
-from processor.service.shards import Service
+from processor.service.shards import ShardService
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ def run(spec: Spec) -> Measured:
     backend = MeteredBackend(ServerBackend(settings, spec.place.topics, SystemClock(stop)), meter)
     with stopped_by_signals(stop):
         middleware = (_metrics(spec).observe, log_step, meter.observe)
-        Service(settings, backend, domain, stop=stop, middleware=middleware, log=log).run()
+        ShardService(settings, backend, domain, stop=stop, middleware=middleware, log=log).run()
     if refusals:
         raise ShardRefusedError(str(refusals[0]))
     return meter.measured()

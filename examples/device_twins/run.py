@@ -22,7 +22,7 @@ from processor.configuration.settings import Settings
 from processor.consume import AnnouncementReader
 from processor.engine.announcements import Role
 from processor.produce import EventProducer, KafkaConnection
-from processor.service.shards import Service
+from processor.service.shards import ShardService
 
 SCHEMAS = Path(__file__).parent / "schemas"
 TOPICS: Mapping[Role, str] = {
@@ -62,7 +62,7 @@ def announced(story: Iterable[Readings]) -> list[dict[str, Any]]:
     stop = threading.Event()
     backend = EmbeddedBackend(settings, TOPICS)
     backend.start()
-    running = threading.Thread(target=Service(settings, backend, domain(schemas), stop=stop).run)
+    running = threading.Thread(target=ShardService(settings, backend, domain(schemas), stop=stop).run)
     running.start()
     try:
         return list(_conversation(backend.kafka.connection(), schemas, story))

@@ -1,7 +1,7 @@
 """What is told about an embedded processor before anything else: what it is not, and how to reach it."""
 
 from processor.assembly.backends import EmbeddedBackend
-from processor.service.process import Running
+from processor.service.process import ServiceProcess
 
 BANNER = """\
 processor, embedded: a broker and a store inside this process, gone when it ends.
@@ -11,7 +11,7 @@ every topic has four partitions, and the one shard reads them all. Everything el
 """
 
 
-def embedded_banner(running: Running) -> str:
+def embedded_banner(running: ServiceProcess) -> str:
     """Return the banner of a service that runs embedded."""
     backend = running.backend
     if not isinstance(backend, EmbeddedBackend):

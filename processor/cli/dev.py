@@ -27,7 +27,7 @@ from processor.runtime.logs import error_function, set_up
 from processor.runtime.shutdown import ended_in_time
 from processor.runtime.signals import stopped_by_signals
 from processor.runtime.terminal import coloured
-from processor.service.process import Running
+from processor.service.process import ServiceProcess
 
 
 def dev(
@@ -90,7 +90,7 @@ def _run(settings: Settings, *, embedded: bool, as_json: bool, demo: bool, for_s
 def _show(settings: Settings, *, embedded: bool, stream: TextIO) -> Show:
     """Put the processor together with what is told about it on `stream`, and say what it works on."""
     reports: SimpleQueue[StepReport] = SimpleQueue()
-    running = Running(settings, embedded=embedded, middleware=(reports.put,))
+    running = ServiceProcess(settings, embedded=embedded, middleware=(reports.put,))
     backend = running.backend
     connection = backend.kafka.connection() if isinstance(backend, EmbeddedBackend) else kafka_connection(settings)
     servers = connection.bootstrap_servers

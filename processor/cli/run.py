@@ -9,7 +9,7 @@ from processor.cli.options import ConfigFile, settings_of
 from processor.cli.output import note
 from processor.runtime.logs import set_up
 from processor.runtime.signals import stopped_by_signals
-from processor.service.process import Running
+from processor.service.process import ServiceProcess
 
 
 def run(
@@ -24,7 +24,7 @@ def run(
     """Own shards, process events and announce the changes until asked to stop."""
     settings = settings_of(config, http__address=http).settings
     set_up(settings.log.format, settings.log.level)
-    running = Running(settings, embedded=embedded, once=once)
+    running = ServiceProcess(settings, embedded=embedded, once=once)
     if embedded:
         note(embedded_banner(running))
     with stopped_by_signals(running.stop), running.ended_in_time():

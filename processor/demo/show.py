@@ -16,7 +16,7 @@ from processor.demo.vacancy import LEASE_MARGIN_S
 from processor.engine.errors import OwnershipLost, ProcessorError, Retry, ShardRefused
 from processor.engine.reports import StepReport
 from processor.kafka.connection import KafkaConnection
-from processor.service.process import Running
+from processor.service.process import ServiceProcess
 
 START_TIMEOUT_S = 60.0
 SETTLE_TIMEOUT_S = 10.0
@@ -33,7 +33,7 @@ class Show:
 
     def __init__(
         self,
-        running: Running,
+        running: ServiceProcess,
         reports: "SimpleQueue[StepReport]",
         connection: KafkaConnection,
         *,
@@ -157,7 +157,7 @@ class Show:
         patience_s = self._running.settings.shards.lease_ttl_s + LEASE_MARGIN_S
         alone_s = monotonic()
         while not ending.is_set() and not self._ended.is_set():
-            health, owner = service.boards[0].health, service.owner_of(0)
+            health, owner = service.statuses[0].health, service.owner_of(0)
             if health.phase == "owner":
                 return True
             if health.phase == "refused":

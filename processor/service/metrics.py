@@ -1,4 +1,8 @@
-"""Prometheus metrics: counted from step reports, read from the shards when they are asked for."""
+"""Prometheus metrics. All names, labels and helps of the processor's metrics are in this module.
+
+A metric that counts what happened is made in `Metrics.__init__` and updated in `Metrics.observe`, from the report of a
+step. A metric that shows how things are now is read on each scrape, in `_ScrapeCollector.collect`.
+"""
 
 from collections import Counter as Count
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from processor.engine.health import Health
 from processor.engine.reports import StepReport, Tally, tally
-from processor.service.ages import Ages
+from processor.service.age_histogram import AgeHistogram
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
 
@@ -21,17 +25,15 @@ SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 AGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0)
 EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
-
 _Values = Mapping[tuple[str, ...], float]
 """Label values → value."""
 
 
-class Readings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read at the moment of asking; every callable may be called from any thread.
+class MetricSources(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read on each scrape. Every callable may be called from any thread.
 
-    `lag` is (topic, partition) → records, `entities` counts states by kind, `etcd_bytes` is (in use, quota) or None,
-    `etcd_denied` call → whether etcd denies it,
-    `ticks_failed` counts ticks of the clock that could not be written.
+    `lag` returns (topic, partition) → records, `entities` the number of entities by kind, `etcd_bytes` (in use, quota)
+    or None, `etcd_denied` call → whether etcd denies it, `ticks_failed` the clock ticks that could not be written.
     """
 
     health: Callable[[], Sequence[Health]] = tuple
@@ -43,10 +45,15 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Metrics:
-    """One registry; `observe` is middleware. `lanes` is topic → lane, types outside `known_types` are one label."""
+    """One registry; `observe` is middleware. `lanes` is topic → lane; types outside `known_types` share one label."""
 
     def __init__(
-        self, *, lanes: Mapping[str, str], known_types: frozenset[str], version: str, readings: Readings | None = None
+        self,
+        *,
+        lanes: Mapping[str, str],
+        known_types: frozenset[str],
+        version: str,
+        sources: MetricSources | None = None,
     ) -> None:
         self._lanes = lanes
         self._known_types = known_types
@@ -70,13 +77,13 @@ class Metrics:
         self._dead_letters = Counter(
             "processor_dead_letters_total", "Dead letters by code", ["code"], registry=registry
         )
-        self._ages = Ages("processor_event_age_seconds", "Age of events when committed", AGE_SECONDS)
+        self._ages = AgeHistogram("processor_event_age_seconds", "Age of events when committed", AGE_SECONDS)
         registry.register(self._ages)
         self._guard = Counter(
             "processor_lane_guard_total", "Batches in which the starvation guard acted", registry=registry
         )
         Gauge("processor_build_info", "Version", ["version"], registry=registry).labels(version).set(1)
-        registry.register(_ReadWhenAsked(readings or Readings()))
+        registry.register(_ScrapeCollector(sources or MetricSources()))
 
     def observe(self, report: StepReport) -> None:
         """Count one step."""
@@ -117,35 +124,35 @@ class Metrics:
         return event_type if event_type in self._known_types else UNKNOWN_TYPE
 
 
-class _ReadWhenAsked(Collector):
-    def __init__(self, readings: Readings) -> None:
-        self._readings = readings
+class _ScrapeCollector(Collector):
+    def __init__(self, sources: MetricSources) -> None:
+        self._sources = sources
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        shards = self._readings.health()
+        shards = self._sources.health()
         yield from self._shards(shards)
         yield self._labelled(
             "processor_input_lag",
             "Records not consumed yet",
             ("topic", "partition"),
-            {(topic, str(partition)): lag for (topic, partition), lag in self._readings.lag().items()},
+            {(topic, str(partition)): lag for (topic, partition), lag in self._sources.lag().items()},
         )
         yield self._labelled(
             "processor_state_entities",
             "Entities in the state",
             ("kind",),
-            {(kind,): count for kind, count in self._readings.entities(_states(shards)).items()},
+            {(kind,): count for kind, count in self._sources.entities(_states(shards)).items()},
         )
         yield self._labelled(
             "processor_etcd_denied",
             "Whether etcd denies a call that the processor can do without",
             ("call",),
-            {(call,): int(denied) for call, denied in self._readings.etcd_denied().items()},
+            {(call,): int(denied) for call, denied in self._sources.etcd_denied().items()},
         )
         failed = CounterMetricFamily("processor_clock_ticks_failed_total", "Ticks that could not be written")
-        failed.add_metric((), self._readings.ticks_failed())
+        failed.add_metric((), self._sources.ticks_failed())
         yield failed
-        if (sizes := self._readings.etcd_bytes()) is not None:
+        if (sizes := self._sources.etcd_bytes()) is not None:
             yield GaugeMetricFamily("processor_etcd_database_bytes", "Bytes in use in etcd's database", sizes[0])
             yield GaugeMetricFamily("processor_etcd_quota_bytes", "etcd's quota", sizes[1])
 

@@ -1,4 +1,4 @@
-"""Probes: is the process alive, and should it get traffic? Pure judgements over the shards' health."""
+"""Liveness, readiness and status: pure functions of the shards' health."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
@@ -8,35 +8,34 @@ import msgspec
 from processor.engine.health import Health
 
 STALLED_AFTER_S = 60.0
-"""A loop without a sign of life for so long is dead: a take-over behind a slow broker may take half of it."""
+"""A shard loop without progress for this long counts as dead; a take-over behind a slow broker may take half of it."""
 READY_WITHIN_S = 10.0
-"""Readiness is a claim about now: the last sign of life must not be older."""
+"""Maximum age of the last progress of a shard that counts as ready."""
 
 QUIET_PHASES = frozenset({"refused", "stopped"})
-"""Phases in which a loop waits for people and gives no signs."""
+"""Phases in which a shard loop waits for an operator and makes no progress."""
 
 Verdict = Literal["healthy", "degraded", "down"]
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """The answer of a probe; `reasons` are sentences, empty when all is well."""
+    """The result of a probe; `reasons` are sentences, empty if it passed."""
 
     passed: bool
     reasons: tuple[str, ...] = ()
 
 
 def live(shards: Iterable[Health], now_s: float) -> Probe:
-    """Judge whether every loop still moves, and no call of a publisher hangs.
+    """Check that every shard loop makes progress and no call of a publisher hangs.
 
-    Waiting for a service that is away is a sign of life: each try of it is one. `now_s` is monotonic, as
-    `Health.seen_s` is.
+    Each retry of an unavailable service is progress. `now_s` is monotonic, like `Health.seen_s`.
     """
     stalled = tuple(sentence for health in shards for sentence in _stalled(health, now_s))
     return Probe(not stalled, stalled)
 
 
 def ready(shards: Sequence[Health], now_s: float) -> Probe:
-    """Judge whether every shard processes, or stands by for another process that does."""
+    """Check that every shard processes here, or stands by for another process that does."""
     if not shards:
         return Probe(passed=False, reasons=("no shard is run here yet",))
     reasons = tuple(sentence for health in shards for sentence in _not_ready(health, now_s))
@@ -44,14 +43,14 @@ def ready(shards: Sequence[Health], now_s: float) -> Probe:
 
 
 def status_of(health: Health, now_s: float) -> Verdict:
-    """Judge one shard: the API, the page and `processor status` all say this."""
+    """Return the status of one shard, as the API and `processor status` report it."""
     if health.phase in {"refused", "stopped"}:
         return "down"
     return "degraded" if _not_ready(health, now_s) else "healthy"
 
 
 def verdict(shards: Sequence[Health], now_s: float) -> Verdict:
-    """Judge the process: as bad as its worst shard."""
+    """Return the status of the process: that of its worst shard."""
     judged = {status_of(health, now_s) for health in shards}
     if not judged or "down" in judged:
         return "down"
@@ -68,7 +67,7 @@ def _stalled(health: Health, now_s: float) -> Iterator[str]:
 
 
 def _silent_s(health: Health, now_s: float) -> float:
-    """Return how long a loop gave no sign of life: waiting for a service that is away is one."""
+    """Return the seconds since the last progress, 0 in phases that make none."""
     moved_s = max(health.seen_s, health.moved_s)
     return now_s - moved_s if moved_s and health.phase not in QUIET_PHASES else 0.0
 

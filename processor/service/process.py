@@ -1,4 +1,4 @@
-"""The service as a process runs it: shards, metrics and the HTTP server, until a signal asks it to stop."""
+"""The processor as one process: its shards, metrics and HTTP server, run until a signal sets `stop`."""
 
 import threading
 from collections.abc import Iterable, Mapping
@@ -21,18 +21,20 @@ from processor.configuration.topics import topic_names
 from processor.engine.health import Health
 from processor.engine.reports import Middleware, StepReport, outcomes_of
 from processor.replay.storing import snapshots_kept
-from processor.runtime.clock import SystemClock
 from processor.runtime.failpoints import armed
 from processor.runtime.logs import error_function, log_function, warning_function
 from processor.runtime.shutdown import ended_in_time
-from processor.service.api import Views, answer
-from processor.service.metrics import Metrics, Readings
+from processor.service.api import ApiSources, respond
+from processor.service.metrics import Metrics, MetricSources
 from processor.service.server import HttpServer
-from processor.service.shards import END_WITHIN_SHARE, Service
+from processor.service.shards import ShardService, shutdown_clock
 
 
-class Running:
-    """One service with all that surrounds it; `run` ends when `stop` is set."""
+class ServiceProcess:
+    """Builds all parts of one process from the settings; `run` blocks until `stop` is set.
+
+    `once`: process what waits in the inputs, then end. `middleware` receives the report of every step.
+    """
 
     def __init__(
         self,
@@ -47,7 +49,7 @@ class Running:
         self.stop = stop or threading.Event()
         self._once = once
         self.topics = topic_names(settings)
-        self.clock = SystemClock(self.stop, end_within_s=END_WITHIN_SHARE * settings.shutdown_timeout_s)
+        self.clock = shutdown_clock(settings, self.stop)
         self.catalogue = Catalogue.load(settings.schemas_dir)
         self.domain: Domain = cluster_domain(settings, self.catalogue)
         failpoint = armed(settings.failpoints, warning_function())
@@ -57,7 +59,7 @@ class Running:
             else ServerBackend(settings, self.topics, self.clock, failpoint)
         )
         self.metrics = self._metrics()
-        self.service = Service(
+        self.service = ShardService(
             settings,
             self.backend,
             self.domain,
@@ -69,14 +71,14 @@ class Running:
         )
 
     def run(self) -> int:
-        """Process until stopped; 1 when it was to end by itself and left a shard undone: refused, or not reached."""
+        """Process until stopped. Return 1 if `once` is set and a shard was refused or not reached, else 0."""
         log = log_function()
         log("started", **self._facts())
         address = self.settings.http.address
-        views, warn = self.views(), warning_function()
+        sources, warn = self.api_sources(), warning_function()
         for weakness in kafka_security.weaknesses(self.settings.kafka.properties()):
             warn("kafka_security_weak", what=weakness)
-        server = HttpServer(address, lambda target: answer(views, target), warn) if address else None
+        server = HttpServer(address, lambda target: respond(sources, target), warn) if address else None
         if server is not None:
             log("http_listening", url=server.url)
         try:
@@ -90,7 +92,7 @@ class Running:
         return 1 if self._once and undone else 0
 
     def _facts(self) -> dict[str, Any]:
-        """Return what a log should begin with: which build, as whom, for which shards, on which servers."""
+        """Return the fields of the first log line: build, instance, clusters, servers."""
         settings, backend = self.settings, self.backend
         embedded = backend if isinstance(backend, EmbeddedBackend) else None
         servers = embedded.kafka.bootstrap_servers if embedded else settings.kafka.bootstrap_servers
@@ -105,7 +107,7 @@ class Running:
         }
 
     def ended_in_time(self) -> AbstractContextManager[None]:
-        """Return the context in which the process ends within its time, with 1 if need be, once it is asked to."""
+        """Return a context that ends the process within `shutdown_timeout_s` of `stop`, with exit code 1 if it must."""
         return ended_in_time(
             self.stop,
             timeout_s=self.settings.shutdown_timeout_s,
@@ -113,9 +115,9 @@ class Running:
             log=error_function(),
         )
 
-    def views(self) -> Views:
-        """Return where the HTTP API gets its answers from."""
-        return Views(
+    def api_sources(self) -> ApiSources:
+        """Return what the HTTP API reads."""
+        return ApiSources(
             app=self.settings.app,
             instance=self.settings.instance,
             clusters=self.settings.clusters,
@@ -131,18 +133,18 @@ class Running:
         return {health.shard: health.seq for health in self._health() if health.phase == "owner"}
 
     def _health(self) -> tuple[Health, ...]:
-        return tuple(board.health for board in self.service.boards)
+        return tuple(status.health for status in self.service.statuses)
 
     def _metrics(self) -> Metrics:
-        readings = Readings(health=self._health, lag=self._lag, entities=entity_counts)
+        sources = MetricSources(health=self._health, lag=self._lag, entities=entity_counts)
         if isinstance(self.backend, ServerBackend):
             etcd = {"etcd_bytes": self.backend.database_bytes, "etcd_denied": self.backend.etcd_denied}
-            readings = msgspec.structs.replace(readings, **etcd, ticks_failed=self.backend.ticks_failed)
+            sources = msgspec.structs.replace(sources, **etcd, ticks_failed=self.backend.ticks_failed)
         return Metrics(
             lanes={self.topics["high"]: "high", self.topics["normal"]: "normal"},
             known_types=frozenset(EVENT_TYPES),
             version=version("processor"),
-            readings=readings,
+            sources=sources,
         )
 
     def _lag(self) -> Mapping[tuple[str, int], int]:
@@ -150,7 +152,7 @@ class Running:
 
 
 def entity_counts(states: Iterable[Any]) -> dict[str, int]:
-    """Return kind → how many entities these states hold together."""
+    """Return kind → number of entities in all these states."""
     counts = dict.fromkeys(SECTIONS, 0)
     for state in states:
         for kind, section in SECTIONS.items():
@@ -159,7 +161,7 @@ def entity_counts(states: Iterable[Any]) -> dict[str, int]:
 
 
 def log_step(report: StepReport) -> None:
-    """Log one commit, at level debug; what was put aside, at warning."""
+    """Log one commit at level debug, and each of its dead letters at warning."""
     logger = structlog.get_logger()
     logger.debug(
         "committed",

@@ -1,4 +1,4 @@
-"""From a request's target to a path and parameters: what is not known is an error that names what is."""
+"""Parses a request target into path and parameters. An unknown parameter is an error that lists the known ones."""
 
 import re
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ SHARD = re.compile(r"[0-9]{1,6}")
 
 
 class BadQueryError(Exception):
-    """The request makes no sense; the message is one sentence."""
+    """The request is invalid; the message is one sentence."""
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A path, its segments, and the parameters in the order in which they were given."""
+    """A path, its segments, and the parameters in the given order."""
 
     path: str
     segments: tuple[str, ...]
     parameters: tuple[tuple[str, str], ...]
 
     def only(self, *known: str) -> Mapping[str, str]:
-        """Return the parameters by name. Raises BadQueryError for one that is not known, or is given twice."""
+        """Return the parameters by name. Raises BadQueryError for an unknown or repeated one."""
         names = [name for name, _ in self.parameters]
         takes = f"{clipped(self.path)} takes {', '.join(known) or 'none'}"
         for name in names:
@@ -35,7 +35,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def target_of(target: str) -> Target:
-    """Return the target of a request, in origin or absolute form. Raises BadQueryError."""
+    """Parse a request target in origin or absolute form (RFC 9112). Raises BadQueryError."""
     try:
         url = urlsplit(target)
         parameters = parse_qsl(url.query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX)
@@ -45,12 +45,12 @@ def target_of(target: str) -> Target:
 
 
 def shard_of(text: str, count: int) -> int:
-    """Return the number of a shard, which need not exist. Raises BadQueryError for what is no number."""
+    """Parse a shard number; the shard need not exist. Raises BadQueryError."""
     if not SHARD.fullmatch(text):
         raise BadQueryError(f"shard is a number from 0 to {count - 1}, not {clipped(text)!r}")
     return int(text)
 
 
 def clipped(text: str) -> str:
-    """Return what somebody sent, short enough to be told."""
+    """Return a client's text, shortened for an error message."""
     return text if len(text) <= WORD_MAX else f"{text[: WORD_MAX - 1]}…"

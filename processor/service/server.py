@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from processor.engine.errors import InvalidRequest
 from processor.runtime.addresses import Address, listen_address, parse
-from processor.service.answers import Answer, problem
+from processor.service.responses import Response, problem
 
 REQUEST_TIMEOUT_S = 10
 POLL_INTERVAL_S = 0.1
@@ -33,7 +33,7 @@ class HttpServer:
     """
 
     def __init__(
-        self, address: str, answer: Callable[[str], Answer], log: Log = lambda _event, **_fields: None
+        self, address: str, answer: Callable[[str], Response], log: Log = lambda _event, **_fields: None
     ) -> None:
         try:
             self._server = _Server(parse(listen_address(address), port_min=0), answer, log)
@@ -66,7 +66,7 @@ class HttpServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address: Address, answer: Callable[[str], Answer], log: Log) -> None:
+    def __init__(self, address: Address, answer: Callable[[str], Response], log: Log) -> None:
         self.answer = answer
         self.log = log
         found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what the library refuses: a method without a `do_…`, a request line or headers beyond its limits."""
+        """Response what the library refuses: a method without a `do_…`, a request line or headers beyond its limits."""
         del explain
         if code == HTTPStatus.NOT_IMPLEMENTED:
             sentence = f"{self.command[:WORD_MAX]} is not allowed here: this API is read with GET and HEAD"
@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server gives
         """Say nothing: probes come every second."""
 
-    def _answered(self) -> Answer:
+    def _answered(self) -> Response:
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
             self.close_connection = True  # its body is not read, and must not be taken for the next request
         try:
@@ -137,8 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.log("http_request_failed", path=path, error=f"{type(error).__name__}: {error}")
             return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this request met a bug: the log tells which")
 
-    def _refuse(self, response: Answer) -> None:
-        """Answer a request that was not read to its end, and end the connection."""
+    def _refuse(self, response: Response) -> None:
+        """Response a request that was not read to its end, and end the connection."""
         self.close_connection = True
         self._write(response)
         self.wfile.flush()
@@ -151,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             left -= read
 
-    def _write(self, response: Answer) -> None:
+    def _write(self, response: Response) -> None:
         self.send_response(response.status)
         self.send_header("Content-Type", response.content_type)
         self.send_header("Content-Length", str(len(response.body)))

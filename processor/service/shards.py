@@ -1,4 +1,12 @@
-"""The shards of this process: each is run by a thread of its own, while it is owned here."""
+"""The shards of this process: threads, parts and shared stop.
+
+Every shard of the settings has a thread here, whether or not it is owned here: its `ShardRunner` campaigns, stands by
+or processes. One more thread runs the rebalancer (`Sharing`), which decides the shards that this process campaigns for.
+
+Invariants: only a shard's own thread touches its ports and parts; other threads read `statuses`, `lag` and `owner_of`,
+each of which returns one consistent value. An exception that escapes any of the threads sets `stop`, so that the other
+shards hand over, and is raised again by `run`. The ports of a shard are closed by its thread, the backend by `run`.
+"""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -20,13 +28,18 @@ from processor.runtime.clock import SystemClock
 from processor.runtime.garbage import freeze_heap
 
 END_WITHIN_SHARE = 0.6
-"""Part of `shutdown_timeout_s` after which what still ends the orderly way gets the shortest timeouts."""
+"""Part of `shutdown_timeout_s` for an orderly hand-over; calls that begin later get the shortest timeouts."""
 
 
-class Service:
-    """Runs this process's share of the settings' shards on one backend until `stop` is set.
+def shutdown_clock(settings: Settings, stop: threading.Event) -> SystemClock:
+    """Return a clock that counts down the time for an orderly hand-over once `stop` is set."""
+    return SystemClock(stop, end_within_s=END_WITHIN_SHARE * settings.shutdown_timeout_s)
 
-    `boards` may be read from any thread: each shows one whole value, state included.
+
+class ShardService:
+    """Runs the shards of the settings that this process owns, on one backend, until `stop` is set.
+
+    `statuses` holds one status a shard, state included; safe from any thread.
     """
 
     def __init__(  # noqa: PLR0913 - assembly is where everything comes together
@@ -45,7 +58,7 @@ class Service:
         self._backend = backend
         self._domain = domain
         self._stop = stop
-        self._clock = SystemClock(stop, end_within_s=END_WITHIN_SHARE * settings.shutdown_timeout_s)
+        self._clock = shutdown_clock(settings, stop)
         self._middleware = middleware
         self._log = log
         self._once = once
@@ -53,66 +66,66 @@ class Service:
         self._failures: list[BaseException] = []
         self._owner_of: Callable[[int], str] = lambda _shard: ""
         self._lags: dict[int, Callable[[], Mapping[tuple[str, int], int]]] = {}
-        self.boards = tuple(ShardStatus(shard, log) for shard in range(len(settings.clusters)))
+        self.statuses = tuple(ShardStatus(shard, log) for shard in range(len(settings.clusters)))
 
     def run(self) -> None:
-        """Process until stopped, then hand everything over. Raises InvalidRequest for settings that cannot work.
+        """Process until stopped, then hand over all shards.
 
-        What no thread of it should raise ends the process: the other shards are handed over first.
+        Raises InvalidRequest for settings that cannot work, and what escaped a thread (a bug) after the hand-over.
         """
         try:
             self._start_backend()
             self._run_shards()
         finally:
-            self._stop.set()  # from now on there is only so much time, whatever ended it
+            self._stop.set()  # starts the clock of the shutdown, whatever ended the shards
             self._backend.close()
         for failure in self._failures:
             raise failure
 
     def lag(self) -> dict[tuple[str, int], int]:
-        """Return (topic, partition) → records that wait, of the shards owned here. Safe from any thread."""
+        """Return (topic, partition) → waiting records, of the shards owned here. Safe from any thread."""
         return {place: count for lag in list(self._lags.values()) for place, count in lag().items()}
 
     def owner_of(self, shard: int) -> str:
-        """Return the other instance that owned the shard when we looked last, empty: none did. From any thread."""
+        """Return the other instance last seen to own the shard, empty if none. Safe from any thread."""
         return self._owner_of(shard)
 
     def _start_backend(self) -> None:
         limits = engine_limits(self._settings)
         pause_ms = limits.retry_pause_ms
-        for board in self.boards:
-            board.update(moved_s=self._clock.monotonic_s())
+        for status in self.statuses:
+            status.update(moved_s=self._clock.monotonic_s())
         while not self._stop.is_set():
             try:
                 self._backend.start()
             except Retry as error:
-                for board in self.boards:
-                    board.update(reason=str(error), moved_s=self._clock.monotonic_s())
+                for status in self.statuses:
+                    status.update(reason=str(error), moved_s=self._clock.monotonic_s())
                 self._clock.sleep(pause_ms / 1000)
                 pause_ms = min(2 * pause_ms, limits.retry_pause_max_ms)
             else:
-                for board in self.boards:
-                    board.update(reason="")
+                for status in self.statuses:
+                    status.update(reason="")
                 break
 
     def _run_shards(self) -> None:
         sharing, ended = self._sharing(), threading.Event()
         self._owner_of = sharing.owner_of
         shards = [
-            self._thread(f"shard-{board.health.shard}", partial(self._run_shard, board, sharing))
-            for board in self.boards
+            self._thread(f"shard-{status.health.shard}", partial(self._run_shard, status, sharing))
+            for status in self.statuses
         ]
-        looking = self._thread("sharing", partial(sharing.run, lambda: self._stop.is_set() or ended.is_set()))
+        rebalancer = self._thread("sharing", partial(sharing.run, lambda: self._stop.is_set() or ended.is_set()))
         for thread in shards:
             thread.join()
         ended.set()
-        looking.join()
+        rebalancer.join()
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def run() -> None:
             try:
                 work()
-            except BaseException as failure:  # noqa: BLE001 - raised again where the process ends
+            except BaseException as failure:  # noqa: BLE001 - `run` raises it again
                 self._failures.append(failure)
                 self._stop.set()
 
@@ -126,26 +139,26 @@ class Service:
         return Sharing(
             membership,
             instance=membership.instance,
-            shards=len(self.boards),
+            shards=len(self.statuses),
             ttl_s=self._settings.shards.lease_ttl_s,
             interval_s=limits.standby_interval_ms / 1000,
             clock=self._clock,
             unable=lambda: frozenset(
-                board.health.shard for board in self.boards if board.health.phase in {"refused", "stopped"}
+                status.health.shard for status in self.statuses if status.health.phase in {"refused", "stopped"}
             ),
             silent_s=self._backend.silent_s,
             silent_max_s=limits.silent_max_ms / 1000,
             log=self._log,
         )
 
-    def _run_shard(self, board: ShardStatus, sharing: Sharing) -> None:
-        shard = board.health.shard
+    def _run_shard(self, status: ShardStatus, sharing: Sharing) -> None:
+        shard = status.health.shard
         ports = self._backend.ports(shard)
         self._lags[shard] = ports.lag
         try:
             ShardRunner(
                 self._parts(shard, ports),
-                board=board,
+                board=status,
                 stopping=self._stop.is_set,
                 may_campaign=partial(sharing.may_campaign, shard),
                 hand_over_asked=partial(sharing.hand_over_asked, shard),

@@ -9,14 +9,14 @@ import pytest
 from processor.cli.exits import Exit
 from processor.cli.explain import EPISODES, ROWS_MAX, lines
 from processor.engine.health import Health
-from processor.service.api import Views, answer
+from processor.service.api import ApiSources, respond
 from processor.service.server import HttpServer
 from tests.cli.conftest import Cli
 from tests.cluster.world import World
 
 
-def _views(document: Mapping[str, Any]) -> Views:
-    return Views(
+def _sources(document: Mapping[str, Any]) -> ApiSources:
+    return ApiSources(
         app="cluster",
         instance="here-1",
         clusters=("cluster",),
@@ -33,7 +33,7 @@ def url() -> "Iterator[str]":
     world = World()
     world.connect(memory=50)
     world.load(requirements=["gpu"])
-    with HttpServer(":0", lambda target: answer(_views(world.document), target)) as server:
+    with HttpServer(":0", lambda target: respond(_sources(world.document), target)) as server:
         yield server.url
 
 
@@ -84,7 +84,7 @@ def test_brokers_that_are_away_leave_the_explanation_without_history(
 
 def test_a_state_of_another_build_is_told_as_that(cli: Cli) -> None:
     document = {**World().document, "cats": {}}
-    with HttpServer(":0", lambda target: answer(_views(document), target)) as server:
+    with HttpServer(":0", lambda target: respond(_sources(document), target)) as server:
         told = cli("state", "explain", "policy", "cluster", "--server", server.url)
     assert (told.code, "this build cannot read" in told.err) == (Exit.INVALID_DATA, True)
 

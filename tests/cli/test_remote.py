@@ -9,8 +9,8 @@ import pytest
 from processor.cli.exits import Exit
 from processor.cli.proxies import proxy_for
 from processor.engine.health import Health
-from processor.service.answers import Answer
-from processor.service.api import Views, answer
+from processor.service.api import ApiSources, respond
+from processor.service.responses import Response
 from processor.service.server import HttpServer
 from tests.cli.conftest import Cli
 
@@ -29,7 +29,7 @@ DOCUMENT = {
     "experiments": {"duel": {"name": "duel", "kind": "model", "status": "Active"}},
     "failures": {"model/iris": {"code": "load_failed", "attempts": 1, "message": "x"}},
 }
-VIEWS = Views(
+VIEWS = ApiSources(
     app="cluster",
     instance="here-1",
     clusters=("cluster",),
@@ -43,7 +43,7 @@ VIEWS = Views(
 
 @pytest.fixture
 def url() -> "Iterator[str]":
-    with HttpServer(":0", lambda target: answer(VIEWS, target)) as server:
+    with HttpServer(":0", lambda target: respond(VIEWS, target)) as server:
         yield server.url
 
 
@@ -78,8 +78,8 @@ def test_one_entity_and_a_kind_are_named_alike_everywhere(url: str, cli: Cli) ->
 )
 def test_a_processor_that_stands_by_says_whom_to_ask(owner: str, code: Exit, word: str, cli: Cli) -> None:
     standby = Health(shard=0, phase="standby", seen_s=1.0)
-    views = msgspec.structs.replace(VIEWS, health=lambda: (standby,), owner=lambda _shard: owner)
-    with HttpServer(":0", lambda target: answer(views, target)) as server:
+    sources = msgspec.structs.replace(VIEWS, health=lambda: (standby,), owner=lambda _shard: owner)
+    with HttpServer(":0", lambda target: respond(sources, target)) as server:
         told = cli("state", "get", "--server", server.url)
         (row,) = cli("status", "--server", server.url, "-o", "json").json
     assert (told.code, word in told.err) == (code, True)
@@ -103,7 +103,7 @@ def test_nobody_there_is_exit_three(cli: Cli) -> None:
 
 
 def test_something_else_there_is_told(cli: Cli) -> None:
-    with HttpServer(":0", lambda _: Answer(HTTPStatus.OK, "text/html", b"<html>")) as server:
+    with HttpServer(":0", lambda _: Response(HTTPStatus.OK, "text/html", b"<html>")) as server:
         told = cli("status", "--server", server.url)
     assert (told.code, "is no processor" in told.err) == (Exit.UNREACHABLE, True)
 
@@ -118,7 +118,7 @@ def test_an_address_needs_no_scheme(url: str, cli: Cli) -> None:
 
 
 def test_a_server_on_ipv6_is_asked_by_the_url_that_it_prints(cli: Cli) -> None:
-    with HttpServer("[::1]:0", lambda target: answer(VIEWS, target)) as server:
+    with HttpServer("[::1]:0", lambda target: respond(VIEWS, target)) as server:
         assert server.url.startswith("http://[::1]:")
         assert cli("status", "--server", server.url, "-o", "name").code == Exit.OK
 
@@ -153,7 +153,7 @@ def test_a_proxy_is_named_when_it_does_not_answer(cli: Cli, monkeypatch: pytest.
 
 
 def test_a_proxy_that_refuses_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    with HttpServer(":0", lambda _: Answer(HTTPStatus.FORBIDDEN, "text/html", b"no")) as proxy:
+    with HttpServer(":0", lambda _: Response(HTTPStatus.FORBIDDEN, "text/html", b"no")) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         told = cli("status", "--server", "http://processor.invalid:8080")
     assert (told.code, f"through the proxy {proxy.url}" in told.err) == (Exit.DIFFERS, True)

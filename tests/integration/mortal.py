@@ -26,7 +26,7 @@ from processor.runtime.clock import SystemClock
 from processor.runtime.logs import log_function, set_up
 from processor.runtime.signals import stopped_by_signals
 from processor.service.process import log_step
-from processor.service.shards import Service
+from processor.service.shards import ShardService
 
 DEADLY_BYTES = b"deadly to decode"
 DEADLY_MODEL = "deadly-to-reduce"
@@ -75,7 +75,7 @@ def serve(change: Callable[[Domain], Domain]) -> None:
     domain = change(cluster_domain(settings, Catalogue.load(settings.schemas_dir)))
     backend = ServerBackend(settings, topics, clock)
     with stopped_by_signals(stop):
-        Service(settings, backend, domain, stop=stop, middleware=(log_step,), log=log_function()).run()
+        ShardService(settings, backend, domain, stop=stop, middleware=(log_step,), log=log_function()).run()
 
 
 if __name__ == "__main__":

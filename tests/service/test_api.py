@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from processor.engine.health import Health
-from processor.service.api import Views, answer
+from processor.service.api import ApiSources, respond
 
 DOCUMENT: Mapping[str, Any] = {
     "policy": {"retry_limit": 10},
@@ -30,8 +30,8 @@ HEALTH = Health(
 STANDBY = Health(shard=0, phase="standby", seen_s=100.0)
 
 
-def _views(health: Health = HEALTH, owner: str = "") -> Views:
-    return Views(
+def _sources(health: Health = HEALTH, owner: str = "") -> ApiSources:
+    return ApiSources(
         app="cluster",
         instance="here-1",
         clusters=("cluster",),
@@ -45,20 +45,20 @@ def _views(health: Health = HEALTH, owner: str = "") -> Views:
 
 
 def _get(target: str, health: Health = HEALTH) -> tuple[int, Any]:
-    given = answer(_views(health), target)
+    given = respond(_sources(health), target)
     return given.status, json.loads(given.body)
 
 
 def test_probes_answer_in_words() -> None:
-    assert answer(_views(), "/livez").body == b"ok\n"
-    assert answer(_views(), "/readyz").status == 200
+    assert respond(_sources(), "/livez").body == b"ok\n"
+    assert respond(_sources(), "/readyz").status == 200
     paused = Health(shard=0, phase="owner", reason="etcd is away", seen_s=100.0)
-    given = answer(_views(paused), "/readyz")
+    given = respond(_sources(paused), "/readyz")
     assert (given.status, given.body) == (503, b"shard 0 is owner: etcd is away\n")
 
 
 def test_metrics_are_text() -> None:
-    given = answer(_views(), "/metrics")
+    given = respond(_sources(), "/metrics")
     assert given.content_type.startswith("text/plain; version=0.0.4")
     assert given.body == b"processor_x 1\n"
 
@@ -129,7 +129,7 @@ def test_an_entity_is_found_by_its_name_slashes_included() -> None:
     ],
 )
 def test_what_is_not_there_is_told_in_a_sentence(target: str, code: int, sentence: str) -> None:
-    given = answer(_views(), target)
+    given = respond(_sources(), target)
     body = json.loads(given.body)
     assert (given.status, given.content_type) == (code, "application/problem+json")
     assert (body["status"], body["title"], body["type"]) == (code, given.status.phrase, "about:blank")
@@ -139,19 +139,19 @@ def test_what_is_not_there_is_told_in_a_sentence(target: str, code: int, sentenc
 
 
 def test_a_standby_says_who_owns_the_shard() -> None:
-    views = _views(STANDBY, owner="there-2")
-    assert answer(views, "/readyz").status == 200
-    given = answer(views, "/api/v1/state")
+    sources = _sources(STANDBY, owner="there-2")
+    assert respond(sources, "/readyz").status == 200
+    given = respond(sources, "/api/v1/state")
     body = json.loads(given.body)
     assert (given.status, body["owner"], body["shard"]) == (409, "there-2", 0)
     assert "there-2 owns it" in body["detail"]
-    (shard,) = json.loads(answer(views, "/api/v1/status").body)["shards"]
+    (shard,) = json.loads(respond(sources, "/api/v1/status").body)["shards"]
     assert (shard["owner"], shard["phase"], shard["status"]) == ("there-2", "standby", "healthy")
     assert {shard[name] for name in ("epoch", "seq", "digest", "last_commit_ms", "outbox")} == {None}
 
 
 def test_a_shard_between_two_owners_is_to_be_asked_for_again() -> None:
     starting = Health(shard=0, phase="starting", epoch=8, reason="etcd: away", seen_s=100.0)
-    given = answer(_views(starting), "/api/v1/state")
+    given = respond(_sources(starting), "/api/v1/state")
     assert (given.status, dict(given.headers)) == (503, {"Retry-After": "1"})
     assert json.loads(given.body)["detail"].endswith("here it is starting: etcd: away")

@@ -11,7 +11,7 @@ import msgspec
 
 from processor.engine.health import Health, ShardStatus
 from processor.engine.shard import ShardRunner
-from processor.service.api import Views, answer
+from processor.service.api import ApiSources, respond
 from tests.engine.world import World
 from tests.waiting import wait_until
 
@@ -64,8 +64,8 @@ class Loaded:
                 yield device["name"], device["reading"]
 
 
-def _views(loaded: Loaded) -> Views:
-    return Views(
+def _sources(loaded: Loaded) -> ApiSources:
+    return ApiSources(
         app="app",
         instance="one",
         clusters=("cluster",),
@@ -80,7 +80,7 @@ def _views(loaded: Loaded) -> Views:
 def test_a_client_that_goes_on_from_the_seq_of_the_state_loses_nothing() -> None:
     loaded = Loaded()
     with loaded.running():
-        read = [json.loads(answer(_views(loaded), "/api/v1/state").body) for _ in range(READS)]
+        read = [json.loads(respond(_sources(loaded), "/api/v1/state").body) for _ in range(READS)]
     final = loaded.world.devices()
     assert len({told["seq"] for told in read}) == READS, "each read met another commit"
     for told in read:

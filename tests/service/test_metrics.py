@@ -2,7 +2,7 @@ from processor.engine.announcements import Outcome
 from processor.engine.health import Health
 from processor.engine.inputs import Cause
 from processor.engine.reports import EventReport, StepReport
-from processor.service.metrics import Metrics, Readings
+from processor.service.metrics import Metrics, MetricSources
 
 LANES = {"servers": "high", "control": "normal"}
 
@@ -26,8 +26,8 @@ def _report(*events: EventReport, guard: bool = False) -> StepReport:
     )
 
 
-def _metrics(readings: Readings | None = None) -> Metrics:
-    return Metrics(lanes=LANES, known_types=frozenset({"ClockTicked"}), version="1.2.3", readings=readings)
+def _metrics(sources: MetricSources | None = None) -> Metrics:
+    return Metrics(lanes=LANES, known_types=frozenset({"ClockTicked"}), version="1.2.3", sources=sources)
 
 
 def _sample(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -72,7 +72,7 @@ def test_shards_are_read_when_asked() -> None:
         Health(shard=1, phase="standby"),
     ]
     metrics = _metrics(
-        Readings(
+        MetricSources(
             health=lambda: shards,
             lag=lambda: {("control", 0): 12},
             entities=lambda states: {"model": 3 * len(states)},
@@ -89,7 +89,7 @@ def test_shards_are_read_when_asked() -> None:
 
 
 def test_the_text_holds_every_promised_name() -> None:
-    metrics = _metrics(Readings(etcd_bytes=lambda: (1, 2)))
+    metrics = _metrics(MetricSources(etcd_bytes=lambda: (1, 2)))
     metrics.observe(_report(_event("control", "ClockTicked", "applied")))
     text = metrics.exposition().decode()
     promised = (

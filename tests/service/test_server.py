@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from processor.engine.errors import InvalidRequest
-from processor.service.answers import Answer
+from processor.service.responses import Response
 from processor.service.server import HttpServer
 
 
-def _echo(target: str) -> Answer:
-    return Answer(HTTPStatus.OK, "text/plain", target.encode())
+def _echo(target: str) -> Response:
+    return Response(HTTPStatus.OK, "text/plain", target.encode())
 
 
 def _address(server: HttpServer) -> tuple[str, int]:
@@ -114,7 +114,7 @@ def test_a_body_is_not_taken_for_the_next_request() -> None:
 def test_a_bug_and_a_client_that_leaves_are_no_tracebacks(capfd: pytest.CaptureFixture[str]) -> None:
     told: list[tuple[str, dict[str, object]]] = []
 
-    def buggy(target: str) -> Answer:
+    def buggy(target: str) -> Response:
         raise ZeroDivisionError(target)
 
     with HttpServer(":0", buggy, lambda event, **fields: told.append((event, fields))) as server:

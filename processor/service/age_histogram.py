@@ -1,4 +1,4 @@
-"""A histogram that takes a whole batch at once: one look-up a distinct value instead of one lock an event."""
+"""A Prometheus histogram that takes a whole batch at once: one lock a batch and one bucket look-up a distinct age."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,8 +9,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 
-class Ages(Collector):
-    """Seconds by lane; `bounds_s` are the buckets' upper bounds, ascending."""
+class AgeHistogram(Collector):
+    """Ages in seconds by lane; `bounds_s` are the upper bounds of the buckets, ascending."""
 
     def __init__(self, name: str, text: str, bounds_s: Sequence[float]) -> None:
         self._name = name
@@ -21,7 +21,7 @@ class Ages(Collector):
         self._lock = Lock()
 
     def add(self, lane: str, ages_ms: Mapping[int, int]) -> None:
-        """Count ages in ms, each as often as it says."""
+        """Add ages: age in ms → number of events."""
         with self._lock:
             counts = self._counts.setdefault(lane, [0] * (len(self._bounds_s) + 1))
             for age_ms, count in ages_ms.items():
@@ -30,7 +30,7 @@ class Ages(Collector):
             self._sums_s[lane] = self._sums_s.get(lane, 0.0) + total_ms / 1000
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        """Yield the histogram as it is now."""
+        """Yield the current histogram."""
         family = HistogramMetricFamily(self._name, self._text, labels=("lane",))
         with self._lock:
             for lane, counts in self._counts.items():

@@ -1,6 +1,6 @@
 from prometheus_client import CollectorRegistry, Histogram
 
-from processor.service.ages import Ages
+from processor.service.age_histogram import AgeHistogram
 
 BOUNDS_S = (0.001, 0.01, 0.1, 1.0)
 AGES_MS = {0: 3, 1: 2, 2: 5, 10: 1, 11: 4, 1000: 2, 5000: 1}
@@ -17,7 +17,7 @@ def _samples(registry: CollectorRegistry) -> dict[tuple[str, str | None], float]
 
 def test_a_batch_counts_like_one_observation_an_event() -> None:
     mine, theirs = CollectorRegistry(), CollectorRegistry()
-    ages = Ages("age_seconds", "text", BOUNDS_S)
+    ages = AgeHistogram("age_seconds", "text", BOUNDS_S)
     mine.register(ages)
     ages.add("high", AGES_MS)
     ages.add("high", {7: 1})
@@ -32,7 +32,7 @@ def test_a_batch_counts_like_one_observation_an_event() -> None:
 
 def test_lanes_are_counted_apart() -> None:
     registry = CollectorRegistry()
-    ages = Ages("age_seconds", "text", BOUNDS_S)
+    ages = AgeHistogram("age_seconds", "text", BOUNDS_S)
     registry.register(ages)
     ages.add("high", {1: 1})
     ages.add("normal", {1: 5})
