@@ -64,7 +64,10 @@ def mutants(package: str) -> Iterator[tuple[str, Path, str, range, Any, int]]:
                 name = f"{function} {type(operator).__name__} {seen[function]}"
                 seen[function] += 1
                 first = next(one for one in above if one.parent.type in {"suite", "file_input", "simple_stmt"})
-                lines = range(first.start_pos[0], node.end_pos[0] + 1)
+                last = (
+                    first if first.type in {"funcdef", "decorated"} else node
+                )  # a default: whoever calls the function
+                lines = range(first.start_pos[0], last.end_pos[0] + 1)
                 yield sha256(f"{package} {name}".encode()).hexdigest(), path, name, lines, operator, place
 
 
