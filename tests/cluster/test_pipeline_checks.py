@@ -26,6 +26,7 @@ from tests.cluster.world import World
         ("ant.outputsx", None),
         ("ant\n", None),
         (".inputs", None),
+        ("a" * 253, Reference("a" * 253, "outputs", None)),
         ("a" * 254, None),
     ],
 )

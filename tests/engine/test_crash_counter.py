@@ -60,6 +60,21 @@ def test_a_record_that_ends_the_process_is_found_however_much_arrives_on_the_oth
     assert world.devices() == {"d1": kills}
 
 
+def test_the_count_of_a_record_is_kept_while_one_of_the_other_lane_ends_the_process() -> None:
+    world = World(batch_events_max=10, crash_attempts_max=3)
+    report(world, 1)
+    world.run()
+    report(world, 1, start=7)
+    assert killed(world, "first")
+    world.submit("DeviceReported", high=True, device="d7", reading=1)
+    kills = 1
+    while killed(world, f"run{kills}"):
+        kills += 1
+        assert kills < KILLED_AT_MOST
+    assert codes(world) == [b"process_crash"] * 2
+    assert kills == 2 * (world.limits.crash_attempts_max - 1)
+
+
 def test_a_record_that_ends_the_process_right_after_a_clean_hand_over_is_found() -> None:
     world = World(batch_events_max=10)
     report(world, 2)

@@ -3,6 +3,7 @@
 import pytest
 
 from processor.engine.errors import ShardRefused
+from processor.engine.housekeeping import scan_to_end
 from processor.engine.inputs import Record
 from processor.engine.positions import EmptyStretch, checked_positions, reached, scanned_after
 from processor.engine.values import Head
@@ -95,6 +96,17 @@ def test_ends_of_transactions_that_retention_removed_are_no_hole(*, aborted: boo
     assert world.devices() == {"one": 4}
     ranges = [(span.start, span.end, span.count) for commit in world.commits() for span in commit.ranges]
     assert ranges == [(0, 1, 1), (1, end + 1, 1)], "contiguous, control records in between skipped"
+
+
+@pytest.mark.parametrize("high", [False, True])
+def test_ends_are_not_scanned_past_a_record(*, high: bool) -> None:
+    world = World()
+    source = world.parts().source
+    source.assign({"high": {0: 0}, "normal": {0: 0}})
+    assert scan_to_end(source, world.clock)
+    world.submit("DeviceReported", high=high, device="one", reading=1)
+    source.assign({"high": {0: 0}, "normal": {0: 0}})
+    assert not scan_to_end(source, world.clock)
 
 
 def test_a_record_behind_what_was_scanned_is_missed() -> None:

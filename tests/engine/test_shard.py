@@ -9,12 +9,13 @@ from processor.engine.announcements import OutputRecord
 from processor.engine.digest import MODULUS, digest_hex, entity_digest
 from processor.engine.errors import InvalidRequest, SinkUnavailable, SinkUnclear
 from processor.engine.health import ShardStatus
+from processor.engine.inputs import Record, Undecodable
 from processor.engine.limits import Capacity
 from processor.engine.shard import ShardRunner
 from processor.engine.values import Image
 from processor.memory.sink import MemorySink
 from processor.memory.store import MemoryStore
-from tests.engine.world import TOPICS, JsonCodec, World
+from tests.engine.world import TOPICS, EventCodec, JsonCodec, World
 
 
 def report(world: World, count: int, *, start: int = 0, reading: int = 1) -> None:
@@ -38,6 +39,7 @@ def test_events_become_state_commits_and_numbered_announcements(
     assert [commit.seq for commit in commits] == list(range(1, len(commits) + 1))
     assert commits[0].ranges[0].topic == "high"
     assert sum(commit.changed for commit in commits) == 36
+    assert [name for item in world.reports for name in item.announcement_types] == ["DeviceChanged"] * 36
 
 
 def test_each_commit_carries_the_digest_of_the_state_after_it() -> None:
@@ -52,6 +54,25 @@ def test_each_commit_carries_the_digest_of_the_state_after_it() -> None:
     commits = world.commits()
     assert commits[-1].digest.hex() == snapshot.head.digest
     assert [c.digest for c in commits[:-1]] == [c.previous_digest for c in commits[1:]]
+
+
+class Traced(JsonCodec):
+    def identify(self, record: Record) -> Undecodable:
+        cause = msgspec.structs.replace(super().identify(record).cause, traceparent=f"trace-{record.offset}")
+        return Undecodable(cause, "", "")
+
+
+@pytest.mark.parametrize(
+    ("batch", "changes"), [(1, [b"trace-0", b"trace-1", b"trace-2"]), (10, [None, None, b"trace-2"])]
+)
+def test_the_trace_of_an_event_goes_on_where_an_announcement_has_no_other_cause(
+    batch: int, changes: list[bytes | None]
+) -> None:
+    world = World(batch_events_max=batch)
+    report(world, 2)
+    world.submit("DeviceRetired", device="ghost")
+    world.run(world.parts(decoder=EventCodec(Traced())))
+    assert [dict(record.headers).get("traceparent") for record in world.output("changes")] == changes
 
 
 def test_what_changes_nothing_is_committed_with_the_next_change_or_after_a_while() -> None:

@@ -57,6 +57,7 @@ def test_the_older_version_is_told_as_the_fallback_until_the_new_one_is_rolled_o
     world.load(uri="two")
     told = _explained(world)
     assert told["facts"]["fallback_because"] == "version 1 serves until version 2 is rolled out"
+    assert (told["facts"]["version"], told["facts"]["available"]) == (2, 0), "the facts are those of the latest"
     assert [row["part"] for row in told["sections"]["versions"]] == ["fallback", "latest"]
     world.loaded()
     world.routed()
