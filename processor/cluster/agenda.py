@@ -1,4 +1,15 @@
-"""When things are due: a persistent map from key to time; the earliest and the past are found without a full scan."""
+"""Agenda: due times by key, persistent, with a cheap earliest time.
+
+The state needs two: when failures are retried and when deleted entities are forgotten. Both change with single events,
+and both are asked for the earliest time after every batch (`generator.due_ms`), so neither a scan of all times nor a
+mutable heap will do: a state is immutable and shares structure with the one before.
+
+The same times are therefore kept twice: key → time, and grouped in buckets of 2^16 ms. The earliest time is the least
+in the lowest bucket, what is due lies in the buckets up to now. Both cost the number of buckets plus the size of a few,
+not the number of keys: retries fall into the few buckets of the next minutes.
+
+**Invariant.** Both maps hold the same pairs, and no bucket is empty. `reducers.clock` acts on what is due.
+"""
 
 from typing import Final
 
@@ -6,11 +17,11 @@ from immutables import Map
 from msgspec import Struct
 
 _BUCKET_BITS: Final = 16
-"""Times that differ only in the lowest 16 bits (about a minute) share a bucket."""
+"""Times that differ only in their lowest 16 bits, about a minute, share a bucket."""
 
 
 class Agenda(Struct, frozen=True, gc=False):
-    """Key → time, and the same once more by bucket of time."""
+    """Key → time in ms, and the same pairs by bucket of time."""
 
     times: "Map[str, int]" = Map()
     buckets: "Map[int, Map[str, int]]" = Map()
@@ -25,7 +36,7 @@ def agenda_of(times: dict[str, int]) -> Agenda:
 
 
 def with_time(agenda: Agenda, key: str, time: int | None) -> Agenda:
-    """Return the agenda with this key at this time, or without it; the same object if that is so already."""
+    """Return the agenda with this key at this time (None: without it); the same object if nothing differs."""
     old = agenda.times.get(key)
     if old == time:
         return agenda
@@ -39,7 +50,7 @@ def with_time(agenda: Agenda, key: str, time: int | None) -> Agenda:
 
 
 def earliest(agenda: Agenda) -> int | None:
-    """Return the least time, None if there is none."""
+    """Return the earliest time, None if the agenda is empty."""
     if not agenda.buckets:
         return None
     time: int = min(agenda.buckets[min(agenda.buckets)].values())
@@ -47,7 +58,7 @@ def earliest(agenda: Agenda) -> int | None:
 
 
 def due_by(agenda: Agenda, at_ms: int) -> list[str]:
-    """Return the keys whose time has come, sorted."""
+    """Return the keys that are due at a time, sorted."""
     last = at_ms >> _BUCKET_BITS
     reached = [bucket for bucket in agenda.buckets if bucket <= last]
     return sorted(key for bucket in reached for key, time in agenda.buckets[bucket].items() if time <= at_ms)

@@ -1,4 +1,4 @@
-"""The difference of two states: one change an entity that differs."""
+"""The difference of two states: one change per entity that differs."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from processor.cluster.transitions import TRANSITIONS
 
 
 class Change(Struct, frozen=True, gc=False):
-    """One entity before and after (None where there is none); `op` is `create`, `update` or `delete`."""
+    """One entity before and after (None: it does not exist); `op` is `create`, `update` or `delete`."""
 
     kind: str
     name: str
@@ -43,7 +43,7 @@ def diff(before: State, after: State) -> tuple[Change, ...]:
 
 
 def _touched(before: State, after: State) -> dict[str, set[str]]:
-    """Return table → names that one of two states of one origin has touched."""
+    """Return table → names that either of two states of one origin has touched."""
     names: dict[str, set[str]] = {table: set() for _, table, _ in KINDS}
     for touched in (before.touched, after.touched):
         link = touched

@@ -1,4 +1,4 @@
-"""What differs between two states: entity by entity, field by field, as plain JSON values."""
+"""The differences of two states, by entity and field, as plain JSON values."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,7 +28,7 @@ def count_by_kind(found: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
 
 
 def field_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return one object a field that differs between two entities as plain JSON; {}: there is none."""
+    """Return one object per field that differs between two entities as plain JSON; {} stands for no entity."""
     return list(_fields("", before, after))
 
 
@@ -43,7 +43,7 @@ def _difference(change: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fields(path: str, before: Any, after: Any) -> Iterator[dict[str, Any]]:
-    """Yield what differs below a path: members of objects and items of lists one by one, all else whole."""
+    """Yield the differences below a path; members of objects and items of lists are compared one by one."""
     if before == after:
         return
     old, new = _members(before), _members(after)

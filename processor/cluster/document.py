@@ -17,7 +17,7 @@ _KEYED_OUTSIDE: Final = frozenset({"kind", "name"})
 
 
 class InvalidState(ValueError):
-    """A document that is no state."""
+    """A document that does not describe a state."""
 
 
 def to_document(state: State) -> dict[str, Any]:
@@ -30,10 +30,7 @@ def to_document(state: State) -> dict[str, Any]:
 
 
 def from_document(document: Any) -> State:
-    """Build the state of a document as `to_document` makes it; tables that are left out are empty.
-
-    Raises InvalidState for anything that is no such document.
-    """
+    """Build a state from a document of `to_document`; missing tables are empty. Raises InvalidState."""
     try:
         return load_state(list(_entities(document)))
     except (msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -41,7 +38,7 @@ def from_document(document: Any) -> State:
 
 
 def entity_to_json(kind: str, entity: Any) -> dict[str, Any]:
-    """Return one entity with its maps as objects, keyed as JSON keys are: by text, indexes in decimal digits."""
+    """Return one entity with its maps as objects; JSON keys are text, indexes in decimal digits."""
     plain: dict[str, Any] = _with_maps(msgspec.to_builtins(entity))
     if kind == "failure":
         return {field: value for field, value in plain.items() if field not in _KEYED_OUTSIDE}

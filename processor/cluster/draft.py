@@ -1,6 +1,31 @@
-"""The next state while one event is being reduced: what has changed so far, over the state before the event."""
+"""The draft: the next state while one event is reduced, its indexes included.
 
-from collections.abc import Mapping
+The rules of an event write into a `Draft`, the steps of `generator.settle` derive from it, and `commit` makes the next
+state of it. `overlay` explains the tables; this module keeps the indexes of the draft up to date.
+
+**Indexes lag on purpose.** Putting a model only notes its name. Two calls catch up:
+
+* `sync_usage` brings `usage` (memory reserved and entries on each server replica) up to date. Placement calls it before
+  it looks for a server, because the model that was placed just before takes memory away.
+* `sync_indexes` does that and brings `demand` and `waiting` up to date. Scaling and the retries of waiting models call
+  it; most events need it once, at the end.
+
+Both compare the model as it is now with the model that the index last counted (`usage_base`, `indexes_base`), not with
+the model before the last put. So a model that one event puts five times is counted once, and the counts are exact
+whenever the catch-up runs.
+
+**Invariants**, and who relies on them:
+
+* Whoever reads `usage` of models that this event has put calls `sync_usage` first; for `demand` and `waiting`
+  `sync_indexes`. `models_at` is read by
+  rules before they put a model.
+* `state.indexes.serving_views` stay those before the event until `commit`: routes are compared with what was announced.
+* Each change that can give a server more room drops what `headroom` knows of it: `put_server` (other replicas),
+  `put_measured` (more memory reported), `sync_usage` (less memory reserved). Placement would otherwise skip it.
+* After `commit` every index equals its recomputation from the tables (`loading.indexes_of`); the tests compare them.
+* `commit` returns the state before the event, the same object, if no entity and no policy differs.
+"""
+
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -9,12 +34,7 @@ from msgspec.structs import replace
 
 from processor.cluster.agenda import with_time
 from processor.cluster.entities import (
-    Experiment,
-    Failure,
     Model,
-    Pipeline,
-    Policy,
-    Responder,
     Route,
     Server,
     ServerReplica,
@@ -25,30 +45,34 @@ from processor.cluster.indexes import (
     add_blockers,
     apply_deltas,
     blockers,
+    candidates_of,
     counted,
     default_of,
     demand_of,
     grouped,
     linked,
     models_of,
-    splits_of,
     usage_deltas,
     waiting_of,
 )
+from processor.cluster.overlay import Overlay
 from processor.cluster.rows import find_index, with_row
-from processor.cluster.state import Indexes, ServingView, State, Touched
+from processor.cluster.state import Indexes, ServingView, State
 
 NOTHING: Map[Any, Any] = Map()
+"""An empty map, as the default of a look-up."""
+
 UNSEEN: Any = object()
+"""Stands for a model that no index of this draft has counted; None stands for one that does not exist."""
 
 
-class Draft:
-    """One event's working copy. The rules write into it; `commit` makes a state of it, or gives the old one back.
+class Draft(Overlay):
+    """One event's working copy.
 
-    Overlays hold what was put, None for what was removed. The rules of the event also leave word here for the steps
-    that come after them: `to_place` models to place again, in this order · `capacity_grown` · `replica_connected` ·
-    `emptied` servers where an entry changed to Unloaded or LoadFailed · `route_failure` model and the router's reason ·
-    `experiments_replaced` names · `drain_checks` (server, index) whose `drained` may differ.
+    Beside the entities the rules of the event leave notes here for the steps that follow: `to_place` models to place
+    again, in this order · `capacity_grown` · `replica_connected` · `emptied` servers where an entry changed to Unloaded
+    or LoadFailed · `route_failure` model and the router's reason · `experiments_replaced` names · `drain_checks`
+    (server, index) whose `drained` may differ · `unsettled` models to settle.
     """
 
     capacity_grown = False
@@ -59,16 +83,8 @@ class Draft:
     drain_checks: AbstractSet[tuple[str, int]] = frozenset()
 
     def __init__(self, state: State, at_ms: int) -> None:
+        super().__init__(state, at_ms)
         indexes = state.indexes
-        self.state = state
-        self.at_ms = at_ms
-        self.policy: Policy = state.policy
-        self.servers: dict[str, Server | None] = {}
-        self.models: dict[str, Model | None] = {}
-        self.pipelines: dict[str, Pipeline | None] = {}
-        self.experiments: dict[str, Experiment | None] = {}
-        self.responders: dict[str, Responder | None] = {}
-        self.failures: dict[str, Failure | None] = {}
         self.serving_views: dict[str, ServingView | None] = {}
         self.server_names = indexes.server_names
         self.usage = indexes.usage
@@ -86,32 +102,12 @@ class Draft:
         self.usage_stale: dict[str, None] = {}
         self.to_place: dict[str, None] = {}
 
-    def server(self, name: str) -> Server | None:
-        """Return the server as it is now."""
-        return self.servers[name] if name in self.servers else self.state.servers.get(name)
-
-    def model(self, name: str) -> Model | None:
-        """Return the model as it is now."""
-        return self.models[name] if name in self.models else self.state.models.get(name)
-
-    def pipeline(self, name: str) -> Pipeline | None:
-        """Return the pipeline as it is now."""
-        return self.pipelines[name] if name in self.pipelines else self.state.pipelines.get(name)
-
-    def experiment(self, name: str) -> Experiment | None:
-        """Return the experiment as it is now."""
-        return self.experiments[name] if name in self.experiments else self.state.experiments.get(name)
-
-    def failure(self, key: str) -> Failure | None:
-        """Return the failure entry `<kind>/<name>` as it is now."""
-        return self.failures[key] if key in self.failures else self.state.failures.get(key)
-
     def serving_view(self, name: str) -> ServingView | None:
-        """Return what others see of a model now."""
+        """Return what others see of a model now, None if it does not exist."""
         return self.serving_views[name] if name in self.serving_views else self.state.indexes.serving_views.get(name)
 
     def announced(self, name: str) -> tuple[Route, ...]:
-        """Return the routes of a model as they were before the event."""
+        """Return the routes of a model before the event, which are those last announced."""
         view = self.state.indexes.serving_views.get(name)
         return view.routes if view is not None else ()
 
@@ -132,7 +128,7 @@ class Draft:
         self.servers[name] = server
 
     def remove_server(self, name: str) -> None:
-        """Take a server out."""
+        """Remove a server."""
         self._rename_servers(tuple([other for other in self.server_names if other != name]))
         self.servers[name] = None
 
@@ -141,22 +137,22 @@ class Draft:
         self.put_server(replace(server, replicas=with_row(server.replicas, replica)))
 
     def put_measured(self, server: Server, replica: ServerReplica, measured: ServerReplica) -> None:
-        """Replace one replica by what differs from it only in available memory and orphans."""
+        """Replace one replica by one that differs only in available memory and orphans."""
         self.servers[server.name] = replace(server, replicas=with_row(server.replicas, measured))
         if measured.available_memory > replica.available_memory:
-            self._free_more(server.name, replica.index)
+            self._forget_if_more_free(server.name, replica.index)
 
     def put_model(self, model: Model) -> None:
-        """Add or replace a model, and have it settled even if nothing of it differs."""
+        """Add or replace a model, and settle it at the end of the event even if it does not differ."""
         self.models[model.name] = model
         self.unsettled[model.name] = self.indexes_stale[model.name] = self.usage_stale[model.name] = None
 
     def put_settled(self, model: Model) -> None:
-        """Replace a model of which nothing differs that anything derived depends on: it need not be settled."""
+        """Replace a model by one that differs in nothing that anything derived depends on; it is not settled again."""
         self.models[model.name] = model
 
     def remove_model(self, name: str) -> None:
-        """Take a model out."""
+        """Remove a model."""
         self.models[name] = None
         self.unsettled[name] = self.indexes_stale[name] = self.usage_stale[name] = None
 
@@ -172,35 +168,25 @@ class Draft:
         return sorted(usage.models) if usage is not None else []
 
     def sync_usage(self) -> None:
-        """Bring usage up to what has been put."""
-        for name in self.usage_stale:
-            new, old = self.models[name], self.usage_base.get(name, UNSEEN)
-            if old is UNSEEN:
-                old = self.state.models.get(name)
-            if new is not old:
-                self.usage_base[name] = new
-                self._weigh_model(name, old, new)
-        self.usage_stale.clear()
+        """Count what has been put since into `usage`."""
+        if not self.usage_stale:
+            return
+        for name, old, new in self._uncounted(self.usage_stale, self.usage_base):
+            self._count_usage(name, old, new)
 
     def sync_indexes(self) -> None:
-        """Bring usage, demand and waiting up to what has been put."""
-        if self.usage_stale:
-            self.sync_usage()
-        for name in self.indexes_stale:
-            new, old = self.models[name], self.indexes_base.get(name, UNSEEN)
-            if old is UNSEEN:
-                old = self.state.models.get(name)
-            if new is not old:
-                self.indexes_base[name] = new
-                self._index_model(name, old, new)
-        self.indexes_stale.clear()
+        """Count what has been put since into `usage`, `demand` and `waiting`."""
+        self.sync_usage()
+        if self.indexes_stale:
+            for name, old, new in self._uncounted(self.indexes_stale, self.indexes_base):
+                self._count_demand(name, old, new)
 
     def note_retry(self, key: str, time: int | None) -> None:
-        """Have the failure `<kind>/<name>` tried again at this time, or not at all."""
+        """Schedule the retry of the failure `<kind>/<name>`; None: no retry."""
         self.retries = with_time(self.retries, key, time)
 
     def note_tombstone(self, key: str, time: int | None) -> None:
-        """Have what is deleted and finished, `<kind>/<name>`, remembered by the time of its deletion, or not at all."""
+        """Note when the entity `<kind>/<name>`, now finished, was deleted; None: it is not finished."""
         self.tombstones = with_time(self.tombstones, key, time)
 
     def changes_something(self) -> bool:
@@ -208,21 +194,9 @@ class Draft:
         return self.commit() is not self.state
 
     def commit(self) -> State:
-        """Return the next state; the very same as before if nothing differs."""
-        state, touched = self.state, self.state.touched
-        models, touched = _folded("models", state.models, touched, self.models)
-        servers, failures, responders = state.servers, state.failures, state.responders
-        pipelines, experiments = state.pipelines, state.experiments
-        if self.servers:
-            servers, touched = _folded("servers", servers, touched, self.servers)
-        if self.failures:
-            failures, touched = _folded("failures", failures, touched, self.failures)
-        if self.pipelines:
-            pipelines, touched = _folded("pipelines", pipelines, touched, self.pipelines)
-        if self.experiments:
-            experiments, touched = _folded("experiments", experiments, touched, self.experiments)
-        if self.responders:
-            responders, touched = _folded("responders", responders, touched, self.responders)
+        """Return the next state; the very same object as before if nothing differs."""
+        state = self.state
+        servers, responders, models, pipelines, experiments, failures, touched = self.folded()
         if touched is state.touched and self.policy == state.policy:
             return state
         return State(
@@ -240,7 +214,22 @@ class Draft:
             self.placement_failures,
         )
 
-    def _index_model(self, name: str, old: Model | None, new: Model | None) -> None:
+    def _uncounted(
+        self, stale: dict[str, None], counted_as: dict[str, Model | None]
+    ) -> list[tuple[str, Model | None, Model | None]]:
+        """Return name, the model as an index counts it and as it is now, of those that differ; now they are counted."""
+        found = []
+        for name in stale:
+            new, old = self.models[name], counted_as.get(name, UNSEEN)
+            if old is UNSEEN:
+                old = self.state.models.get(name)
+            if new is not old:
+                counted_as[name] = new
+                found.append((name, old, new))
+        stale.clear()
+        return found
+
+    def _count_demand(self, name: str, old: Model | None, new: Model | None) -> None:
         before, after = demand_of(old), demand_of(new)
         if before != after:
             if before is not None:
@@ -251,21 +240,21 @@ class Draft:
         if waited != waits:
             self.waiting = grouped(self.waiting, name, waited, waits)
 
-    def _weigh_model(self, name: str, old: Model | None, new: Model | None) -> None:
+    def _count_usage(self, name: str, old: Model | None, new: Model | None) -> None:
         deltas = usage_deltas(old, new)
-        relieved, blocked = blockers(old), blockers(new)
-        if relieved is not blocked:
-            add_blockers(deltas, relieved, blocked)
-            self.drain_checks = self.drain_checks | (relieved ^ blocked)
+        released, blocked = blockers(old), blockers(new)
+        if released is not blocked:
+            add_blockers(deltas, released, blocked)
+            self.drain_checks = self.drain_checks | (released ^ blocked)
         if not deltas:
             return
         self.usage = apply_deltas(self.usage, name, deltas)
         for (server, index), delta in deltas.items():
             if delta[0] < 0:
-                self._free_more(server, index)
+                self._forget_if_more_free(server, index)
 
-    def _free_more(self, name: str, index: int) -> None:
-        """Forget what is known of a server's room if more is free on this replica than that says."""
+    def _forget_if_more_free(self, name: str, index: int) -> None:
+        """Drop the bounds of a server if more is free on this replica than they allow for."""
         lowest = self.headroom.lowest.get(name)
         server = self.server(name) if lowest is not None else None
         record = find_index(server.replicas, index) if server is not None else None
@@ -280,19 +269,15 @@ class Draft:
 
     def _indexes(self) -> Indexes:
         old = self.state.indexes
-        pipelines, parts, defaults, serving_views = (
-            old.pipelines_by_model,
-            old.experiments_by_candidate,
-            old.defaults,
-            old.serving_views,
-        )
+        serving_views, pipelines = old.serving_views, old.pipelines_by_model
+        candidates, defaults = old.experiments_by_candidate, old.defaults
         for name, view in self.serving_views.items():
             serving_views = serving_views.set(name, view) if view is not None else serving_views.delete(name)
         for name, pipeline in self.pipelines.items():
             pipelines = linked(pipelines, name, models_of(self.state.pipelines.get(name)), models_of(pipeline))
         for name, experiment in self.experiments.items():
             known = self.state.experiments.get(name)
-            parts = linked(parts, name, splits_of(known), splits_of(experiment))
+            candidates = linked(candidates, name, candidates_of(known), candidates_of(experiment))
             defaults = linked(defaults, name, default_of(known), default_of(experiment))
         return Indexes(
             self.server_names,
@@ -301,7 +286,7 @@ class Draft:
             self.waiting,
             serving_views,
             pipelines,
-            parts,
+            candidates,
             defaults,
             self.role_responders,
             self.retries,
@@ -311,13 +296,3 @@ class Draft:
 
 def _filtered_by(server: Server) -> tuple[bool, bool, bool]:
     return bool(server.replicas), server.shared, server.expected_replicas == 0
-
-
-def _folded(name: str, table: Any, touched: Touched, overlay: Mapping[str, Any]) -> tuple[Any, Touched]:
-    """Return the table with the overlay in it, and what was touched; the very same both if nothing differs."""
-    for key, entity in overlay.items():
-        old = table.get(key)
-        if entity is not old and entity != old:
-            touched = (name, key, old, entity, touched)
-            table = table.set(key, entity) if entity is not None else table.delete(key)
-    return table, touched

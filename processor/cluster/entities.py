@@ -1,7 +1,8 @@
-"""What the cluster state is made of: frozen structs in the shape in which they are stored.
+"""The entities of the cluster state: frozen structs, in the shape in which they are stored and announced.
 
-A table inside an entity is a tuple of structs sorted by its key, which is the first field; such a key is unique in
-its table. All numbers are integers, times are milliseconds since the epoch, sizes are bytes.
+This is a stored format: the schemas in `schemas/state` and `schemas/changes` have the same fields. A table inside an
+entity is a tuple of structs sorted by its key, which is the first field and unique. All numbers are integers, times
+are milliseconds since the epoch, sizes are bytes.
 """
 
 from typing import Final
@@ -55,7 +56,7 @@ class ServerReplica(Struct, frozen=True, gc=False):
 
 
 class Server(Struct, frozen=True, gc=False):
-    """A pool of server replicas. `expected_replicas` −1 is unknown, `max_replicas` 0 is no cap."""
+    """A pool of server replicas. `expected_replicas` −1: unknown; `max_replicas` 0: no cap."""
 
     name: str
     declared: bool
@@ -69,7 +70,7 @@ class Server(Struct, frozen=True, gc=False):
 
 
 class ModelSpec(Struct, frozen=True, gc=False):
-    """What is to be loaded. `server` pins it to one server, "" lets it go anywhere."""
+    """What to load. `server` pins it to one server, "" allows any."""
 
     uri: str
     requirements: tuple[str, ...]
@@ -80,7 +81,7 @@ class ModelSpec(Struct, frozen=True, gc=False):
 
 
 class Deployment(Struct, frozen=True, gc=False):
-    """How often it is to be loaded. `max_replicas` 0 is no cap."""
+    """How many replicas to load. `max_replicas` 0: no cap."""
 
     replicas: int
     min_replicas: int
@@ -111,7 +112,7 @@ class PlacementFailure(Struct, frozen=True, gc=False, cache_hash=True):
 
 
 class Version(Struct, frozen=True, gc=False):
-    """One definition of a model and its replicas, all on `server` ("" = unbound); from `status` on all is derived."""
+    """One definition of a model with its replicas, all on `server` ("" = unbound). From `status` on: derived."""
 
     version: int
     spec: ModelSpec
@@ -163,7 +164,7 @@ class Step(Struct, frozen=True, gc=False):
 
 
 class StepOutput(Struct, frozen=True, gc=False):
-    """What a pipeline answers with."""
+    """Which tensors a pipeline returns."""
 
     steps: tuple[str, ...]
     join: str
@@ -172,7 +173,7 @@ class StepOutput(Struct, frozen=True, gc=False):
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """What one responder said to the request that is numbered by the axis's sequence."""
+    """The answer of one responder to the request with the sequence of its role."""
 
     responder: str
     state: str
@@ -180,7 +181,7 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 class RoleProgress(Struct, frozen=True, gc=False):
-    """How far the responders of one role have realised a pipeline version."""
+    """How far the responders of one role have brought a pipeline version about. Schemas call it Axis."""
 
     state: str
     sequence: int
@@ -214,14 +215,14 @@ class Pipeline(Struct, frozen=True, gc=False):
 
 
 class Candidate(Struct, frozen=True, gc=False):
-    """One of the things between which an experiment splits its traffic."""
+    """A model or pipeline that gets a share of an experiment's traffic."""
 
     name: str
     weight: int
 
 
 class Mirror(Struct, frozen=True, gc=False):
-    """What gets a copy of part of an experiment's traffic."""
+    """A model or pipeline that gets a copy of part of an experiment's traffic."""
 
     name: str
     percent: int
@@ -250,7 +251,7 @@ class Experiment(Struct, frozen=True, gc=False):
 
 
 class Responder(Struct, frozen=True, gc=False):
-    """A connected process that realises pipelines; its name in the state is `<role>/<responder>`."""
+    """A connected process that runs pipelines; its name in the state is `<role>/<responder>`."""
 
     role: str
     responder: str
@@ -258,7 +259,7 @@ class Responder(Struct, frozen=True, gc=False):
 
 
 class Failure(Struct, frozen=True, gc=False):
-    """The memory of something that did not work; its name in the state is `<kind>/<name>`."""
+    """A failed operation that is remembered and retried; its name in the state is `<kind>/<name>`."""
 
     kind: str
     name: str

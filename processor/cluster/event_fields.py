@@ -1,4 +1,4 @@
-"""The types of the fields of events: everything that the border checks about one value stands in its type."""
+"""The field types of events. Everything that the border checks about a single value is part of its type."""
 
 from typing import Annotated, Final, Literal
 
@@ -16,8 +16,8 @@ Percent = Annotated[int, Field(ge=1, le=100)]
 Name = Annotated[str, StringConstraints(pattern=f"^{_NAME}$", max_length=NAME_LENGTH_MAX)]
 NameOrNone = Annotated[str, StringConstraints(pattern=f"^({_NAME})?$", max_length=NAME_LENGTH_MAX)]
 Text = Annotated[str, StringConstraints(min_length=0)]
-"""Any text; that it has a constraint makes the validator refuse lone surrogates, which no encoding can carry."""
-# the first wrong item decides: one record can hold 400,000, whose errors would cost seconds and most of a gigabyte
+"""Any text. The constraint makes the validator reject lone surrogates, which no encoding can carry."""
+# Validation stops at the first wrong item: 400,000 errors of one record would cost seconds and most of a gigabyte.
 Texts = Annotated[tuple[Text, ...], Strict(strict=False), FailFast()]
 TextMap = dict[Text, Text]
 Role = Literal["dataflow_engine", "pipeline_gateway"]
@@ -27,20 +27,20 @@ Direction = Literal["up", "down"]
 
 
 class Fields(BaseModel):
-    """A record of fields: frozen, strict about types, closed against unknown fields."""
+    """A group of fields: frozen, strictly typed, without unknown fields."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class LoadedModel(Fields):
-    """A model version that a server replica says it holds."""
+    """A model version that a server replica reports as loaded."""
 
     model: Name
     version: Positive
 
 
 class SpecFields(Fields):
-    """What is to be loaded."""
+    """What to load."""
 
     uri: Text
     requirements: Texts = ()
@@ -51,7 +51,7 @@ class SpecFields(Fields):
 
 
 class DeploymentFields(Fields):
-    """How often it is to be loaded."""
+    """How many replicas to load."""
 
     replicas: Count = 1
     min_replicas: Count = 0
@@ -81,7 +81,7 @@ class StepFields(Fields):
 
 
 class OutputFields(Fields):
-    """What a pipeline answers with."""
+    """Which tensors a pipeline returns."""
 
     steps: Texts = ()
     join: Join = "inner"
@@ -90,14 +90,14 @@ class OutputFields(Fields):
 
 
 class CandidateFields(Fields):
-    """One of the things between which an experiment splits its traffic."""
+    """A model or pipeline that gets a share of an experiment's traffic."""
 
     name: Name
     weight: Positive
 
 
 class MirrorFields(Fields):
-    """What gets a copy of part of an experiment's traffic."""
+    """A model or pipeline that gets a copy of part of an experiment's traffic."""
 
     name: Name
     percent: Percent

@@ -27,13 +27,13 @@ from processor.cluster.event_fields import (
 
 
 class Event(Fields):
-    """Something that happened at `at_ms`, the only clock there is."""
+    """Something that happened at `at_ms`, the only clock that rules may use."""
 
     at_ms: Count
 
 
 class ServerDeclared(Event):
-    """An operator describes a server. Its contents are compared unless the generation says it is a repeat."""
+    """An operator declares a server. The contents are compared, unless the generation marks a repeat."""
 
     server: Name
     generation: Count = 0
@@ -44,14 +44,14 @@ class ServerDeclared(Event):
 
 
 class ServerRemoved(Event):
-    """An operator takes a server's description back."""
+    """An operator withdraws the declaration of a server."""
 
     server: Name
     generation: Count = 0
 
 
 class ServerReplicaConnected(Event):
-    """A server replica came, or came back. `available_memory` None: all of `memory`."""
+    """A server replica connected, for the first time or again. `available_memory` None: all of `memory`."""
 
     server: Name
     replica: Count
@@ -66,7 +66,7 @@ class ServerReplicaConnected(Event):
 
 
 class ServerReplicaDisconnected(Event):
-    """A server replica is lost, and with it what it held."""
+    """A server replica is lost, and with it all that it had loaded."""
 
     server: Name
     replica: Count
@@ -93,7 +93,7 @@ class PolicyChanged(Event):
 
 
 class ModelLoadRequested(Event):
-    """A user wants this model, so defined."""
+    """A user requests a model with this definition."""
 
     model: Name
     generation: Count = 0
@@ -102,14 +102,14 @@ class ModelLoadRequested(Event):
 
 
 class ModelUnloadRequested(Event):
-    """A user does not want this model any more."""
+    """A user deletes a model."""
 
     model: Name
     generation: Count = 0
 
 
 class ReplicaReport(Event):
-    """What a server replica says about one model version on it."""
+    """A report of a server replica about one model version on it."""
 
     model: Name
     version: Positive
@@ -132,7 +132,7 @@ class ModelReplicaLoaded(ReplicaReport):
 
 
 class ModelReplicaUnloaded(ReplicaReport):
-    """The version is not loaded any more."""
+    """The version is unloaded."""
 
     available_memory: Count
 
@@ -165,7 +165,7 @@ class ModelRouteFailed(Event):
 
 
 class ModelScaleRequested(Event):
-    """An autoscaler wants one replica more or less."""
+    """An autoscaler requests one replica more or less."""
 
     model: Name
     version: Positive
@@ -173,7 +173,7 @@ class ModelScaleRequested(Event):
 
 
 class PipelineLoadRequested(Event):
-    """A user wants this pipeline, so defined."""
+    """A user requests a pipeline with this definition."""
 
     pipeline: Name
     generation: Count = 0
@@ -183,14 +183,14 @@ class PipelineLoadRequested(Event):
 
 
 class PipelineUnloadRequested(Event):
-    """A user does not want this pipeline any more."""
+    """A user deletes a pipeline."""
 
     pipeline: Name
     generation: Count = 0
 
 
 class ExperimentStartRequested(Event):
-    """A user wants this split of traffic."""
+    """A user requests a split of traffic."""
 
     experiment: Name
     generation: Count = 0
@@ -201,7 +201,7 @@ class ExperimentStartRequested(Event):
 
 
 class ExperimentStopRequested(Event):
-    """A user does not want this split of traffic any more."""
+    """A user stops a split of traffic."""
 
     experiment: Name
     generation: Count = 0
@@ -223,7 +223,7 @@ class ExperimentRouteFailed(Event):
 
 
 class ResponderConnected(Event):
-    """A responder came."""
+    """A responder connected."""
 
     role: Role
     responder: Name
@@ -237,7 +237,7 @@ class ResponderDisconnected(Event):
 
 
 class PipelineReported(Event):
-    """A responder answers the request of this sequence."""
+    """A responder answers the request with this sequence."""
 
     role: Role
     responder: Name
@@ -262,6 +262,7 @@ HIGH_LANE: Final = frozenset(
         "PolicyChanged",
     }
 )
+"""The types of the high lane, all others are of the normal one; a test compares this with `topics.yaml`."""
 
 EVENT_TYPES: Final[Mapping[str, type[Event]]] = MappingProxyType(
     {

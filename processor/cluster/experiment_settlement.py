@@ -1,4 +1,4 @@
-"""The step that makes everything derived of a touched experiment true again."""
+"""Settlement of an experiment: after an event its readiness, wanted routes and status are derived."""
 
 from msgspec.structs import replace
 
@@ -9,7 +9,7 @@ from processor.cluster.statuses import EXPERIMENT_STATUS, status_of
 
 
 def settle_experiment(draft: Draft, name: str) -> None:
-    """Settle one experiment; a status Failed that the rules have left stands for a failed report at this revision."""
+    """Settle one experiment; a status Failed left by the reducer means a failed report at this revision."""
     experiment = draft.experiment(name)
     if experiment is None:
         return

@@ -1,6 +1,6 @@
-"""Why is this entity so: the rule behind its status, the facts it rests on, and what it waits for.
+"""Explanations: the rule behind an entity's status, the facts it rests on, and what it waits for.
 
-Pure, like everything here: the same state gives the same explanation. Nothing reads an explanation to decide.
+Pure: the same state gives the same explanation. No rule reads an explanation.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ __all__ = ["Explanation", "explain", "to_json"]
 
 
 def explain(state: State, kind: str, name: str) -> Explanation | None:
-    """Explain one entity, None if there is none of this name; responders and failures are named by their keys."""
+    """Explain one entity, None if it does not exist; responders and failures are named by their keys."""
     if kind == "policy":
         return _explain_policy(state, name) if name == POLICY_NAME else None
     return _EXPLAINED[kind](state, name) if name in getattr(state, SECTIONS[kind]) else None

@@ -1,4 +1,16 @@
-"""What counts as a failure, how long it is remembered, and when it is tried again."""
+"""Failures: what is wrong with an entity, how long it is remembered, and when it is tried again.
+
+A failure entry is the memory of an operation that did not work. Its life:
+
+* It begins when a *cause* is found on a touched model, pipeline or experiment (`CAUSES`): code and message.
+* It stays, `since_ms` and `attempts` kept, while the entity is neither well (`IS_WELL`) nor gone: a model that is being
+  loaded again has no cause at the moment, and is not well yet. Another cause replaces code and message only.
+* It ends when the entity is well, is gone, or a new request of a user makes a new start (`forget_failure`).
+
+It is retried at `next_retry_ms`, at most `retry_limit` times, and only while it is unresolved: there is a cause, or
+routes are not applied yet. `Indexes.retries` holds exactly those times; `reducers.clock` acts on them,
+`generator.due_ms` says when the next tick is needed, and `waiting` takes turns by `since_ms`.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -34,7 +46,7 @@ TERMINATE: Final = "terminate_failed"
 
 
 class Cause(Struct, frozen=True, gc=False):
-    """What is wrong with a thing now."""
+    """What is wrong with an entity now."""
 
     code: str
     message: str
@@ -111,7 +123,7 @@ IS_WELL: Final[Mapping[str, Callable[[Any, str], bool]]] = MappingProxyType(
 
 
 def settle_failure(draft: Draft, kind: str, name: str, entity: Any) -> None:
-    """Record, change or end the failure of one touched thing (None: it is gone), and when it is tried again."""
+    """Record, change or end the failure of one touched entity (None: it is gone), and schedule its retry."""
     key = f"{kind}/{name}"
     entry = draft.failure(key)
     cause = None if entity is None else CAUSES[kind](entity)
@@ -129,26 +141,26 @@ def settle_failure(draft: Draft, kind: str, name: str, entity: Any) -> None:
 
 
 def is_unresolved(entity: Any, entry: Failure, cause: Cause | None) -> bool:
-    """Tell whether there is still something to try again: what is wrong, or routes that are not applied yet."""
+    """Tell whether a retry has something to do: there is a cause, or routes are not applied yet."""
     if cause is not None:
         return True
     return entry.code == ROUTE_FAILED and bool(entity.route_applied_revision != entity.route_revision)
 
 
 def forget_failure(draft: Draft, kind: str, name: str) -> None:
-    """Drop the failure of a thing because a user's request starts anew."""
+    """Drop the failure of an entity because a user's request makes a new start."""
     key = f"{kind}/{name}"
     if draft.failure(key) is not None:
         draft.failures[key] = None
 
 
 def next_retry_ms(draft: Draft) -> int:
-    """Return when what fails now is tried again; at the end of all time if it would be later."""
+    """Return when an operation that fails now is retried, at most the largest time there is."""
     return min(draft.at_ms + draft.policy.retry_interval_ms, INTEGER_MAX)
 
 
 def retry_time(failure: Failure, entity: Any, retry_limit: int) -> int | None:
-    """Return when a failure is tried again, None if it is not."""
+    """Return when a failure is retried, None if it is not."""
     if entity is None or failure.attempts >= retry_limit:
         return None
     return failure.next_retry_ms if is_unresolved(entity, failure, CAUSES[failure.kind](entity)) else None

@@ -1,4 +1,20 @@
-"""The pure function from a state and an event to the next state, and the order of the steps inside one event."""
+"""The state generator: a pure function from a state and an event to the next state.
+
+`apply` runs the event's own rule (one function a type, in `reducers`), then `settle` derives everything that follows.
+The order of the steps is part of the rules; each step sees the results of those before it:
+
+1. *Place* the models that the rule asks for (`placement`). Placing takes memory, so it comes before the retries.
+2. *Retry* waiting models if capacity may have grown (`waiting`).
+3. *Settle models*: retire versions, statuses, routes, serving (`model_settlement`). Entries are final after this.
+4. *Settle servers*: `drained`, removal of empty undeclared servers, requests for fewer replicas. Needs the usage.
+5. *Settle pipelines*: those that were touched or use a model whose serving changed (`pipeline_settlement`).
+6. *Settle experiments*: likewise, over models and pipelines (`experiment_settlement`).
+7. *Settle failures* of everything touched: record, replace or end them, and schedule retries (`failures`).
+
+The dependencies point one way, model → pipeline → experiment, so one pass reaches a fixed point. Names are visited in
+ascending order: the result depends on no hash seed and no order of insertion. The rules run inside an engine that may
+run them again (conflicts, take-over, replay), so nothing here does I/O, reads a clock or draws a random number.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -65,7 +81,7 @@ def apply(state: State, event: events.Event) -> State | Rejected:
 
 
 def settle(draft: Draft) -> State:
-    """Place, retry and derive after the event's own rule, in the order that the rules prescribe."""
+    """Derive what follows from the event's own rule, step by step (see above), and return the next state."""
     for name in draft.to_place:
         place(draft, name)
     if draft.capacity_grown:
@@ -99,14 +115,14 @@ def _settle_failures(draft: Draft, kind: str, overlay: dict[str, Any], names: It
 
 
 def due_ms(state: State) -> int | None:
-    """Return the earliest time at which ClockTicked would do something: a retry, or forgetting what was deleted."""
+    """Return the earliest time at which ClockTicked would do something, None: never; `reducers.clock` does it."""
     deleted = earliest(state.indexes.tombstones)
     times = [earliest(state.indexes.retries), None if deleted is None else deleted + state.policy.tombstone_ttl_ms]
     return min([time for time in times if time is not None], default=None)
 
 
 def _touched_pipelines(draft: Draft, serving_changed: list[tuple[str, str]]) -> list[str]:
-    """Return the pipelines that the event touched, and those with a model whose serving changed."""
+    """Return the pipelines that the event touched or that have a step whose model's serving changed, by name."""
     names = set(draft.pipelines)
     for _, model in serving_changed:
         names.update(draft.state.indexes.pipelines_by_model.get(model, ()))
@@ -114,7 +130,7 @@ def _touched_pipelines(draft: Draft, serving_changed: list[tuple[str, str]]) -> 
 
 
 def _touched_experiments(draft: Draft, serving_changed: list[tuple[str, str]]) -> list[str]:
-    """Return the experiments that the event touched, and those with a candidate whose serving changed."""
+    """Return the experiments that the event touched or that have a candidate whose serving changed, by name."""
     names = set(draft.experiments)
     for candidate in serving_changed:
         names.update(draft.state.indexes.experiments_by_candidate.get(candidate, ()))

@@ -1,4 +1,4 @@
-"""Which events bring contents for an entity, and which take away: what may make an entity larger, and how far."""
+"""Which events bring contents for an entity and which release something: the engine limits the size by it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,7 +16,7 @@ _SUBJECTS: Final[Mapping[type[events.Event], str]] = MappingProxyType(
         events.ExperimentStartRequested: "experiment",
     }
 )
-"""Event → the kind that it brings contents for; a field of the same name has the entity's name."""
+"""Event → the kind that it brings contents for; the field of the same name holds the entity's name."""
 
 _FREEING: Final = frozenset(
     {
@@ -29,13 +29,13 @@ _FREEING: Final = frozenset(
 
 
 def subject(event: events.Event) -> str | None:
-    """Return the key of the entity that an event brings contents for, None for one that brings none."""
+    """Return the key of the entity that an event brings contents for, None if it brings none."""
     kind = _SUBJECTS.get(type(event))
     return None if kind is None or _scales_down(event) else f"{kind}/{getattr(event, kind)}"
 
 
 def frees(event: events.Event) -> bool:
-    """Tell whether an event takes away, or tells how that goes on."""
+    """Tell whether an event releases something or reports on a release; size limits must not reject it."""
     return type(event) in _FREEING or _scales_down(event)
 
 

@@ -1,8 +1,20 @@
-"""What placement remembers of servers that could not take a version, so that it need not look at them again.
+"""A cache of upper bounds: how much memory a server can still offer, so that placement skips servers that are full.
 
-This is no state: without it every placement would come out the same, only later. It is made of upper bounds, which stay
-true while servers fill up. A server must be `forgotten` when it changes otherwise, or when one replica of it has more
-free than the lowest of its bounds; when servers come or go, all of them.
+Placement looks for the first server, by name, with enough suitable replicas. With thousands of full servers that scan
+would dominate every load request. The cache makes it cheap to pass over them:
+
+* A *demand* is what a version asks for besides the size: pinned server, requirements, least number of replicas. For
+  each demand and server the cache holds a bound in bytes: whoever needs more per replica does not find enough replicas
+  there. A failed look at a server teaches its bound (`placement._learn`).
+* Servers are grouped in blocks of `BLOCK_SERVERS` neighbours by name. The bound of a block is the greatest of its
+  servers', that of all (`most`) the greatest of the blocks'; a block or the whole is passed over with one comparison.
+  Both exist only while all their parts have bounds.
+
+**Invariants.** The cache is no part of the state: it never changes a result, only the time to find it, and it is
+neither stored nor compared. A bound may be too high, never too low. Servers that fill up keep their bounds true;
+everything that can free memory must drop them (`without_server`; `draft` does it): a replica that connects, reports
+more memory, or has more free than `lowest`, the least of the server's bounds. When servers come or go the blocks shift
+and the whole cache is dropped (`EMPTY_CACHE`). Sizes are limited: beyond `DEMANDS_MAX` demands it starts empty again.
 """
 
 from bisect import bisect_right
@@ -15,27 +27,26 @@ Demand = tuple[str, tuple[str, ...], int]
 """Pinned server ("" = any), requirements, and how many replicas at least."""
 
 DEMANDS_MAX: Final = 512
-"""So many different demands are remembered; with one more the memory begins anew."""
+"""Limit of the demands in the cache; one more, and it starts empty again."""
 
 PLACEMENT_FAILURES_MAX: Final = 32
-"""So many different placement failures are remembered; with one more that memory begins anew."""
+"""Limit of the placement failures that the state caches by pinned server; one more, and they start empty again."""
 
 BLOCK_SERVERS: Final = 16
-"""So many servers, neighbours by name, are passed over at once."""
+"""Servers in a block, neighbours by name, that one comparison passes over."""
 
 ANY: Final = 1 << 128
-"""More bytes than a version can need: the bound where none is known."""
-
+"""More bytes than a version can need: the bound of a server that is not known."""
 
 NOTHING_FITS: Final = -1
-"""The bound of a server that does not have enough replicas for the demand, whatever is free."""
+"""The bound of a server that lacks suitable replicas for the demand, whatever memory is free."""
 
 
 class Headroom(Struct, frozen=True, gc=False):
-    """For one demand: whoever needs more bytes than a bound does not find enough replicas there.
+    """The bounds for one demand, in bytes a replica.
 
-    `servers` server → bound · `blocks` place of a block's first server → the greatest bound in the block · `most` the
-    greatest of all. A block has a bound only if all its servers have one, all have one only if all blocks have.
+    `servers` server → bound · `blocks` position of a block's first server → the greatest bound in it · `most` the
+    greatest of all, ANY while some block has none.
     """
 
     servers: "Map[str, int]" = Map()
@@ -44,15 +55,15 @@ class Headroom(Struct, frozen=True, gc=False):
 
 
 class HeadroomCache(Struct, frozen=True, gc=False):
-    """Each demand's room, and `lowest`: server → the least of its bounds for any of them."""
+    """The bounds of each demand, and `lowest`: server → the least of its bounds for any demand."""
 
     demands: "Map[Demand, Headroom]" = Map()
     lowest: "Map[str, int]" = Map()
 
     def of(self, demand: Demand) -> Headroom:
-        """Return what is known for a demand."""
-        room: Headroom = self.demands.get(demand, UNKNOWN)
-        return room
+        """Return the bounds for a demand; UNKNOWN without any."""
+        known: Headroom = self.demands.get(demand, UNKNOWN)
+        return known
 
 
 UNKNOWN: Final = Headroom()
@@ -60,49 +71,49 @@ EMPTY_CACHE: Final = HeadroomCache()
 
 
 def upper_bound(headroom: HeadroomCache, demand: Demand) -> int:
-    """Return the bound of all servers that the demand allows."""
-    room = headroom.of(demand)
-    bound: int = room.servers.get(demand[0], ANY) if demand[0] else room.most
+    """Return the bound over all servers that the demand allows, in bytes a replica."""
+    known = headroom.of(demand)
+    bound: int = known.servers.get(demand[0], ANY) if demand[0] else known.most
     return bound
 
 
 def with_bound(headroom: HeadroomCache, demand: Demand, server: str, bound: int) -> HeadroomCache:
-    """Return the memory with a server's bound for a demand."""
-    room = headroom.of(demand)
-    if room.servers.get(server) == bound:
+    """Return the cache with the bound of a server for a demand."""
+    known = headroom.of(demand)
+    if known.servers.get(server) == bound:
         return headroom
-    if room is UNKNOWN and len(headroom.demands) >= DEMANDS_MAX:
+    if known is UNKNOWN and len(headroom.demands) >= DEMANDS_MAX:
         headroom = EMPTY_CACHE
-    changed = Headroom(room.servers.set(server, bound), room.blocks, room.most)
+    changed = Headroom(known.servers.set(server, bound), known.blocks, known.most)
     lowest = min(bound, headroom.lowest.get(server, ANY))
     return HeadroomCache(headroom.demands.set(demand, changed), headroom.lowest.set(server, lowest))
 
 
 def with_block_bound(headroom: HeadroomCache, demand: Demand, start: int, names: tuple[str, ...]) -> HeadroomCache:
-    """Return the memory with the bound of the block that starts there, if each of its servers has one."""
-    room = headroom.of(demand)
-    bounds = [room.servers.get(name, ANY) for name in names[start : start + BLOCK_SERVERS]]
+    """Return the cache with the bound of the block that starts at a position, if each of its servers has one."""
+    known = headroom.of(demand)
+    bounds = [known.servers.get(name, ANY) for name in names[start : start + BLOCK_SERVERS]]
     most = max(bounds)
     if most is ANY:
         return headroom
-    blocks = room.blocks.set(start, most)
-    known = len(blocks) * BLOCK_SERVERS >= len(names)
-    changed = Headroom(room.servers, blocks, max(blocks.values()) if known else ANY)
+    blocks = known.blocks.set(start, most)
+    complete = len(blocks) * BLOCK_SERVERS >= len(names)
+    changed = Headroom(known.servers, blocks, max(blocks.values()) if complete else ANY)
     return HeadroomCache(headroom.demands.set(demand, changed), headroom.lowest)
 
 
 def without_server(headroom: HeadroomCache, server: str, names: tuple[str, ...]) -> HeadroomCache:
-    """Return the memory without a server."""
+    """Return the cache without the bounds of a server."""
     if server not in headroom.lowest:
         return headroom
     demands = headroom.demands
-    for demand, room in demands.items():
-        if server in room.servers:
-            demands = demands.set(demand, _without(room, server, names))
+    for demand, known in demands.items():
+        if server in known.servers:
+            demands = demands.set(demand, _without(known, server, names))
     return HeadroomCache(demands, headroom.lowest.delete(server))
 
 
-def _without(room: Headroom, server: str, names: tuple[str, ...]) -> Headroom:
+def _without(known: Headroom, server: str, names: tuple[str, ...]) -> Headroom:
     start = (bisect_right(names, server) - 1) // BLOCK_SERVERS * BLOCK_SERVERS
-    blocks = room.blocks.delete(start) if start in room.blocks else room.blocks
-    return Headroom(room.servers.delete(server), blocks, ANY)
+    blocks = known.blocks.delete(start) if start in known.blocks else known.blocks
+    return Headroom(known.servers.delete(server), blocks, ANY)

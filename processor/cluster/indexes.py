@@ -1,4 +1,16 @@
-"""How the indexes follow the tables: what one entity contributes, incrementally and for all at once."""
+"""Indexes: what one entity contributes to each, and how a change of it moves the counts.
+
+The tables alone answer every question, slowly. The indexes answer in constant time those that rules ask on every
+event: which models are on a server replica and how much memory they reserve (`usage`), how many replicas the models of
+a server want (`demand`), which models wait for room (`waiting`), who uses a model (`linked`), what is finished.
+
+Each index is a sum of contributions of single entities, and there are two ways to compute it: `draft` subtracts what an
+entity contributed and adds what it contributes now, `loading` adds up everything. **Invariant**: both give the same;
+the invariant tests recompute every index. Indexes are never stored and never compared.
+
+`usage_deltas` is the hot path. Versions and entries that are the very same object are skipped, and of the others only
+what differs in memory or occupancy (`_COSTS`) is counted.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -28,7 +40,7 @@ PRESENT: Final = True
 
 PARTLY: Final[Demand] = ("", (), -1)
 BROKEN: Final[Demand] = ("", (), -2)
-"""The groups of `waiting` for models that are somewhere."""
+"""The groups of `waiting` for models that are bound or have entries."""
 
 NO_PLACES: Final[frozenset[tuple[str, int]]] = frozenset()
 
@@ -48,10 +60,10 @@ def demand_by(version: Version) -> Demand:
 
 
 def waiting_of(model: Model | None) -> tuple[Demand, int] | None:
-    """Return the group of a model that might be placed better, and the bytes that a replica of it needs; else None.
+    """Return the group of a model that may be placed better and the bytes that one replica needs; else None.
 
-    The group of one that is nowhere yet is its demand. The others: BROKEN if it is for a server replica that connects
-    to have it tried again, else PARTLY; what they need is not told (0).
+    A model that is nowhere is grouped by its demand. Others are BROKEN if only a server replica that connects makes
+    a retry worth while, else PARTLY; their bytes are 0.
     """
     if model is None or model.deleted:
         return None
@@ -74,7 +86,7 @@ def demand_of(model: Model | None) -> tuple[str, int] | None:
 
 
 def blockers(model: Model | None) -> frozenset[tuple[str, int]]:
-    """Return the server replicas that the model keeps from being drained; NO_PLACES itself if there are none."""
+    """Return the server replicas that must not count as drained because of the model; NO_PLACES itself if none."""
     if model is None:
         return NO_PLACES
     draining = False
@@ -93,23 +105,23 @@ def blockers(model: Model | None) -> frozenset[tuple[str, int]]:
 
 
 def usage_deltas(old: Model | None, new: Model | None) -> Deltas:
-    """Return how the usage changes when one model is replaced by the other, but for its blockers."""
+    """Return how the usage changes when one model replaces the other, its blockers left out."""
     deltas: Deltas = {}
     before = old.versions if old is not None else ()
     after = new.versions if new is not None else ()
     if len(before) == len(after):
         for place, version in enumerate(after):
             if version is not before[place]:
-                _weigh_both(deltas, before[place], version)
+                _count_both(deltas, before[place], version)
     else:
         shared = _shared(before, after) if before and after else 0
         gone, come = before[shared:], after[shared:]
         for version in gone:
             if version not in come:
-                _weigh(deltas, version, version.replicas, -1)
+                _count(deltas, version, version.replicas, -1)
         for version in come:
             if version not in gone:
-                _weigh(deltas, version, version.replicas, 1)
+                _count(deltas, version, version.replicas, 1)
     return deltas
 
 
@@ -170,8 +182,8 @@ def models_of(pipeline: Pipeline | None) -> set[str]:
     return set() if pipeline is None else {step.name for version in pipeline.versions for step in version.steps}
 
 
-def splits_of(experiment: Experiment | None) -> set[tuple[str, str]]:
-    """Return (kind, name) of the candidates and the mirror."""
+def candidates_of(experiment: Experiment | None) -> set[tuple[str, str]]:
+    """Return (kind, name) of what an experiment splits its traffic over, the mirror included."""
     if experiment is None:
         return set()
     names = {candidate.name for candidate in experiment.candidates}
@@ -188,7 +200,7 @@ def default_of(experiment: Experiment | None) -> set[tuple[str, str]]:
 
 
 def finished_ms(kind: str, entity: Any) -> int | None:
-    """Return when the entity was deleted if nothing of it is left to do, else None."""
+    """Return when the entity was deleted if it is finished: nothing of it is left to unload or stop. Else None."""
     if entity is None or not entity.deleted:
         return None
     if kind == "experiment":
@@ -210,13 +222,13 @@ def frozen_nested(nested: Mapping[Any, Mapping[Any, Any]]) -> Nested:
 _EMPTY: Final = Map()
 
 
-_IDLE, _HEAVY, _HEAVIER = (0, 0), (0, 1), (1, 1)
-_BURDEN: Final = {
+_IDLE, _OCCUPIES, _RESERVES = (0, 0), (0, 1), (1, 1)
+_COSTS: Final = {
     **dict.fromkeys(REPLICA_STATES, _IDLE),
-    **dict.fromkeys(OCCUPYING, _HEAVY),
-    **dict.fromkeys(BEING_LOADED, _HEAVIER),
+    **dict.fromkeys(OCCUPYING, _OCCUPIES),
+    **dict.fromkeys(BEING_LOADED, _RESERVES),
 }
-"""State of an entry → 1 if memory is reserved for it, 1 if it occupies its server replica."""
+"""State of an entry → (1 if memory is reserved for it, 1 if it occupies its server replica)."""
 
 
 def _shared(before: tuple[Version, ...], after: tuple[Version, ...]) -> int:
@@ -229,12 +241,12 @@ def _shared(before: tuple[Version, ...], after: tuple[Version, ...]) -> int:
     return count
 
 
-def _weigh_both(deltas: Deltas, old: Version, new: Version) -> None:
-    """Weigh out what has gone, weigh in what has come; the entries of both are ascending by index."""
+def _count_both(deltas: Deltas, old: Version, new: Version) -> None:
+    """Subtract the entries that went, add those that came; the entries of both are ascending by index."""
     before, after, place = old.replicas, new.replicas, 0
     if old.server != new.server or old.spec is not new.spec:
-        _weigh(deltas, old, before, -1)
-        _weigh(deltas, new, after, 1)
+        _count(deltas, old, before, -1)
+        _count(deltas, new, after, 1)
         return
     if before is after:
         return
@@ -243,25 +255,25 @@ def _weigh_both(deltas: Deltas, old: Version, new: Version) -> None:
             place += 1
             continue
         while place < len(before) and before[place].index < entry.index:
-            _weigh(deltas, old, before[place : place + 1], -1)
+            _count(deltas, old, before[place : place + 1], -1)
             place += 1
         if place < len(before) and before[place].index == entry.index:
-            if _BURDEN[entry.state] is not _BURDEN[before[place].state]:
+            if _COSTS[entry.state] is not _COSTS[before[place].state]:
                 _shift(deltas, new, before[place], entry)
             place += 1
         else:
-            _weigh(deltas, new, (entry,), 1)
-    _weigh(deltas, old, before[place:], -1)
+            _count(deltas, new, (entry,), 1)
+    _count(deltas, old, before[place:], -1)
 
 
 def _shift(deltas: Deltas, version: Version, old: Replica, new: Replica) -> None:
-    (reserved, occupied), (reserves, occupies) = _BURDEN[old.state], _BURDEN[new.state]
+    (reserved, occupied), (reserves, occupies) = _COSTS[old.state], _COSTS[new.state]
     delta = deltas.setdefault((version.server, new.index), [0, 0, 0, 0])
     delta[0] += (reserves - reserved) * required(version)
     delta[1] += occupies - occupied
 
 
-def _weigh(deltas: Deltas, version: Version, replicas: Iterable[Replica], sign: int) -> None:
+def _count(deltas: Deltas, version: Version, replicas: Iterable[Replica], sign: int) -> None:
     for replica in replicas:
         place = (version.server, replica.index)
         delta = deltas.get(place)

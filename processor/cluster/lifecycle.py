@@ -1,6 +1,9 @@
-"""The lifecycle tables: what states there are, which event leads from one to another, and how a status follows.
+"""The lifecycle of models as tables: states of entries, what moves them, and how a version's status follows.
 
-A rule about states that does not stand here does not exist; the diagrams of the documentation are drawn from it.
+An *entry* is one replica of a model version on one server replica. Every rule about states is a row here: reducers,
+settlement and placement look it up, and the diagrams of the documentation are drawn from the same tables. A rule about
+states that does not stand in a table does not exist. The tables of pipelines are in `pipeline_lifecycle`, those of
+experiments in `statuses`.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,11 +53,10 @@ READOPTED: Final = HELD | {DRAINING, LOAD_FAILED}
 
 
 class ReportRule(Struct, frozen=True, gc=False):
-    """What a report does to the entry that it names; what stands in neither set is unexpected.
+    """What a report does to an entry: from `sources` it moves to `target`, in `repeats` nothing; else it is rejected.
 
-    `measured`: it carries the server replica's available memory. `frees`: capacity may have grown.
-    `reasoned`: it says why. `quiet`: nothing derived tells the states from and to which it leads apart, so that the
-    model need not be settled.
+    `measured`: the report carries the server replica's available memory. `frees`: capacity may have grown.
+    `reasoned`: the report says why. `quiet`: nothing derived depends on the move, so the model is not settled.
     """
 
     sources: frozenset[str]
@@ -91,45 +93,45 @@ RETIREMENT: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         LOAD_FAILED: (UNLOADED, UNLOADED),
     }
 )
-"""State of an entry that is not wanted any more → its next state if the announced routes hold it, and if they do not.
+"""State of an entry that is no longer wanted → next state if it is in the announced routes, and if it is not.
 
-A state that is missing stays.
+Other states stay.
 """
 
 DRAIN: Final[Mapping[str, str]] = MappingProxyType(
     {**dict.fromkeys(LIVE, DRAINING), **dict.fromkeys(BEING_LOADED, UNLOAD_REQUESTED)}
 )
-"""State of an entry on a server replica that begins to drain → its next state; a state that is missing stays."""
+"""State of an entry on a server replica that begins to drain → next state; other states stay."""
 
 LOST: Final[Mapping[str, str]] = MappingProxyType(dict.fromkeys(frozenset(REPLICA_STATES) - {UNLOADED}, UNLOADED))
-"""State of an entry that is not wanted any more and that its server replica lost → its next state; Unloaded stays.
+"""State of an unwanted entry that its server replica lost → next state; Unloaded stays.
 
-An entry that is wanted goes, whatever its state, and its model is placed anew.
+A wanted entry is removed, whatever its state, and its model is placed again.
 """
 
 SELECTED: Final[Mapping[str, str]] = MappingProxyType(
     {**dict.fromkeys(frozenset(REPLICA_STATES) - HELD, LOAD_REQUESTED), UNROUTE_REQUESTED: LOADED}
 )
-"""State of an entry on a server replica that a placement chooses → its next state; a held one stays.
+"""State of an entry that a placement chooses → next state; a held one stays.
 
-One that only waits for its traffic to stop is still loaded there.
+An entry that waits for its traffic to stop is still loaded, so it needs no new load.
 """
 
 ROUTED: Final[Mapping[str, str]] = MappingProxyType(dict.fromkeys((LOADED, LOADED_UNAVAILABLE), AVAILABLE))
-"""State of an entry that the routes hold which were applied → its next state; a state that is missing stays."""
+"""State of an entry in routes that were applied → next state; other states stay."""
 
 UNROUTED: Final[Mapping[str, str]] = MappingProxyType({UNROUTE_REQUESTED: UNLOAD_REQUESTED})
-"""State of an entry, held by the routes or not, once they were applied → its next state."""
+"""State of any entry once routes were applied → next state; other states stay."""
 
 UNROUTABLE: Final[Mapping[str, str]] = MappingProxyType({LOADED: LOADED_UNAVAILABLE})
-"""State of an entry that the routes hold which could not be applied → its next state."""
+"""State of an entry in routes that could not be applied → next state; other states stay."""
 
 UNLOAD_RETRIED: Final[Mapping[str, str]] = MappingProxyType({UNLOAD_FAILED: UNLOAD_REQUESTED})
-"""State of an entry that is to be unloaded once more, by a user or after a while → its next state."""
+"""State of an entry whose unloading is requested again, by a user or by a retry → next state."""
 
 
 class Tally(Struct, frozen=True, gc=False):
-    """How many entries of a version are in which part of their life, and the indexes that can take traffic."""
+    """The entries of a version counted by part of their life, and the indexes that can take traffic."""
 
     available: int
     loading: int
@@ -161,7 +163,7 @@ _COUNTERS: Final[Mapping[str, int]] = {
     DRAINING: 6,
     UNLOADED: 7,
 }
-"""State of an entry → the field of Tally that counts it, by place; Unloaded ones are not told."""
+"""State of an entry → position of the counter in `tally`; the last one, of Unloaded, is dropped."""
 
 
 def tally(replicas: tuple[Replica, ...]) -> Tally:
@@ -181,7 +183,7 @@ def tally(replicas: tuple[Replica, ...]) -> Tally:
 
 
 def reaches(deployment: Deployment, available: int) -> bool:
-    """Tell whether so many available replicas are enough for the version to count as rolled out."""
+    """Tell whether a version with this number of available replicas is rolled out."""
     return available >= deployment.replicas or 0 < deployment.min_replicas <= available
 
 

@@ -1,4 +1,4 @@
-"""A state from its entities alone: tables first, then everything derived, for all of it at once."""
+"""Building a state from its entities: the tables first, then every index, computed for all entities at once."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,12 +11,12 @@ from processor.cluster.failures import retry_time
 from processor.cluster.headroom import EMPTY_CACHE
 from processor.cluster.indexes import (
     blockers,
+    candidates_of,
     default_of,
     demand_of,
     finished_ms,
     frozen_nested,
     models_of,
-    splits_of,
     usage_deltas,
     waiting_of,
 )
@@ -57,7 +57,7 @@ def indexes_of(policy: Policy, tables: Tables) -> Indexes:
         _waiting(models),
         Map({name: serving_view_of(model) for name, model in models.items()}),
         _links((name, models_of(pipeline)) for name, pipeline in pipelines.items()),
-        _links((name, splits_of(experiment)) for name, experiment in experiments.items()),
+        _links((name, candidates_of(experiment)) for name, experiment in experiments.items()),
         _links((name, default_of(experiment)) for name, experiment in experiments.items()),
         _responders(tables["responder"].values()),
         _retries(policy, tables),
@@ -66,7 +66,7 @@ def indexes_of(policy: Policy, tables: Tables) -> Indexes:
 
 
 def serving_view_of(model: Model) -> ServingView:
-    """Return what others see of a model."""
+    """Return what pipelines, experiments and the router see of a model."""
     tallies = tallies_of(model)
     place = fallback_position(model, tallies)
     return ServingView(routes_of(model, tallies, place), serves(model, tallies, place))

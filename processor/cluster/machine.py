@@ -1,4 +1,4 @@
-"""The cluster as a state machine: the only face that whoever runs it needs to know."""
+"""The cluster as a state machine: the interface that the engine runs it by."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
@@ -21,7 +21,7 @@ ENTITY_TYPES: Final[Mapping[str, type]] = MappingProxyType(
 
 
 class ClusterMachine:
-    """Reduces events to states and states to changes. Pure: no method does anything but return a value."""
+    """Reduces events to states and states to changes. Every method is pure."""
 
     version: int = 1
     rejection: type = Rejected
@@ -65,7 +65,7 @@ class ClusterMachine:
         )
 
     def apply(self, state: State, event: Event) -> State | Rejected:
-        """Reduce one event. The very same object comes back when nothing changed."""
+        """Reduce one event. Returns the very same object if nothing changed."""
         return generator.apply(state, event)
 
     def diff(self, before: State, after: State) -> tuple[Change, ...]:
@@ -80,11 +80,11 @@ class ClusterMachine:
             yield KIND_OF_TABLE[table], name, old, new
 
     def subject(self, event: Event) -> str | None:
-        """Return the key of what a request or a server replica that connects brings contents for."""
+        """Return the key of the entity that an event brings contents for, None if it brings none."""
         return subject(event)
 
     def frees(self, event: Event) -> bool:
-        """Tell whether an event takes away, or tells how that goes on."""
+        """Tell whether an event releases something or reports on a release."""
         return frees(event)
 
     def due_ms(self, state: State) -> int | None:

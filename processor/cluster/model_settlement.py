@@ -1,4 +1,18 @@
-"""The step that makes everything derived of a touched model true again: who retires, statuses, routes, serving."""
+"""Settlement of a model: after an event everything derived from its entries is brought up to date, once.
+
+A rule of an event only moves entries or changes what is wanted. `settle_model` then, in this order:
+
+1. finds the fallback and retires the other versions; the entries of a retiring version leave as `rollout` says;
+2. drops retiring versions without anything loaded, and gives each remaining one its status, reason and counts
+   (the first row of `LIVE_STATUS` or `RETIRING_STATUS` that holds);
+3. raises `route_revision` if the routes differ from those before the event, or if an entry in them is newly loaded:
+   only a report that the router applied a revision makes such an entry available;
+4. notes the new `ServingView`, and returns whether serving changed, which tells `generator` to settle the pipelines
+   and experiments that use the model.
+
+**Invariants.** A model that settlement leaves as it is keeps its identity. The routes are compared with those before
+the event, not with intermediate ones. A model is settled once an event.
+"""
 
 from operator import is_
 
@@ -23,7 +37,7 @@ from processor.cluster.state import ServingView
 
 
 def settle_model(draft: Draft, name: str) -> bool:
-    """Settle one model. Return whether its serving changed."""
+    """Settle one model. Return whether it begins or ceases to serve."""
     model = draft.models[name]
     view = draft.state.indexes.serving_views.get(name)
     served = view is not None and view.serving
@@ -31,9 +45,9 @@ def settle_model(draft: Draft, name: str) -> bool:
         draft.serving_views[name] = None
         return served
     tallies = tallies_of(model)
-    place = fallback_position(model, tallies)
-    wanted, serving = routes_of(model, tallies, place), serves(model, tallies, place)
-    settled = _settled(draft, model, tallies, place)
+    fallback_at = fallback_position(model, tallies)
+    wanted, serving = routes_of(model, tallies, fallback_at), serves(model, tallies, fallback_at)
+    settled = _settled(draft, model, tallies, fallback_at)
     announced = view.routes if view is not None else ()
     if wanted != announced or (wanted and _announced_again(draft, settled, wanted)):
         settled = replace(settled, route_revision=settled.route_revision + 1)
@@ -45,26 +59,26 @@ def settle_model(draft: Draft, name: str) -> bool:
 
 
 def newest(replicas: list[Replica]) -> Replica:
-    """Return the entry that changed last; among equals the one with the highest index."""
+    """Return the entry that changed last; of several the one with the highest index."""
     return max(replicas, key=lambda replica: (replica.since_ms, replica.index))
 
 
-def _settled(draft: Draft, model: Model, tallies: list[Tally], second: int) -> Model:
+def _settled(draft: Draft, model: Model, tallies: list[Tally], fallback_at: int) -> Model:
     if len(tallies) == 1 and not model.deleted:
         latest = model.versions[0]
         settled = _with_status(latest, tallies[0], LIVE_STATUS, draft.at_ms)
         return model if settled is latest else replace(model, versions=(settled,))
     last = len(tallies) - 1
     versions = []
-    for place, version in enumerate(model.versions):
-        if not model.deleted and place in (last, second):
-            staying = version if place == last else _unblamed(version)
-            versions.append(_with_status(staying, tallies[place], LIVE_STATUS, draft.at_ms))
+    for position, version in enumerate(model.versions):
+        if not model.deleted and position in (last, fallback_at):
+            staying = version if position == last else _unblamed(version)
+            versions.append(_with_status(staying, tallies[position], LIVE_STATUS, draft.at_ms))
             continue
         retired = _unblamed(_retired(draft, model.name, version))
-        if place == last or not _is_finished(retired):
+        if position == last or not _is_finished(retired):
             same = retired.replicas is version.replicas
-            counts = tallies[place] if same else tally(retired.replicas)
+            counts = tallies[position] if same else tally(retired.replicas)
             versions.append(_with_status(retired, counts, RETIRING_STATUS, draft.at_ms))
     if len(versions) == len(tallies) and all(map(is_, versions, model.versions)):
         return model
@@ -76,7 +90,7 @@ def _is_finished(version: Version) -> bool:
 
 
 def _unblamed(version: Version) -> Version:
-    """Return a version that is not the one to place any more without its placement failure."""
+    """Return the version without a placement failure: only the latest version is placed."""
     return version if version.placement_failure is None else replace(version, placement_failure=None)
 
 

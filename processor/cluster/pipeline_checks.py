@@ -1,4 +1,4 @@
-"""What cannot be a pipeline."""
+"""The checks of a pipeline's definition, in the order of the rules; the first failed one rejects it."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ _REFERENCE: Final = re.compile(
 
 
 class Reference(Struct, frozen=True, gc=False):
-    """Where tensors come from, with all its parts filled in; `tensor` None means all of them."""
+    """A source of tensors with all its parts filled in; `tensor` None: all tensors."""
 
     name: str
     side: str
@@ -25,7 +25,7 @@ class Reference(Struct, frozen=True, gc=False):
 
 
 def parse_reference(text: str, pipeline: str) -> Reference | None:
-    """Read `<name>[.inputs|.outputs[.<tensor>]]`; None if it is not of that form. A pipeline has no outputs."""
+    """Parse `<name>[.inputs|.outputs[.<tensor>]]`; None for another form, or outputs of the pipeline itself."""
     match = _REFERENCE.fullmatch(text)
     if match is None or len(match["name"]) > NAME_LENGTH_MAX:
         return None
@@ -35,7 +35,7 @@ def parse_reference(text: str, pipeline: str) -> Reference | None:
 
 
 def refusal(event: PipelineLoadRequested) -> Rejected | None:
-    """Return the first objection in the order of the rules, each over all steps; None if it may be a pipeline."""
+    """Return the rejection of the first failed check, each over all steps; None if all pass."""
     for check in CHECKS:
         if rejected := check(event):
             return rejected
@@ -121,7 +121,7 @@ def _sources(step: StepFields, pipeline: str) -> set[str]:
 
 
 def _is_acyclic(sources: dict[str, set[str]]) -> bool:
-    """Tell whether the steps can be put in an order in which each comes after its sources; in linear time."""
+    """Tell whether each step can come after its sources, in linear time."""
     try:
         TopologicalSorter(sources).prepare()
     except CycleError:

@@ -1,4 +1,9 @@
-"""The step that makes everything derived of a touched pipeline true again."""
+"""Settlement of a pipeline: after an event its versions are retired and their statuses derived.
+
+A new version is created beside the older ones, which serve until both roles of a newer version are up; then they are
+deleted. A version whose roles are both terminated is dropped, except the latest. `models_ready` and the status follow
+from the roles and from what the models serve.
+"""
 
 from msgspec.structs import replace
 
@@ -23,12 +28,12 @@ from processor.cluster.statuses import status_of
 
 
 def settle_pipeline(draft: Draft, name: str) -> bool:
-    """Settle one pipeline. Return whether its serving changed."""
+    """Settle one pipeline. Return whether it begins or ceases to serve."""
     served = pipeline_serves(draft.state.pipelines.get(name))
     pipeline = draft.pipeline(name)
     if pipeline is None:
         return served
-    versions = _without_finished(_succeeded(draft, pipeline.versions))
+    versions = _without_finished(_without_superseded(draft, pipeline.versions))
     latest = versions[-1]
     settled = tuple([_settled(draft, version, pipeline, latest=version is latest) for version in versions])
     draft.pipelines[name] = replace(pipeline, versions=settled)
@@ -36,12 +41,12 @@ def settle_pipeline(draft: Draft, name: str) -> bool:
 
 
 def pipeline_serves(pipeline: Pipeline | None) -> bool:
-    """Tell whether some version of the pipeline is ready."""
+    """Tell whether the pipeline takes traffic: some version is ready."""
     return pipeline is not None and any(version.status == READY for version in pipeline.versions)
 
 
 def ended(draft: Draft, version: PipelineVersion) -> PipelineVersion:
-    """Have every axis of the version that is not ending yet deleted, engine first."""
+    """Request the deletion of every role of the version that is not ending yet, engine first."""
     return replace(
         version,
         engine=_ended(draft, version.engine, ENGINE_ROLE),
@@ -59,13 +64,13 @@ def _ended(draft: Draft, progress: RoleProgress, role: str) -> RoleProgress:
     return progress if progress.state in ENDING else start(progress, DELETE, responders_of(draft, role))
 
 
-def _succeeded(draft: Draft, versions: tuple[PipelineVersion, ...]) -> tuple[PipelineVersion, ...]:
-    """Have what is older than a version that is whole end: it is not needed any more."""
-    whole = [place for place, version in enumerate(versions) if _is_up(version)]
-    if not whole:
+def _without_superseded(draft: Draft, versions: tuple[PipelineVersion, ...]) -> tuple[PipelineVersion, ...]:
+    """Delete the versions that are older than the newest one with both roles up."""
+    up = [position for position, version in enumerate(versions) if _is_up(version)]
+    if not up:
         return versions
-    older = [ended(draft, version) for version in versions[: whole[-1]]]
-    return (*older, *versions[whole[-1] :])
+    older = [ended(draft, version) for version in versions[: up[-1]]]
+    return (*older, *versions[up[-1] :])
 
 
 def _without_finished(versions: tuple[PipelineVersion, ...]) -> tuple[PipelineVersion, ...]:

@@ -1,4 +1,21 @@
-"""Which server takes a model's latest version, and on which of its replicas."""
+"""Placement: which server takes a model's latest version, and on which of its replicas.
+
+The rules, in the order in which a server is judged:
+
+1. *Filters* (`filter_code`) need no arithmetic: some replica connected, the pin, `shared`, not declared empty.
+2. *Suitable replicas* (`_suitable`): not draining, and either they hold the version already or they have the required
+   capabilities and enough free memory. Order: available, held, free; then most free memory, then lowest index.
+3. *Full pass*: the bound server first, then by name; the first with all wanted replicas wins. *Minimum pass*: if none
+   has all, and `min_replicas` allows fewer, the server with the most suitable replicas.
+
+`choose` judges and changes nothing but the caches (`headroom` and `placement_failures`). `settle_on` applies a choice.
+A version with entries left on another server is never moved in place: a successor version with the same definition is
+bound to the new server, so that the old one serves until the successor is rolled out (see `rollout`). Without a choice
+`_give_up` records why each server refused and leaves the entries alone: what serves goes on serving.
+
+Callers are `generator` for the models in `draft.to_place`, `waiting`, and `reducers.models` for repeated requests. They
+rely on `choose` seeing all earlier placements of the same event: it calls `draft.sync_usage` first.
+"""
 
 from collections.abc import Iterator
 from typing import Final
@@ -35,14 +52,14 @@ from processor.cluster.scaling import ask_for_more
 NO_MATCHING_SERVER: Final = "no_matching_server"
 INSUFFICIENT_REPLICAS: Final = "insufficient_replicas"
 PASSED: Final = "insufficient"
-"""What a server says that only lacks room."""
+"""The code of a server that passes the filters and lacks suitable replicas."""
 
 REQUIREMENTS_FEW: Final = 8
-"""Up to so many requirements are looked for one by one; for more, a set costs less. One request can hold 100,000."""
+"""Up to this many requirements are compared one by one; beyond, a set costs less. One request can hold 100,000."""
 
 
 class Choice(Struct, frozen=True, gc=False):
-    """A server and its replicas for a version; `whole` if there are as many as the version wants."""
+    """A server and the indexes of its replicas for a version; `whole`: as many as the version wants."""
 
     server: str
     indexes: frozenset[int]
@@ -50,7 +67,7 @@ class Choice(Struct, frozen=True, gc=False):
 
 
 def place(draft: Draft, name: str) -> None:
-    """Place a model's latest version again: what suits stays, what is missing is requested, what is too much leaves."""
+    """Place a model's latest version: suitable entries stay, missing ones are requested, surplus ones leave."""
     model = draft.model(name)
     if model is None or model.deleted:
         return
@@ -62,7 +79,7 @@ def place(draft: Draft, name: str) -> None:
 
 
 def place_if_better(draft: Draft, model: Model, latest: Version) -> bool:
-    """Place `latest`, as the model's latest version, if that improves on the model as it is; else leave no trace."""
+    """Place `latest` as the model's latest version if that improves on the present one; else change nothing."""
     choice = choose(draft, latest)
     present = model.versions[-1]
     if choice is None or (present.placement_failure is None and len(choice.indexes) <= held(present)):
@@ -72,7 +89,7 @@ def place_if_better(draft: Draft, model: Model, latest: Version) -> bool:
 
 
 def choose(draft: Draft, version: Version) -> Choice | None:
-    """Return where the version can go: all its replicas on the first server that has room, else as many as may do."""
+    """Return where the version can go: the first server with room for all replicas, else for the most that suffice."""
     draft.sync_usage()
     wanted, least = version.deployment.replicas, version.deployment.min_replicas
     if wanted == 0:
@@ -80,7 +97,7 @@ def choose(draft: Draft, version: Version) -> Choice | None:
     best: list[int] = []
     best_server, bound = "", version.server
     demand, needed = demand_by(version), required(version)
-    for server in _open_servers(draft, demand, needed, bound):
+    for server in _candidates(draft, demand, needed, bound):
         own = version.replicas if server.name == bound else ()
         suitable = _suitable(draft, server, demand, needed, own)
         if len(suitable) >= wanted:
@@ -91,16 +108,16 @@ def choose(draft: Draft, version: Version) -> Choice | None:
 
 
 def has_room(draft: Draft, demand: Demand, needed: int) -> bool:
-    """Tell whether a version that is nowhere and demands this, so many bytes a replica, would find a place."""
+    """Tell whether an unbound version with this demand, which needs these bytes a replica, would find a server."""
     draft.sync_usage()
-    for server in _open_servers(draft, demand, needed, ""):
+    for server in _candidates(draft, demand, needed, ""):
         if len(_suitable(draft, server, demand, needed, ())) >= demand[2]:
             return True
     return False
 
 
 def filter_code(server: Server, pinned: str) -> str:
-    """Return why the server may not take a version that is pinned so, whatever room it has; "" if it may."""
+    """Return the code of the filter that keeps a version with this pin ("" = none) off the server; "" if all pass."""
     if not server.replicas:
         return "no_replicas"
     if pinned:
@@ -112,7 +129,7 @@ def filter_code(server: Server, pinned: str) -> str:
 
 
 def settle_on(draft: Draft, model: Model, choice: Choice) -> None:
-    """Bind the latest version as chosen; one that still has entries elsewhere gets a successor that is bound so."""
+    """Bind the latest version as chosen, or its successor if it still has entries on another server."""
     latest = model.versions[-1]
     moved = latest.server != choice.server
     if moved and any(replica.state not in GONE for replica in latest.replicas):
@@ -130,8 +147,8 @@ def settle_on(draft: Draft, model: Model, choice: Choice) -> None:
         ask_for_more(draft, choice.server, placed)
 
 
-def _open_servers(draft: Draft, demand: Demand, needed: int, bound: str) -> Iterator[Server]:
-    """Yield the servers that may take a version, the bound one first, the others by name, but none known to be full."""
+def _candidates(draft: Draft, demand: Demand, needed: int, bound: str) -> Iterator[Server]:
+    """Yield the servers that pass the filters, the bound one first, then by name, without those known to be full."""
     pinned = demand[0]
     if bound or pinned:
         server = draft.server(pinned or bound)
@@ -142,13 +159,13 @@ def _open_servers(draft: Draft, demand: Demand, needed: int, bound: str) -> Iter
             return
     names = draft.server_names
     for start in range(0, len(names), BLOCK_SERVERS):
-        room = draft.headroom.of(demand)
-        if room.most < needed:
+        bounds = draft.headroom.of(demand)
+        if bounds.most < needed:
             return
-        if room.blocks.get(start, ANY) < needed:
+        if bounds.blocks.get(start, ANY) < needed:
             continue
         for name in names[start : start + BLOCK_SERVERS]:
-            if name == bound or room.servers.get(name, ANY) < needed:
+            if name == bound or bounds.servers.get(name, ANY) < needed:
                 continue
             server = draft.server(name)
             if server is not None and not filter_code(server, ""):
@@ -159,7 +176,7 @@ def _open_servers(draft: Draft, demand: Demand, needed: int, bound: str) -> Iter
 
 
 def _suitable(draft: Draft, server: Server, demand: Demand, needed: int, own: tuple[Replica, ...]) -> list[int]:
-    """Return the replicas that suit, the best first; `own` are the version's entries if it is bound to the server."""
+    """Return the indexes of the suitable replicas, best first; `own`: the version's entries if it is bound there."""
     states = {replica.index: replica.state for replica in own}
     usage = draft.usage.get(server.name, NOTHING)
     capabilities: tuple[str, ...] | None = None
@@ -186,7 +203,7 @@ def _suitable(draft: Draft, server: Server, demand: Demand, needed: int, own: tu
 
 
 def _learn(draft: Draft, server: Server, demand: Demand) -> None:
-    """Remember what each of the replicas that the demand asks for would have free at most."""
+    """Note the bound of a server that was too full: the most memory that enough of its replicas have free."""
     usage = draft.usage.get(server.name, NOTHING)
     reserved = {index: load.reserved for index, load in usage.items()}
     free = sorted(
@@ -252,7 +269,7 @@ def _forget_orphans(draft: Draft, server_name: str, indexes: list[int], orphan: 
 
 def _give_up(draft: Draft, model: Model) -> None:
     latest = model.versions[-1]
-    failure = _refusal(draft, latest.spec.server)
+    failure = _failure(draft, latest.spec.server)
     gone = all(replica.state in GONE for replica in latest.replicas)
     server, replicas = ("", ()) if gone else (latest.server, latest.replicas)
     if (server, replicas, failure) != (latest.server, latest.replicas, latest.placement_failure):
@@ -263,8 +280,8 @@ def _give_up(draft: Draft, model: Model) -> None:
         ask_for_more(draft, target, latest)
 
 
-def _refusal(draft: Draft, pinned: str) -> PlacementFailure:
-    """Return what every server says to a version that is pinned so and found no place."""
+def _failure(draft: Draft, pinned: str) -> PlacementFailure:
+    """Return the failure of a version with this pin: the code of every server."""
     known: PlacementFailure | None = draft.placement_failures.get(pinned)
     if known is None:
         details = []

@@ -1,4 +1,14 @@
-"""How the responders of one role realise a pipeline version: asked, answering, combined."""
+"""How the responders of one role bring a pipeline version about: requests, answers, and what they add up to.
+
+A version needs both roles, dataflow engines and pipeline gateways, and keeps a `RoleProgress` of each. `start` sends
+one request (create, rebalance, delete) to all connected responders of the role under a new `sequence`; answers to an
+older sequence are rejected as stale (`reducers.pipelines`). When every asked responder has answered, the answers are
+combined: a creation succeeds if one succeeded, a deletion fails if one failed (`pipeline_lifecycle.ANSWERS_COMBINED`).
+Responders may come and go meanwhile: one that joins repeats the current request for all, the answers of one that leaves
+no longer count, and without any responder the version waits in state Create (or is deleted at once).
+
+Transitions announce a request whenever `sequence` grows. All tables stand in `pipeline_lifecycle`.
+"""
 
 from msgspec.structs import replace
 
@@ -20,7 +30,7 @@ NOT_REQUESTED = RoleProgress(TO_CREATE, 0, (), NO_RESPONDERS)
 
 
 def start(progress: RoleProgress, operation: str, responders: tuple[str, ...]) -> RoleProgress:
-    """Ask all responders (names ascending) for the operation; without any, the axis waits or is done at once."""
+    """Request the operation of all responders (names ascending); without any it waits, or a deletion is done."""
     if not responders:
         state, reason = WITHOUT_RESPONDERS[operation]
         return RoleProgress(state, progress.sequence, (), reason)
@@ -29,13 +39,13 @@ def start(progress: RoleProgress, operation: str, responders: tuple[str, ...]) -
 
 
 def with_answer(progress: RoleProgress, answer: Answer) -> RoleProgress:
-    """Record what one of the asked responders says."""
+    """Record the answer of a responder that was asked, and combine."""
     answers = tuple([answer if other.responder == answer.responder else other for other in progress.answers])
     return _combined(replace(progress, answers=answers))
 
 
 def without_responder(progress: RoleProgress, responder: str, rest: tuple[str, ...]) -> RoleProgress:
-    """Go on without a responder; `rest` are those of its role that are left."""
+    """Remove a responder that left; `rest` are the remaining ones of its role."""
     if not rest:
         return start(progress, LAST_RESPONDER_LEFT[progress.state], ())
     answers = tuple([answer for answer in progress.answers if answer.responder != responder])

@@ -1,4 +1,21 @@
-"""What follows from a model alone: which version serves while another comes, the routes, who retires."""
+"""Rollout: how a new version of a model replaces an old one without a gap in serving.
+
+Everything here follows from the model alone, most of it from the counts of each version's entries (`Tally`):
+
+* The *latest* version is the one that is wanted. It is rolled out when `lifecycle.reaches` says so.
+* Until then an older version, the *fallback*, serves: the newest that takes traffic now, else the newest that could.
+* All other versions, and all of a deleted model, *retire*.
+* The *routes* share the traffic over the latest version and the fallback, in proportion to their usable replicas.
+* An entry that leaves goes in two steps. While the announced routes hold it, it waits (UnrouteRequested) until the
+  router reports that it applied routes without it; only then it is unloaded (`released`, `lifecycle.UNROUTED`).
+
+**Invariants.** A rollout that fails takes no serving version away, because the fallback retires only when the latest
+is available. No entry waits for the router when the applied routes are the current ones. `model_settlement` relies on
+both; `explanations`, `transitions` and `loading` compute the same answers from here.
+
+Speed: most models have one version, so the functions take the tallies and the fallback's position from their caller,
+who counts the entries once an event.
+"""
 
 from collections.abc import Mapping
 
@@ -9,7 +26,7 @@ from processor.cluster.lifecycle import HELD, LOADED, RETIREMENT, Tally, reaches
 
 
 def held(version: Version) -> int:
-    """Count the entries that are where they should be."""
+    """Count the entries that are loaded, or being loaded, where they should be."""
     count = 0
     for replica in version.replicas:
         if replica.state in HELD:
@@ -29,21 +46,21 @@ def fallback(model: Model) -> Version | None:
     """Return the older version that serves until the latest is rolled out, None if there is none or no need."""
     if len(model.versions) == 1 or model.deleted:
         return None
-    place = fallback_position(model, tallies_of(model))
-    return model.versions[place] if place >= 0 else None
+    position = fallback_position(model, tallies_of(model))
+    return model.versions[position] if position >= 0 else None
 
 
 def fallback_position(model: Model, tallies: list[Tally]) -> int:
-    """Return where in the model's versions its fallback is, −1 if there is none; `tallies` are of its versions."""
+    """Return the position of the fallback among the model's versions, −1 if there is none; `tallies` are theirs."""
     if len(tallies) == 1 or model.deleted or reaches(model.versions[-1].deployment, tallies[-1].available):
         return -1
     older = range(len(tallies) - 2, -1, -1)
-    for place in older:
-        if tallies[place].serving:
-            return place
-    for place in older:
-        if tallies[place].assignment:
-            return place
+    for position in older:
+        if tallies[position].serving:
+            return position
+    for position in older:
+        if tallies[position].assignment:
+            return position
     return -1
 
 
@@ -53,15 +70,15 @@ def routes(model: Model) -> tuple[Route, ...]:
     return routes_of(model, tallies, fallback_position(model, tallies))
 
 
-def routes_of(model: Model, tallies: list[Tally], place: int) -> tuple[Route, ...]:
-    """Return the model's routes; `place` is that of its fallback."""
+def routes_of(model: Model, tallies: list[Tally], fallback_at: int) -> tuple[Route, ...]:
+    """Return the model's routes, newest version first; `fallback_at` is the position of its fallback."""
     if model.deleted:
         return ()
     latest, first = model.versions[-1], tallies[-1].assignment
-    other = tallies[place].assignment if place >= 0 else ()
+    other = tallies[fallback_at].assignment if fallback_at >= 0 else ()
     if not other:
         return (Route(latest.version, latest.server, first, 100),) if first else ()
-    second = model.versions[place]
+    second = model.versions[fallback_at]
     if not first:
         return (Route(second.version, second.server, other, 100),)
     weight = 100 * len(other) // (len(other) + len(first))
@@ -71,13 +88,13 @@ def routes_of(model: Model, tallies: list[Tally], place: int) -> tuple[Route, ..
     )
 
 
-def serves(model: Model, tallies: list[Tally], place: int) -> bool:
+def serves(model: Model, tallies: list[Tally], fallback_at: int) -> bool:
     """Tell whether the latest version or the fallback serves traffic; a deleted model does not serve."""
-    return not model.deleted and (tallies[-1].serving or (place >= 0 and tallies[place].serving))
+    return not model.deleted and (tallies[-1].serving or (fallback_at >= 0 and tallies[fallback_at].serving))
 
 
 def routed(announced: tuple[Route, ...], version: Version) -> tuple[int, ...]:
-    """Return the indexes of the version that these routes hold."""
+    """Return the indexes of the version's entries in these routes."""
     for route in announced:
         if route.version == version.version and route.server == version.server:
             return route.replicas
@@ -85,7 +102,7 @@ def routed(announced: tuple[Route, ...], version: Version) -> tuple[int, ...]:
 
 
 def released(replica: Replica, announced: tuple[int, ...], at_ms: int) -> Replica:
-    """Return the entry on its way out: traffic stops first where there is some."""
+    """Return the entry as it leaves: `announced` are the indexes in the routes, whose traffic stops first."""
     targets = RETIREMENT.get(replica.state)
     if targets is None:
         return replica
@@ -93,7 +110,7 @@ def released(replica: Replica, announced: tuple[int, ...], at_ms: int) -> Replic
 
 
 def with_states(model: Model, moves: Mapping[str, str], at_ms: int) -> Model:
-    """Return the model with every entry of these states in its next state; the same object if there is none."""
+    """Return the model with each entry moved as `moves` (state → next state) says; the same object if none moves."""
     if not any(replica.state in moves for version in model.versions for replica in version.replicas):
         return model
     versions = []

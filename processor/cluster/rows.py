@@ -1,4 +1,4 @@
-"""Rows of the tables inside entities: finding one by its key, putting one in its place."""
+"""Rows of the tables inside entities: find one by its key, add or replace one."""
 
 from bisect import bisect_left
 from collections.abc import Iterable

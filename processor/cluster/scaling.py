@@ -1,4 +1,4 @@
-"""When a server is asked to have more or fewer replicas."""
+"""Scale requests: when a server should have more or fewer replicas. An operator acts on the announcement."""
 
 from msgspec.structs import replace
 
@@ -7,7 +7,7 @@ from processor.cluster.entities import Server, Version
 
 
 def ask_for_more(draft: Draft, server_name: str, version: Version) -> None:
-    """Ask the server for as many replicas as the version, or another one bound to it, wants; at most its maximum."""
+    """Request as many replicas as the version, or another one bound to the server, wants, at most its maximum."""
     server = draft.server(server_name)
     if server is None or not draft.policy.server_autoscaling or server.expected_replicas < 0 or server.max_replicas < 1:
         return
@@ -19,7 +19,7 @@ def ask_for_more(draft: Draft, server_name: str, version: Version) -> None:
 
 
 def ask_for_fewer(draft: Draft, server: Server) -> None:
-    """Ask a server on which an entry has just gone for fewer replicas, if some are empty or models can be packed."""
+    """Request fewer replicas of a server that an entry just left, if some are empty or models can be packed."""
     outstanding = server.requested_replicas is not None and server.requested_replicas > server.expected_replicas
     if outstanding or server.expected_replicas <= 1 or not draft.policy.server_autoscaling:
         return

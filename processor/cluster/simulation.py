@@ -1,4 +1,4 @@
-"""Events as lines of JSON in, one JSON document out: the state generator without anything around it."""
+"""The state generator alone: events as JSON lines in, one JSON document out."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from processor.cluster.rejection import Rejected
 from processor.cluster.state import State
 
 DIGITS_MAX = 25
-"""More than any number of 64 bits has; Python refuses to read one of some thousands."""
+"""More digits than a 64-bit number has; Python refuses to parse thousands."""
 
 
 class Simulation(TypedDict):
@@ -25,14 +25,14 @@ class Simulation(TypedDict):
 
 
 class Line(TypedDict):
-    """One line: its event, or why there is none."""
+    """One line: its event, or why it is rejected."""
 
     type: str
     event: Event | Rejected
 
 
 def simulate(lines: Iterable[str | bytes], *, state: State | None = None, batch_events: int = 1) -> Simulation:
-    """Reduce one event a line in batches of so many; blank lines do not count, lines that are no event are rejected."""
+    """Reduce one event a line, in batches of `batch_events`; blank lines do not count, invalid lines are rejected."""
     machine = ClusterMachine()
     after = state if state is not None else machine.empty()
     changes: list[dict[str, Any]] = []
@@ -47,7 +47,7 @@ def simulate(lines: Iterable[str | bytes], *, state: State | None = None, batch_
 
 
 def parse_line(line: str | bytes) -> Line:
-    """Read one line. What is no event is a rejection with code `invalid_event`; its type is "" if it has none."""
+    """Read one line. An invalid event becomes a rejection with code `invalid_event`; its type is "" if it has none."""
     try:
         text = line.decode() if isinstance(line, bytes) else line
         envelope = json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)
@@ -85,7 +85,7 @@ def _reduced(
 
 
 def _integer(digits: str) -> int:
-    """Return an integer; one with too many digits for any field is as good as any other with too many."""
+    """Return an integer; digits beyond what any field accepts are cut, the number is rejected either way."""
     return int(digits[:DIGITS_MAX])
 
 

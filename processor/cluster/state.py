@@ -1,4 +1,4 @@
-"""The whole cluster state: persistent tables of entities, what was touched since a point, and the derived indexes."""
+"""The cluster state: persistent tables of entities, what was touched since a point, and the derived indexes."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -35,10 +35,10 @@ KINDS: Final = tuple((kind, SECTIONS[kind], struct) for kind, struct in _STRUCTS
 
 
 class Usage(Struct, frozen=True, gc=False):
-    """What the entries on one server replica amount to.
+    """The entries on one server replica, summed up.
 
-    `reserved`: bytes that versions being loaded will need. `occupied`: entries that are held, draining or leaving.
-    `blocking`: models for whose sake it may not be called drained. `models`: model → how many entries it has there.
+    `reserved`: bytes for versions that are being loaded. `occupied`: entries that are held, draining or leaving.
+    `blocking`: models that keep it from being drained. `models`: model → number of its entries there.
     """
 
     reserved: int
@@ -48,7 +48,7 @@ class Usage(Struct, frozen=True, gc=False):
 
 
 class ServingView(Struct, frozen=True, gc=False):
-    """What others see of a model: its routes as announced and whether it is serving."""
+    """What pipelines, experiments and the router see of a model: its routes, and whether it serves."""
 
     routes: tuple[Route, ...]
     serving: bool

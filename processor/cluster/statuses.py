@@ -1,4 +1,4 @@
-"""The statuses of pipelines and experiments as tables; those of a model's versions stand in `lifecycle`."""
+"""Tables of status rules, and the statuses of experiments."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -45,4 +45,4 @@ EXPERIMENT_STATUS: Final[Rules[Experiment]] = (
     (FAILED, _could_not_be_routed),
     (PENDING, otherwise),
 )
-"""The status of an experiment, of which `active` is true to now and a status Failed stands for the latest report."""
+"""The status of an experiment, whose `active` is current and whose status Failed means a failed latest report."""

@@ -1,4 +1,8 @@
-"""What agents, routers, autoscalers and operators act upon: named differences between an entity before and after."""
+"""Transitions: named differences of an entity before and after, which agents, routers and operators act upon.
+
+They are announced, so types, attributes and their order are a stored format. They come from comparing two entities
+only, never from the event: replaying records, or skipping some, cannot change what a difference is called.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -69,13 +73,13 @@ class ExperimentTransition(Struct, frozen=True, gc=False):
 
 
 class ResponderTransition(Struct, frozen=True, gc=False):
-    """A responder came, changed or went."""
+    """A responder was added, changed or removed."""
 
     type: str
 
 
 class FailureTransition(Struct, frozen=True, gc=False):
-    """A failure came, changed or went."""
+    """A failure was added, changed or removed."""
 
     type: str
 
@@ -127,7 +131,7 @@ def model_transitions(before: Model | None, after: Model | None) -> Iterator[Mod
 
 
 def pipeline_transitions(before: Pipeline | None, after: Pipeline | None) -> Iterator[PipelineTransition]:
-    """Yield the record first, then versions with their axes and flag, then statuses."""
+    """Yield the record first, then versions with their roles and flag, then statuses."""
     if before is None or after is None:
         yield PipelineTransition("PipelineAdded" if before is None else "PipelineRemoved")
     versions = list(_joined(before.versions if before else (), after.versions if after else ()))

@@ -1,4 +1,13 @@
-"""The step that tries models again when capacity may have grown: who waited longest comes first."""
+"""Retrying models that wait for room, after an event that may have freed capacity.
+
+Models wait in groups (`Indexes.waiting`): those that are nowhere by their demand, those that are somewhere but lack
+replicas in `PARTLY`, those with replicas that failed to load in `BROKEN`. The rules demand that each is tried, who
+waited longest first, and that a retry counts only if it improves the model. With thousands of waiting models most
+tries fail, so they are passed over in groups: if the smallest member of a demand finds no server, no member does.
+
+A model that is moved can free room for one that was passed over before; the remaining turns are then computed again.
+The result is the same as trying each model one by one; `tests/reference` compares the two.
+"""
 
 from collections import deque
 
@@ -12,11 +21,11 @@ from processor.cluster.lifecycle import LOAD_FAILED
 from processor.cluster.placement import has_room, place_if_better
 
 Turn = tuple[int, str]
-"""Since when a model waits, and its name: they have their turn in ascending order."""
+"""Since when a model waits, and its name; turns are taken in ascending order."""
 
 
 def retry_waiting(draft: Draft) -> None:
-    """Try every model that waits, by its turn; those that cannot find a place are passed over together."""
+    """Try every waiting model in its turn; groups that cannot find a server are passed over."""
     if not draft.waiting and not any(waiting_of(draft.models[name]) for name in draft.indexes_stale):
         return
     draft.sync_indexes()
@@ -28,14 +37,14 @@ def retry_waiting(draft: Draft) -> None:
             continue
         latest = model.versions[-1]
         if latest.server or latest.replicas:
-            if _retry(draft, model):  # what it leaves behind may be room for those that were passed over
+            if _retry(draft, model):  # it may have left room for models that were passed over
                 turns = deque([other for other in _turns(draft) if other > turn])
         elif required(latest) <= upper_bound(draft.headroom, demand_by(latest)):
             place_if_better(draft, model, latest)
 
 
 def _turns(draft: Draft) -> list[Turn]:
-    """Return who may find a place. For those that are nowhere it is enough to ask for the smallest of each demand."""
+    """Return the turns of the models that may find a server; the smallest member decides for its group."""
     names: list[str] = []
     for demand, members in draft.waiting.items():
         if demand == BROKEN:
@@ -54,7 +63,7 @@ def _waiting_since(draft: Draft, name: str) -> int:
 
 
 def _retry(draft: Draft, model: Model) -> bool:
-    """Try a model that is somewhere already. What failed to load is tried only on a server replica that connects."""
+    """Try a model that is bound; entries that failed to load only when a server replica connects."""
     latest = model.versions[-1]
     if not any(replica.state == LOAD_FAILED for replica in latest.replicas):
         return place_if_better(draft, model, latest)

@@ -1,4 +1,4 @@
-"""Why a server takes a model's version, or why it does not, as things stand now."""
+"""Why a server takes a model's version, or why not, in the present state."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -29,7 +29,7 @@ FILTER_CODES: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class ServerVerdict(Struct, frozen=True):
-    """Whether a server takes the version: `fits`, `fits_partly` (its minimum), or the code of what is in the way."""
+    """Whether a server takes the version: `fits`, `fits_partly` (its minimum), or the code of the reason against it."""
 
     server: str
     code: str
@@ -54,12 +54,12 @@ class ReplicaVerdict(Struct, frozen=True):
 
 
 def server_verdicts(state: State, version: Version) -> tuple[ServerVerdict, ...]:
-    """Judge every server, by name."""
+    """Return the verdict on every server, by name."""
     return tuple(_server_verdict(state, version, state.servers[name]) for name in state.indexes.server_names)
 
 
 def replica_verdicts(state: State, version: Version) -> tuple[ReplicaVerdict, ...]:
-    """Judge every replica of the servers that nothing but room is in the way of, by name and index."""
+    """Return the verdict on every replica of the servers that pass the filters, by name and index."""
     return tuple(
         _replica_verdict(state, version, name, replica)
         for name in state.indexes.server_names

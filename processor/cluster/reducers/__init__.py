@@ -1,1 +1,1 @@
-"""The rules of each event, one module an entity. They do not know each other; `generator` calls them."""
+"""The rule of each event type, one module per entity. They do not import each other; `generator` calls them."""

@@ -1,4 +1,4 @@
-"""The rule of the clock: what was deleted is forgotten, what failed is tried again."""
+"""The tick of the clock: entities deleted long enough ago are forgotten, failed operations are retried."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""The rules of what users ask of pipelines and of what responders answer about them."""
+"""The events of pipelines: requests of users and answers of responders."""
 
 from msgspec.structs import replace
 
@@ -18,7 +18,7 @@ Definition = tuple[tuple[Step, ...], StepOutput, bool]
 
 
 def pipeline_load_requested(draft: Draft, event: PipelineLoadRequested) -> Rejected | None:
-    """Make a version of what is new and have it created beside the older ones."""
+    """Add a version for a new definition; it is created beside the older ones."""
     if rejected := refusal(event):
         return rejected
     pipeline = draft.pipeline(event.pipeline)
@@ -42,7 +42,7 @@ def pipeline_load_requested(draft: Draft, event: PipelineLoadRequested) -> Rejec
 
 
 def pipeline_unload_requested(draft: Draft, event: PipelineUnloadRequested) -> Rejected | None:
-    """Have all versions deleted."""
+    """Request the deletion of all versions."""
     pipeline = draft.pipeline(event.pipeline)
     if pipeline is None:
         return unknown_target("pipeline", event.pipeline)
@@ -62,7 +62,7 @@ def pipeline_unload_requested(draft: Draft, event: PipelineUnloadRequested) -> R
 
 
 def pipeline_reported(draft: Draft, event: PipelineReported) -> Rejected | None:
-    """Take a responder's answer to the request of this sequence."""
+    """Record a responder's answer to the request with this sequence."""
     pipeline = draft.pipeline(event.pipeline)
     version: PipelineVersion | None = find(pipeline.versions, event.version) if pipeline is not None else None
     if pipeline is None or version is None:

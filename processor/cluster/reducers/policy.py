@@ -1,4 +1,4 @@
-"""The rule of the policy."""
+"""The change of the policy."""
 
 from processor.cluster.agenda import agenda_of
 from processor.cluster.draft import Draft
@@ -9,7 +9,7 @@ from processor.cluster.kinds import SECTIONS
 
 
 def policy_changed(draft: Draft, event: PolicyChanged) -> None:
-    """Replace the policy. Who may be tried again depends on its limit."""
+    """Replace the policy; a different retry limit schedules all retries again."""
     draft.policy = Policy(**{field: getattr(event, field) for field in Policy.__struct_fields__})
     if draft.policy.retry_limit != draft.state.policy.retry_limit:
         times = {}

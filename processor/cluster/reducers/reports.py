@@ -1,4 +1,4 @@
-"""The rule of what server replicas report about model versions on them; `lifecycle.REPORTS` is its table."""
+"""The reports of server replicas about model versions on them; `lifecycle.REPORTS` is the table."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from processor.cluster.rows import find_index, find_version, with_row, with_vers
 
 
 def replica_reported(draft: Draft, event: Any) -> Rejected | None:
-    """Move one entry on; a repeat changes nothing, a contradiction is rejected."""
+    """Move one entry as its report says; a repeat changes nothing, a contradiction is rejected."""
     model = draft.model(event.model)
     version = find_version(model, event.version)
     if model is None or version is None or version.server != event.server:

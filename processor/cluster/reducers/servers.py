@@ -1,4 +1,8 @@
-"""The rules of servers and their replicas."""
+"""The events of servers and their replicas.
+
+A server replica that connects, disconnects or drains moves the entries of every model on it; `lifecycle.READOPTED`,
+`LOST` and `DRAIN` are the tables.
+"""
 
 from msgspec.structs import replace
 
@@ -18,7 +22,7 @@ from processor.cluster.rows import find_index
 
 
 def server_declared(draft: Draft, event: ServerDeclared) -> Rejected | None:
-    """Take over what an operator says about a server; different contents end a scale request."""
+    """Store an operator's declaration of a server; different contents end a scale request."""
     old = draft.server(event.server)
     if old is not None and old.declared:
         if rejected := stale_generation(old.generation, event.generation):
@@ -38,7 +42,7 @@ def server_declared(draft: Draft, event: ServerDeclared) -> Rejected | None:
 
 
 def server_removed(draft: Draft, event: ServerRemoved) -> Rejected | None:
-    """Give the models of a server away; its record goes with its last replica."""
+    """Withdraw a server's declaration and place its models elsewhere; the record goes with its last replica."""
     old = draft.server(event.server)
     if old is None or not old.declared:
         return None
@@ -60,7 +64,7 @@ def server_removed(draft: Draft, event: ServerRemoved) -> Rejected | None:
 
 
 def server_replica_connected(draft: Draft, event: ServerReplicaConnected) -> None:
-    """Take a replica's record anew and what it holds as it says; what nothing wants there becomes an orphan."""
+    """Replace a replica's record and adopt what it has loaded; what no version wants there becomes an orphan."""
     server = draft.server(event.server)
     if server is None:
         server = Server(event.server, False, 0, -1, 0, 0, event.shared, None, ())  # noqa: FBT003 - declared, by position
@@ -77,7 +81,7 @@ def server_replica_connected(draft: Draft, event: ServerReplicaConnected) -> Non
 
 
 def server_replica_disconnected(draft: Draft, event: ServerReplicaDisconnected) -> None:
-    """Forget a replica and what was on it."""
+    """Remove a replica and the entries on it."""
     server = draft.server(event.server)
     if server is None or find_index(server.replicas, event.replica) is None:
         return
@@ -89,7 +93,7 @@ def server_replica_disconnected(draft: Draft, event: ServerReplicaDisconnected) 
 
 
 def server_replica_draining(draft: Draft, event: ServerReplicaDraining) -> Rejected | None:
-    """Have a replica's models served elsewhere; what is still to load there is not loaded."""
+    """Move a replica's models elsewhere; what is not loaded there yet is cancelled."""
     server = draft.server(event.server)
     record = find_index(server.replicas, event.replica) if server is not None else None
     if server is None or record is None:
@@ -143,7 +147,7 @@ def _record(event: ServerReplicaConnected, orphans: tuple[Orphan, ...]) -> Serve
 
 
 def _adopt(draft: Draft, name: str, event: ServerReplicaConnected, listed: set[Orphan]) -> list[int]:
-    """Settle the model's entries on the replica with what it says it holds; return the versions that have one."""
+    """Bring the model's entries on the replica in line with what it has loaded; return the versions with an entry."""
     model = draft.model(name)
     if model is None:
         return []
@@ -213,7 +217,7 @@ def _with_entry(version: Version, entry: Replica) -> Version:
 
 
 def _without_entry(draft: Draft, name: str, version: Version, entry: Replica, *, retiring: bool) -> Version:
-    """Lose an entry: of a version that retires it is unloaded, of another it goes and is made good elsewhere."""
+    """Return the version after a lost entry: unloaded if it retires, else removed and placed again."""
     if not retiring:
         draft.to_place[name] = None
         return replace(version, replicas=tuple([replica for replica in version.replicas if replica is not entry]))
