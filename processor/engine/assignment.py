@@ -35,86 +35,86 @@ class Plan(msgspec.Struct, frozen=True):
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """The world as one instance, `us`, sees it.
 
-    `vacant_s`: shard → how long we have seen it without owner. `unable`: shards that we must not run (refused).
-    `kept`: shards of ours that nobody else wanted for a TTL: handing them over would only bring them back.
+    `vacant_s`: shard → how long we have seen it without owner. `excluded`: shards that we must not run (refused).
+    `pinned`: shards of ours that nobody else wanted for a TTL: handing them over would only bring them back.
     """
 
     us: str
     shards: int
-    census: Members
+    members: Members
     ttl_s: float
     vacant_s: Mapping[int, float] = {}
-    unable: frozenset[int] = frozenset()
-    kept: frozenset[int] = frozenset()
+    excluded: frozenset[int] = frozenset()
+    pinned: frozenset[int] = frozenset()
 
     def is_unwanted(self, shard: int, *, ttls: int = 1) -> bool:
         """Tell whether nobody has taken a vacant shard for so many TTLs."""
         return self.vacant_s.get(shard, 0.0) >= ttls * self.ttl_s
 
 
-def plan(outlook: View) -> Plan:
+def plan(view: View) -> Plan:
     """Return what to do now; nothing while we are not among the live instances."""
-    if outlook.us not in outlook.census.instances:
+    if view.us not in view.members.instances:
         return Plan()
-    shares = _Shares(outlook)
-    return Plan(campaign=_campaign(outlook, shares), hand_over=_hand_over(outlook, shares))
+    shares = _Shares(view)
+    return Plan(campaign=_campaign(view, shares), hand_over=_hand_over(view, shares))
 
 
 class _Shares:
     """How many shards each live instance owns, and how many it should."""
 
-    def __init__(self, outlook: View) -> None:
-        live = outlook.census.instances
-        counted = Counter(outlook.census.owners.values())
+    def __init__(self, view: View) -> None:
+        live = view.members.instances
+        counted = Counter(view.members.owners.values())
         self.owned = {instance: counted[instance] for instance in live}
-        self.floor = outlook.shards // len(live)
-        self.ceiling = -(-outlook.shards // len(live))
-        self.ours = self.owned[outlook.us]
+        self.floor = view.shards // len(live)
+        self.ceiling = -(-view.shards // len(live))
+        self.ours = self.owned[view.us]
         self.missing = sum(max(0, self.floor - owned) for owned in self.owned.values())
         self.missing_elsewhere = self.missing - max(0, self.floor - self.ours)
         self.surplus = sum(max(0, owned - self.ceiling) for owned in self.owned.values())
 
 
-def _campaign(outlook: View, shares: _Shares) -> tuple[int, ...]:
+def _campaign(view: View, shares: _Shares) -> tuple[int, ...]:
     """Below ⌊N/L⌋: at once. Below ⌈N/L⌉: once nobody else is below ⌊N/L⌋, or nobody took the shard for a TTL.
 
     Who has its share takes one that stays without owner even then: those who lack shards must not run it.
     """
-    vacant = _vacant(outlook)
+    vacant = _vacant(view)
     if shares.ours < shares.floor:
         return tuple(vacant[: shares.floor - shares.ours])
     if shares.missing_elsewhere:
-        vacant = list(filter(outlook.is_unwanted, vacant))
+        vacant = list(filter(view.is_unwanted, vacant))
     if shares.ours < shares.ceiling:
         return tuple(vacant[: shares.ceiling - shares.ours])
-    return tuple(shard for shard in vacant if outlook.is_unwanted(shard, ttls=FORSAKEN_TTLS))[:1]
+    return tuple(shard for shard in vacant if view.is_unwanted(shard, ttls=FORSAKEN_TTLS))[:1]
 
 
-def _hand_over(outlook: View, shares: _Shares) -> int | None:
+def _hand_over(view: View, shares: _Shares) -> int | None:
     """Above ⌈N/L⌉: one. At ⌈N/L⌉: only if others are below ⌊N/L⌋ and it takes ours to raise them."""
-    if shares.ours > shares.ceiling or _gives(outlook, shares):
-        ours = {shard for shard, owner in outlook.census.owners.items() if owner == outlook.us}
-        return max(ours - outlook.kept, default=None)
+    if shares.ours > shares.ceiling or _gives(view, shares):
+        ours = {shard for shard, owner in view.members.owners.items() if owner == view.us}
+        return max(ours - view.pinned, default=None)
     return None
 
 
-def _gives(outlook: View, shares: _Shares) -> bool:
+def _gives(view: View, shares: _Shares) -> bool:
     """Tell whether our last one is needed: beyond what is vacant or must move anyway, as many give as it takes.
 
     The fullest give first: whoever has to give one anyway would otherwise come before somebody who gives already.
     """
     if shares.ours <= shares.floor:
         return False
-    vacant = set(range(outlook.shards)) - outlook.census.owners.keys()
-    underway = sum(not outlook.is_unwanted(shard) for shard in vacant)
+    vacant = set(range(view.shards)) - view.members.owners.keys()
+    underway = sum(not view.is_unwanted(shard) for shard in vacant)
     needed = shares.missing_elsewhere - underway - shares.surplus
     able = [name for name, owned in shares.owned.items() if owned > shares.floor]
     able.sort(key=lambda name: (-shares.owned[name], name))
-    return outlook.us in able[: max(0, needed)]
+    return view.us in able[: max(0, needed)]
 
 
-def _vacant(outlook: View) -> list[int]:
+def _vacant(view: View) -> list[int]:
     """Return the shards without owner, ascending from a place of our own, so that instances rarely meet."""
-    start = int.from_bytes(blake2b(outlook.us.encode(), digest_size=8).digest(), "big") % outlook.shards
-    taken = outlook.census.owners.keys() | outlook.unable
-    return [shard for place in range(outlook.shards) if (shard := (start + place) % outlook.shards) not in taken]
+    start = int.from_bytes(blake2b(view.us.encode(), digest_size=8).digest(), "big") % view.shards
+    taken = view.members.owners.keys() | view.excluded
+    return [shard for place in range(view.shards) if (shard := (start + place) % view.shards) not in taken]

@@ -35,7 +35,7 @@ OMISSIONS: tuple[tuple[Omitted, ...], ...] = (
 """What is left out of a change that is too large to be published, tried in this order."""
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class UnstampedCommit(msgspec.Struct, frozen=True, kw_only=True):
     """All of a commit that does not depend on the revision that it will be compared with."""
 
     kind: CommitKind = "batch"
@@ -71,7 +71,7 @@ class Stamp(msgspec.Struct, frozen=True):
     stretches: Stretches = {}
 
 
-def compose(draft: Draft, stamp: Stamp, *, identity: Identity, encoder: Encoder) -> Commit:
+def compose(draft: UnstampedCommit, stamp: Stamp, *, identity: Identity, encoder: Encoder) -> Commit:
     """Return the commit that follows `stamp.head`."""
     seq = stamp.head.seq + 1
     announcements = tuple(_announcements(draft, stamp, identity, encoder))
@@ -129,7 +129,9 @@ def record_bytes(announcement: Announcement) -> int:
     return len(announcement.key) + len(announcement.value)
 
 
-def _announcements(draft: Draft, stamp: Stamp, identity: Identity, encoder: Encoder) -> Iterator[Announcement]:
+def _announcements(
+    draft: UnstampedCommit, stamp: Stamp, identity: Identity, encoder: Encoder
+) -> Iterator[Announcement]:
     count, first, seq = draft.announcements, stamp.head.announcements, stamp.head.seq + 1
     ts_ms, make = stamp.now_ms, encoder.change
     cluster, shard, version = identity.cluster, identity.shard, identity.reducer_version
@@ -187,7 +189,7 @@ def _traced(announcement: Announcement, traceparent: str | None) -> Announcement
     return msgspec.structs.replace(announcement, traceparent=traceparent)
 
 
-def _commit_record(draft: Draft, stamp: Stamp, identity: Identity) -> CommitRecord:
+def _commit_record(draft: UnstampedCommit, stamp: Stamp, identity: Identity) -> CommitRecord:
     return CommitRecord(
         seq=stamp.head.seq + 1,
         epoch=stamp.epoch,
@@ -214,7 +216,7 @@ def _commit_record(draft: Draft, stamp: Stamp, identity: Identity) -> CommitReco
     )
 
 
-def _next_head(draft: Draft, stamp: Stamp, identity: Identity) -> Head:
+def _next_head(draft: UnstampedCommit, stamp: Stamp, identity: Identity) -> Head:
     return msgspec.structs.replace(
         stamp.head,
         seq=stamp.head.seq + 1,

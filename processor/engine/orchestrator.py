@@ -7,7 +7,7 @@ import msgspec
 from processor.engine.announcements import StoredEntry
 from processor.engine.batch import Batch
 from processor.engine.breaker import Breaker
-from processor.engine.compose import Draft, Stamp, compose, largest_record
+from processor.engine.compose import Stamp, UnstampedCommit, compose, largest_record
 from processor.engine.crash_counter import CrashCounter
 from processor.engine.errors import InvalidRequest, ShardRefused
 from processor.engine.health import ShardStatus
@@ -41,18 +41,18 @@ class Orchestrator:
         *,
         epoch: int,
         publisher: Publisher,
-        board: ShardStatus,
+        status: ShardStatus,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._parts = parts
         self._epoch = epoch
         self._publisher = publisher
-        self._board = board
+        self._status = status
         self._intake = Intake(parts.source, limits=parts.limits, clock=parts.clock)
         self._counter = CrashCounter(parts.store, parts.limits)
         self._preparer = Preparer(parts, self._intake)
         self._breaker = Breaker(parts.limits)
-        self._requests = Requests(parts, board, stopping=stopping)
+        self._requests = Requests(parts, status, stopping=stopping)
         self._commit_ids = 0
         self._conflicts = 0
         self._sent: Sent | None = None
@@ -179,7 +179,7 @@ class Orchestrator:
             return
         self._tip = self._tip.carrying(prepared.draft, prepared.reduced, now_s=self._parts.clock.monotonic_s())
 
-    def _dispatch(self, draft: Draft, prepared: Prepared | None) -> None:
+    def _dispatch(self, draft: UnstampedCommit, prepared: Prepared | None) -> None:
         parts = self._parts
         stamp = self._stamp()
         commit = compose(draft, stamp, identity=parts.identity, encoder=parts.encoder)
@@ -304,7 +304,7 @@ class Orchestrator:
         if seen.owner_epoch != self._epoch or seen.head_revision != self._revision:
             self._refused(seen, None)
         self._house.looked()
-        self._board.update(
+        self._status.update(
             seen_s=self._house.seen_s, outbox_commits=self._publisher.waiting[0], revision=self._revision
         )
 
@@ -330,7 +330,7 @@ class Orchestrator:
             self._house.trimmed(trimming)
 
     def _show(self) -> None:
-        self._board.update(
+        self._status.update(
             state=self._state,
             revision=self._revision,
             phase="owner",

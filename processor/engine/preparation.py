@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from processor.engine.batch import Batch
-from processor.engine.compose import Draft
+from processor.engine.compose import UnstampedCommit
 from processor.engine.errors import ShardRefused
 from processor.engine.images import Encoded, Images
 from processor.engine.inputs import Decoded, Record, Undecodable
@@ -23,7 +23,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
     batch: Batch
     count: int
-    draft: Draft
+    draft: UnstampedCommit
     silent: bool
     reduced: Reduced
     seconds: dict[str, float]
@@ -169,11 +169,11 @@ class Preparer:
         return self._parts.decoder.identify(record)
 
 
-def _draft(batch: Batch, reduction: Reduction, encoded: Encoded, tip: Tip, sizes: SizeLimits) -> Draft:
+def _draft(batch: Batch, reduction: Reduction, encoded: Encoded, tip: Tip, sizes: SizeLimits) -> UnstampedCommit:
     records = batch.records[: len(reduction.outcomes)]
     ranges = ranges_of(records, tip.positions)
     only = batch.decoded[0].cause if len(records) == 1 and not tip.carried.ranges else None
-    return Draft(
+    return UnstampedCommit(
         after=reduction.after,
         encoded=encoded,
         rejections=tuple(rejection for _, rejection in reduction.rejections),

@@ -17,10 +17,10 @@ UNWANTED_TTLS = 2 * FORSAKEN_TTLS
 """What we have left to peers we try again when it was without owner for so many TTLs: they had the first choice."""
 
 
-class Sharing:
+class Rebalancer:
     """One process's part in sharing `shards` shards under the name `instance`.
 
-    `run` belongs to one thread; the questions are for the shards' threads. `unable` returns the shards that must not
+    `run` belongs to one thread; the questions are for the shards' threads. `excluded` returns the shards that must not
     be run here at present, `silent_s` for how long inputs and output have not been reached from here. Past
     `silent_max_s` whoever has peers leaves its shards to them, and comes back when it reaches them again.
     """
@@ -34,7 +34,7 @@ class Sharing:
         ttl_s: float,
         interval_s: float,
         clock: Clock,
-        unable: Callable[[], frozenset[int]] = frozenset,
+        excluded: Callable[[], frozenset[int]] = frozenset,
         silent_s: Callable[[], float] = lambda: 0.0,
         silent_max_s: float = inf,
         log: Callable[..., None] = lambda _event, **_fields: None,
@@ -45,7 +45,7 @@ class Sharing:
         self._ttl_s = ttl_s
         self._interval_s = interval_s
         self._clock = clock
-        self._unable = unable
+        self._excluded = excluded
         self._silent_s = silent_s
         self._silent_max_s = silent_max_s
         self._log = log
@@ -56,7 +56,7 @@ class Sharing:
         self._failure = ""
         self._instances: tuple[str, ...] = ()
         self._vacant_since_s: dict[int, float] = {}
-        self._kept: frozenset[int] = frozenset()
+        self._pinned: frozenset[int] = frozenset()
         self._left: frozenset[int] = frozenset()
         self._namesakes_since_s: dict[str, float] = {}
         self._namesakes_told: frozenset[str] = frozenset()
@@ -79,15 +79,15 @@ class Sharing:
             self._cut_off = False
             self._log("took_part_again", instance=self._instance)
         try:
-            census = self._membership.look()
+            members = self._membership.look()
         except Retry as error:
             self._tell(Plan(), failure=str(error) or "the store does not answer")
         else:
-            self._note(census)
-            self._note_left(census)
-            outlook = self._outlook(census)
-            decided = plan(outlook)
-            self._kept |= frozenset(filter(outlook.is_unwanted, decided.campaign))
+            self._note(members)
+            self._note_left(members)
+            view = self._view(members)
+            decided = plan(view)
+            self._pinned |= frozenset(filter(view.is_unwanted, decided.campaign))
             self._tell(decided, failure="")
 
     def leave(self) -> None:
@@ -143,20 +143,20 @@ class Sharing:
         else:
             self._leave_failed = False
 
-    def _note(self, census: Members) -> None:
-        self._note_namesakes(census.namesakes)
+    def _note(self, members: Members) -> None:
+        self._note_namesakes(members.namesakes)
         now_s = self._clock.monotonic_s()
-        vacant = set(range(self._shards)) - census.owners.keys()
+        vacant = set(range(self._shards)) - members.owners.keys()
         self._vacant_since_s = {shard: self._vacant_since_s.get(shard, now_s) for shard in vacant}
-        self._kept -= {shard for shard, owner in census.owners.items() if owner != self._instance}
-        for shard, owner in census.owners.items():
+        self._pinned -= {shard for shard, owner in members.owners.items() if owner != self._instance}
+        for shard, owner in members.owners.items():
             if owner not in {self._instance, self._owners.get(shard)}:
                 self._log("standing_by", shard=shard, owner=owner)
-        self._owners = census.owners
-        if census.instances != self._instances:
-            self._instances = census.instances
-            self._kept = frozenset()  # who came may want them
-            self._log("instances_changed", instances=list(census.instances))
+        self._owners = members.owners
+        if members.instances != self._instances:
+            self._instances = members.instances
+            self._pinned = frozenset()  # who came may want them
+            self._log("instances_changed", instances=list(members.instances))
 
     def _note_namesakes(self, namesakes: Mapping[str, str]) -> None:
         """Warn once of each other process of our name; what a restart left behind goes with its lease."""
@@ -167,7 +167,7 @@ class Sharing:
                 self._namesakes_told |= {key}
                 self._log("instance_name_shared", us=self._instance, other=namesakes[key], advice=NAME_ADVICE)
 
-    def _note_left(self, census: Members) -> None:
+    def _note_left(self, members: Members) -> None:
         """Forget what was left to peers once one of them had it, there are none, or none took it for so long."""
         now_s = self._clock.monotonic_s()
         with self._looked:
@@ -175,20 +175,20 @@ class Sharing:
                 shard
                 for shard in self._left
                 if self._has_peers()
-                and census.owners.get(shard, self._instance) == self._instance
+                and members.owners.get(shard, self._instance) == self._instance
                 and now_s - self._vacant_since_s.get(shard, now_s) < UNWANTED_TTLS * self._ttl_s
             )
 
-    def _outlook(self, census: Members) -> View:
+    def _view(self, members: Members) -> View:
         now_s = self._clock.monotonic_s()
         return View(
             us=self._instance,
             shards=self._shards,
-            census=census,
+            members=members,
             ttl_s=self._ttl_s,
             vacant_s={shard: now_s - since_s for shard, since_s in self._vacant_since_s.items()},
-            unable=self._unable() | self._left,
-            kept=self._kept,
+            excluded=self._excluded() | self._left,
+            pinned=self._pinned,
         )
 
     def _tell(self, decided: Plan, *, failure: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from processor.engine.announcements import CommitKind
-from processor.engine.compose import Draft
+from processor.engine.compose import UnstampedCommit
 from processor.engine.images import Encoded
 from processor.engine.inputs import Positions
 from processor.engine.machine import StateMachine
@@ -29,7 +29,7 @@ class Mending(msgspec.Struct, frozen=True):
     """The state that has the head's digest, and the commit that leads from it to what stands in the store, if any."""
 
     before: Any
-    draft: Draft | None = None
+    draft: UnstampedCommit | None = None
 
 
 def mend(
@@ -62,13 +62,13 @@ def mend(
     return Mending(before, _draft("repair", restored, restored.images.encode(changes), head.positions))
 
 
-def upgrade_draft(restored: Restored, positions: Positions) -> Draft:
+def upgrade_draft(restored: Restored, positions: Positions) -> UnstampedCommit:
     """Return the commit of kind `upgrade`: no ranges, no announcements, the state as this build encodes it."""
     return _draft("upgrade", restored, restored.images.encode(()), positions)
 
 
-def _draft(kind: CommitKind, restored: Restored, encoded: Encoded, positions: Positions) -> Draft:
-    return Draft(
+def _draft(kind: CommitKind, restored: Restored, encoded: Encoded, positions: Positions) -> UnstampedCommit:
+    return UnstampedCommit(
         kind=kind,
         after=restored.state,
         encoded=msgspec.structs.replace(encoded, digest=restored.images.digest),

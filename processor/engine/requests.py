@@ -15,16 +15,16 @@ LAST_RESENDS_MAX = 1
 class Requests:
     """Resolves requests; `resends` counts the repeats of the last one."""
 
-    def __init__(self, parts: Parts, board: ShardStatus, *, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, parts: Parts, status: ShardStatus, *, stopping: Callable[[], bool] = lambda: False) -> None:
         self._parts = parts
-        self._board = board
+        self._status = status
         self._stopping = stopping
         self._last_resends = 0
         self.resends = 0
 
     def show_life(self) -> None:
         """Put down that the loop has not got stuck, between two things that may each take long."""
-        self._board.update(moved_s=self._parts.clock.monotonic_s())
+        self._status.update(moved_s=self._parts.clock.monotonic_s())
 
     def resolve(self, in_flight: InFlight) -> Committed | Conflict:
         """Wait for the answer, however long the store is away.
@@ -44,13 +44,13 @@ class Requests:
                 self.resends += 1
                 continue
             if self.resends:
-                self._board.update(reason="")
-            self._board.update(seen_s=clock.monotonic_s())
+                self._status.update(reason="")
+            self._status.update(seen_s=clock.monotonic_s())
             return answer
 
     def _wait(self, why: OutcomeUnknown, pause_ms: int) -> None:
         what = "a commit is denied" if isinstance(why, WriteDenied) else "no answer to a commit"
-        self._board.update(reason=f"store: {what} ({why})", moved_s=self._parts.clock.monotonic_s())
+        self._status.update(reason=f"store: {what} ({why})", moved_s=self._parts.clock.monotonic_s())
         if not self._parts.ownership.alive():
             raise OwnershipLost("the lease ran out while a commit was unanswered")
         if self._stopping():

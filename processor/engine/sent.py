@@ -2,7 +2,7 @@
 
 import msgspec
 
-from processor.engine.compose import Draft
+from processor.engine.compose import UnstampedCommit
 from processor.engine.ports import InFlight
 from processor.engine.preparation import Prepared
 from processor.engine.reports import Events, StepReport
@@ -15,7 +15,7 @@ class Sent(msgspec.Struct, frozen=True):
 
     in_flight: InFlight
     commit: Commit
-    draft: Draft
+    draft: UnstampedCommit
     prepared: Prepared | None
     carried: Carried
     sent_s: float

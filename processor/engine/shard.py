@@ -28,7 +28,7 @@ class ShardRunner:
         self,
         parts: Parts,
         *,
-        board: ShardStatus,
+        status: ShardStatus,
         stopping: Callable[[], bool],
         may_campaign: Callable[[], bool] = lambda: True,
         hand_over_asked: Callable[[], bool] = lambda: False,
@@ -47,8 +47,8 @@ class ShardRunner:
         self._done = False
         self._pause_ms = parts.limits.retry_pause_ms
         self._refused_at = 0
-        self.board = board
-        board.log = parts.log
+        self.status = status
+        status.log = parts.log
         self._show_life()
 
     def run(self) -> None:
@@ -62,7 +62,7 @@ class ShardRunner:
                 if epoch is not None:
                     self._own(epoch)
         finally:
-            self.board.update(phase="stopped")
+            self.status.update(phase="stopped")
 
     def _ended(self) -> bool:
         return self._done or self._stopping()
@@ -80,7 +80,7 @@ class ShardRunner:
         self._left_to_peers = True
         self._stall.gave_up()
         self._parts.log(
-            "shard_left_to_peers", shard=self._parts.identity.shard, reason=f"{reason}: {self.board.health.why}"
+            "shard_left_to_peers", shard=self._parts.identity.shard, reason=f"{reason}: {self.status.health.why}"
         )
         return True
 
@@ -101,7 +101,7 @@ class ShardRunner:
         return epoch
 
     def _stand_by(self) -> None:
-        self.board.update(phase="standby", reason="", troubles=(), seen_s=self._parts.clock.monotonic_s())
+        self.status.update(phase="standby", reason="", troubles=(), seen_s=self._parts.clock.monotonic_s())
 
     def _own(self, epoch: int) -> None:
         parts = self._parts
@@ -119,22 +119,22 @@ class ShardRunner:
         except OwnershipLost as lost:
             parts.log("ownership_lost", shard=parts.identity.shard, epoch=epoch, reason=str(lost))
             # whether another owns it is not known yet; why we pause, if we do, is still true
-            self.board.update(phase="starting", troubles=())
+            self.status.update(phase="starting", troubles=())
         except (ShardRefused, InvalidRequest) as refused:
             self._refuse(epoch, refused)
             self._refused_at = self._refused_at if orchestrator is None else orchestrator.revision
         finally:
             announcer.stop(self._show_life)
-            self.board.update(**NOT_OWNED)
+            self.status.update(**NOT_OWNED)
             publisher.close()
             released = self._release(epoch, clean=clean)
             self._close_inputs()
-        if self.board.health.phase == "refused":
+        if self.status.health.phase == "refused":
             self._await_a_person(epoch, released=released)
 
     def _taken_over(self, epoch: int, publisher: Publisher) -> Orchestrator | None:
         parts = self._parts
-        self.board.update(phase="starting", epoch=epoch, troubles=())
+        self.status.update(phase="starting", epoch=epoch, troubles=())
         began_s = parts.clock.monotonic_s()
         while not self._leaving():
             try:
@@ -152,7 +152,7 @@ class ShardRunner:
         return None
 
     def _requests(self) -> Requests:
-        return Requests(self._parts, self.board, stopping=self._leaving)
+        return Requests(self._parts, self.status, stopping=self._leaving)
 
     def _new_publisher(self) -> Publisher:
         parts = self._parts
@@ -172,7 +172,7 @@ class ShardRunner:
 
     def _new_orchestrator(self, taken: TakenOver, *, epoch: int, publisher: Publisher) -> Orchestrator:
         return Orchestrator(
-            self._parts, taken, epoch=epoch, publisher=publisher, board=self.board, stopping=self._leaving
+            self._parts, taken, epoch=epoch, publisher=publisher, status=self.status, stopping=self._leaving
         )
 
     def _loop(self, orchestrator: Orchestrator, publisher: Publisher, announcer: Announcer) -> None:
@@ -199,9 +199,9 @@ class ShardRunner:
 
     def _show_troubles(self, announcer: Announcer) -> None:
         troubles = tuple(filter(None, (self._parts.trouble(), announcer.trouble)))
-        health = self.board.health
+        health = self.status.health
         if troubles != health.troubles or announcer.fencings != health.fencings:
-            self.board.update(troubles=troubles, fencings=announcer.fencings)
+            self.status.update(troubles=troubles, fencings=announcer.fencings)
 
     def _held_up(self, publisher: Publisher) -> str:
         if publisher.full:
@@ -215,8 +215,8 @@ class ShardRunner:
         now_s, since_s = self._parts.clock.monotonic_s(), publisher.called_since_s
         self._stall.saw_output(now_s, waiting=publisher.waiting[0], acknowledged_seq=publisher.acknowledged_seq)
         since_s = since_s if now_s - since_s > CALL_SHOWN_AFTER_S else 0.0
-        if since_s != self.board.health.publishing_since_s:
-            self.board.update(publishing_since_s=since_s)
+        if since_s != self.status.health.publishing_since_s:
+            self.status.update(publishing_since_s=since_s)
 
     def _hand_over(self, orchestrator: Orchestrator, publisher: Publisher, announcer: Announcer) -> bool:
         """Finish what is under way and publish it; what cannot be published stays in the outbox for the next owner."""
@@ -234,7 +234,7 @@ class ShardRunner:
             self._parts.log("handed_over_unpublished", shard=self._parts.identity.shard, reason=str(error))
         if not self._ended():
             self._parts.log("shard_handed_over", shard=self._parts.identity.shard)
-            self.board.update(phase="starting", troubles=())
+            self.status.update(phase="starting", troubles=())
         return True
 
     def _release(self, epoch: int, *, clean: bool) -> bool:
@@ -253,7 +253,7 @@ class ShardRunner:
 
     def _refuse(self, epoch: int, refused: ShardRefused | InvalidRequest) -> None:
         self._parts.log("shard_refused", shard=self._parts.identity.shard, epoch=epoch, reason=str(refused))
-        self.board.update(phase="refused", reason=str(refused), troubles=())
+        self.status.update(phase="refused", reason=str(refused), troubles=())
         self._done = self._once
 
     def _await_a_person(self, epoch: int, *, released: bool) -> None:
@@ -265,7 +265,7 @@ class ShardRunner:
             self._parts.clock.sleep(self._parts.limits.peek_interval_ms / 1000)
             released = released or self._release(epoch, clean=False)
             if self._head_revision() not in {None, self._refused_at}:
-                self.board.update(phase="starting", reason="")
+                self.status.update(phase="starting", reason="")
                 return
 
     def _head_revision(self) -> int | None:
@@ -279,15 +279,15 @@ class ShardRunner:
             raise OwnershipLost("the lease ran out")
 
     def _pause(self, error: Retry) -> None:
-        self.board.update(reason=str(error), moved_s=self._parts.clock.monotonic_s())
+        self.status.update(reason=str(error), moved_s=self._parts.clock.monotonic_s())
         self._parts.clock.sleep(self._pause_ms / 1000)
         self._pause_ms = min(2 * self._pause_ms, self._parts.limits.retry_pause_max_ms)
 
     def _show_life(self) -> None:
-        self.board.update(moved_s=self._parts.clock.monotonic_s())
+        self.status.update(moved_s=self._parts.clock.monotonic_s())
 
     def _recovered(self) -> None:
         if self._pause_ms == self._parts.limits.retry_pause_ms:
             return
         self._pause_ms = self._parts.limits.retry_pause_ms
-        self.board.update(reason="")
+        self.status.update(reason="")

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from processor.engine.announcements import OutcomeRun
-from processor.engine.compose import Draft
+from processor.engine.compose import UnstampedCommit
 from processor.engine.images import Encoded, Images
 from processor.engine.inputs import Positions, Range
 from processor.engine.reports import Reduced
@@ -38,7 +38,7 @@ class Tip(msgspec.Struct, frozen=True):
     carried: Carried = Carried()
     encoded: Encoded | None = None
 
-    def carrying(self, draft: Draft, reduced: Reduced, *, now_s: float) -> "Tip":
+    def carrying(self, draft: UnstampedCommit, reduced: Reduced, *, now_s: float) -> "Tip":
         """Return the tip with a batch that changed nothing carried to the next commit."""
         carried = Carried(
             ranges=draft.ranges,
@@ -49,9 +49,9 @@ class Tip(msgspec.Struct, frozen=True):
         )
         return msgspec.structs.replace(self, positions=draft.positions, carried=carried)
 
-    def carried_draft(self, images: Images) -> Draft:
+    def carried_draft(self, images: Images) -> UnstampedCommit:
         """Return a commit of what is carried alone."""
-        return Draft(
+        return UnstampedCommit(
             after=self.state,
             encoded=images.encode(()),
             ranges=self.carried.ranges,

@@ -33,23 +33,23 @@ class EtcdMembership:
         return self._lease.owner.key
 
     def look(self) -> Members:
-        """Return the census, linearizable, at one revision, with us in it. Raises StoreUnavailable.
+        """Return the members, linearizable, at one revision, with us in it. Raises StoreUnavailable.
 
         Somebody else's hand may have struck us off: a person with a tool, say.
         """
         self._lease.join()
-        census = self._census()
-        if self.instance not in census.instances:
+        members = self._members()
+        if self.instance not in members.instances:
             self._lease.leave()
             self._lease.join()
-            census = self._census()
-        return census
+            members = self._members()
+        return members
 
     def leave(self) -> None:
         """Be no instance any more in the eyes of others; what we own stays ours. Raises StoreUnavailable."""
         self._lease.leave()
 
-    def _census(self) -> Members:
+    def _members(self) -> Members:
         try:
             instances, owners = self._read()
         except CompactedError as error:

@@ -126,7 +126,7 @@ class MemoryCluster:
         with self._changed:
             self._instances.pop(instance, None)
 
-    def census(self, shards: int) -> tuple[tuple[str, ...], dict[int, str]]:
+    def members(self, shards: int) -> tuple[tuple[str, ...], dict[int, str]]:
         """Return the instances, ascending, and shard → lease of its owner."""
         with self._changed:
             owners = {number: keys.owner for number, keys in self._shards.items() if keys.owner is not None}

@@ -79,11 +79,11 @@ class MemoryMembership:
         self.lease = _lease_of(instance)
 
     def look(self) -> Members:
-        """Return the census, with us in it; a lease that was lost is replaced."""
+        """Return the members, with us in it; a lease that was lost is replaced."""
         if not self._cluster.is_alive(self.lease):
             self.lease = _lease_of(self.instance)
         self._cluster.enlist(self.instance, self.lease)
-        instances, owners = self._cluster.census(self._shards)
+        instances, owners = self._cluster.members(self._shards)
         return Members(instances, {shard: lease.partition("#")[0] for shard, lease in owners.items()})
 
     def leave(self) -> None:

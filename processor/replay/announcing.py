@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from processor.engine.announcements import CommitRecord, OutputRecord, StoredEntry
-from processor.engine.compose import Draft, Stamp, compose
+from processor.engine.compose import Stamp, UnstampedCommit, compose
 from processor.engine.images import Images
 from processor.engine.inputs import Record
 from processor.engine.outputs import TRACEPARENT, change_records
@@ -86,7 +86,7 @@ def _made_again(step: Step, app: str, encoder: Encoder, *, revision: int) -> lis
     rejections = tuple(rejection for _, rejection in reduction.rejections)
     # what nothing was held of is encoded here, before and after, and goes into the announcements alone
     encoded = Images(encoder).encode(reduction.changes)
-    draft = Draft(after=None, encoded=encoded, rejections=rejections)
+    draft = UnstampedCommit(after=None, encoded=encoded, rejections=rejections)
     stamp = Stamp(
         head=Head(
             seq=commit.seq - 1,

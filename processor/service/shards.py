@@ -1,7 +1,7 @@
 """The shards of this process: threads, parts and shared stop.
 
 Every shard of the settings has a thread here, whether or not it is owned here: its `ShardRunner` campaigns, stands by
-or processes. One more thread runs the rebalancer (`Sharing`), which decides the shards that this process campaigns for.
+or processes. One more thread runs the `Rebalancer`, which decides the shards that this process campaigns for.
 
 Invariants: only a shard's own thread touches its ports and parts; other threads read `statuses`, `lag` and `owner_of`,
 each of which returns one consistent value. An exception that escapes any of the threads sets `stop`, so that the other
@@ -20,7 +20,7 @@ from processor.engine.failpoints import Failpoint, never
 from processor.engine.health import ShardStatus
 from processor.engine.parts import Parts
 from processor.engine.ports import Ticker
-from processor.engine.rebalancer import Sharing
+from processor.engine.rebalancer import Rebalancer
 from processor.engine.reports import Middleware
 from processor.engine.shard import ShardRunner
 from processor.engine.values import Identity
@@ -133,17 +133,17 @@ class ShardService:
         thread.start()
         return thread
 
-    def _sharing(self) -> Sharing:
+    def _sharing(self) -> Rebalancer:
         limits = engine_limits(self._settings)
         membership = self._backend.membership()
-        return Sharing(
+        return Rebalancer(
             membership,
             instance=membership.instance,
             shards=len(self.statuses),
             ttl_s=self._settings.shards.lease_ttl_s,
             interval_s=limits.standby_interval_ms / 1000,
             clock=self._clock,
-            unable=lambda: frozenset(
+            excluded=lambda: frozenset(
                 status.health.shard for status in self.statuses if status.health.phase in {"refused", "stopped"}
             ),
             silent_s=self._backend.silent_s,
@@ -151,14 +151,14 @@ class ShardService:
             log=self._log,
         )
 
-    def _run_shard(self, status: ShardStatus, sharing: Sharing) -> None:
+    def _run_shard(self, status: ShardStatus, sharing: Rebalancer) -> None:
         shard = status.health.shard
         ports = self._backend.ports(shard)
         self._lags[shard] = ports.lag
         try:
             ShardRunner(
                 self._parts(shard, ports),
-                board=status,
+                status=status,
                 stopping=self._stop.is_set,
                 may_campaign=partial(sharing.may_campaign, shard),
                 hand_over_asked=partial(sharing.hand_over_asked, shard),

@@ -118,8 +118,8 @@ def test_who_leaves_is_no_instance_and_keeps_what_it_owns(world: World) -> None:
     ownership = leaver.ownership(1)
     epoch = ownership.campaign()
     leaver.membership.leave()
-    census = other.membership.look()
-    assert (census.instances, census.owners) == (("other",), {1: "leaver"})
+    members = other.membership.look()
+    assert (members.instances, members.owners) == (("other",), {1: "leaver"})
     assert epoch is not None
     assert ownership.alive()
     assert ownership.verify(epoch)
@@ -154,8 +154,8 @@ def test_who_was_struck_off_is_back_with_its_next_look_and_has_kept_what_it_owns
     assert member.ownership(4).campaign() is not None
     member.strike_off()
     assert other.membership.look().instances == ("other",)
-    census = member.membership.look()
-    assert (census.instances, census.owners) == (("first", "other"), {4: "first"})
+    members = member.membership.look()
+    assert (members.instances, members.owners) == (("first", "other"), {4: "first"})
 
 
 def test_who_lost_its_lease_is_no_instance_and_owns_nothing_until_it_looks_again(world: World) -> None:
@@ -164,8 +164,8 @@ def test_who_lost_its_lease_is_no_instance_and_owns_nothing_until_it_looks_again
     ownership = loser.ownership(2)
     ownership.campaign()
     loser.lose_lease()
-    census = other.membership.look()
-    assert (census.instances, census.owners) == (("other",), {})
+    members = other.membership.look()
+    assert (members.instances, members.owners) == (("other",), {})
     wait_until(lambda: not ownership.alive(), what="the loser has noticed")
     assert loser.membership.look().instances == ("loser", "other")
 
@@ -175,12 +175,12 @@ def test_two_processes_of_one_name_are_told_apart(request: pytest.FixtureRequest
     world = _real(request, namespace)
     first, second = (world.member("same", unique_id("same")) for _ in range(2))
     first.membership.look()
-    census = second.membership.look()
-    assert set(census.instances) == {first.membership.instance, second.membership.instance}
-    assert len(census.instances) == 2
+    members = second.membership.look()
+    assert set(members.instances) == {first.membership.instance, second.membership.instance}
+    assert len(members.instances) == 2
     assert first.ownership(0).campaign() is not None
     assert second.membership.look().owners == {0: first.membership.instance}
-    assert census.namesakes == {
+    assert members.namesakes == {
         first.membership.instance: f"{first.membership.instance} (host host, pid 1, started 1970-01-01T00:00:00+00:00)"
     }
     assert first.membership.look().namesakes.keys() == {second.membership.instance}
@@ -193,7 +193,7 @@ def test_a_build_without_ids_is_counted_by_its_name(request: pytest.FixtureReque
     old, new = world.member("same"), world.member("same", unique_id("same"))
     old.membership.look()
     assert old.ownership(0).campaign() is not None
-    census = new.membership.look()
-    assert set(census.instances) == {"same", new.membership.instance}
-    assert census.owners == {0: "same"}
+    members = new.membership.look()
+    assert set(members.instances) == {"same", new.membership.instance}
+    assert members.owners == {0: "same"}
     world.close()

@@ -24,12 +24,12 @@ class Instances:
         self.owners = dict(owners)
         self.hand_overs = 0
         self.campaigns_won = 0
-        self._history = [self._census()]
+        self._history = [self._members()]
         self._seen_vacant: dict[tuple[str, int], int] = {}
 
     def round(self, *, chance: Random, lag_max: int = 0) -> bool:
         """Let everybody act once, in any order; tell whether anything moved."""
-        self._history.append(self._census())
+        self._history.append(self._members())
         moved = False
         for name in chance.sample(self.live, len(self.live)):
             view = self._history[-1 - min(chance.randint(0, lag_max), len(self._history) - 1)]
@@ -37,8 +37,8 @@ class Instances:
         return moved
 
     def plan_of(self, name: str, view: Members | None = None) -> Plan:
-        view = view or self._census()
-        return plan(View(us=name, shards=self.shards, census=view, ttl_s=TTL_ROUNDS, vacant_s=self._ages(name, view)))
+        view = view or self._members()
+        return plan(View(us=name, shards=self.shards, members=view, ttl_s=TTL_ROUNDS, vacant_s=self._ages(name, view)))
 
     def settle(self, *, chance: Random, lag_max: int = 0) -> int:
         """Return after how many rounds nothing moved any more."""
@@ -87,7 +87,7 @@ class Instances:
                 ages[shard] = float(now - self._seen_vacant.setdefault((name, shard), now))
         return ages
 
-    def _census(self) -> Members:
+    def _members(self) -> Members:
         return Members(tuple(sorted(self.live)), dict(self.owners))
 
 
@@ -172,57 +172,57 @@ def test_the_highest_shard_is_handed_over_first_and_one_at_a_time() -> None:
     assert instances.plan_of("instance-0") == Plan(hand_over=3)
 
 
-def outlook(us: str, instances: int, owners: Owners, **fields: object) -> View:
+def view(us: str, instances: int, owners: Owners, **fields: object) -> View:
     values: dict[str, object] = {"shards": 5, "ttl_s": 5.0} | fields
-    return View(us=us, census=Members(tuple(names(instances)), owners), **values)  # type: ignore[arg-type]
+    return View(us=us, members=Members(tuple(names(instances)), owners), **values)  # type: ignore[arg-type]
 
 
 def test_who_has_its_share_leaves_a_vacant_shard_to_those_with_less_for_a_ttl() -> None:
     owners = {0: "instance-0", 1: "instance-0", 2: "instance-1"}
-    fresh = outlook("instance-0", 2, owners, vacant_s={3: 4.9, 4: 4.9})
+    fresh = view("instance-0", 2, owners, vacant_s={3: 4.9, 4: 4.9})
     assert plan(fresh) == Plan()
-    assert plan(outlook("instance-0", 2, owners, vacant_s={3: 5.0, 4: 0.1})) == Plan(campaign=(3,))
+    assert plan(view("instance-0", 2, owners, vacant_s={3: 5.0, 4: 0.1})) == Plan(campaign=(3,))
 
 
 def test_what_is_vacant_anyway_spares_others_a_hand_over_for_a_ttl() -> None:
     owners = {0: "instance-0", 1: "instance-0", 2: "instance-0"}
-    assert plan(outlook("instance-0", 2, owners, vacant_s={3: 0.2, 4: 0.2})) == Plan()
-    assert plan(outlook("instance-0", 2, owners, vacant_s={3: 9.0, 4: 9.0})) == Plan(hand_over=2)
+    assert plan(view("instance-0", 2, owners, vacant_s={3: 0.2, 4: 0.2})) == Plan()
+    assert plan(view("instance-0", 2, owners, vacant_s={3: 9.0, 4: 9.0})) == Plan(hand_over=2)
 
 
 def test_a_shard_that_must_not_be_run_takes_nobody_elses_place() -> None:
-    allowed = plan(outlook("instance-0", 2, {}, unable=frozenset({0, 1, 2})))
+    allowed = plan(view("instance-0", 2, {}, excluded=frozenset({0, 1, 2})))
     assert sorted(allowed.campaign) == [3, 4]
 
 
 def test_who_has_its_share_takes_one_after_another_of_what_nobody_takes_at_all() -> None:
     owners = {0: "instance-0", 1: "instance-0", 2: "instance-0"}
-    forsaken = outlook("instance-0", 2, owners, vacant_s={3: 15.0, 4: 15.0}, kept=frozenset(owners))
+    forsaken = view("instance-0", 2, owners, vacant_s={3: 15.0, 4: 15.0}, pinned=frozenset(owners))
     assert len(plan(forsaken).campaign) == 1
-    assert plan(outlook("instance-0", 2, owners, vacant_s={3: 14.9, 4: 14.9})).campaign == ()
+    assert plan(view("instance-0", 2, owners, vacant_s={3: 14.9, 4: 14.9})).campaign == ()
 
 
 def test_what_nobody_else_wanted_is_not_handed_over() -> None:
     owners = dict.fromkeys(range(4), "instance-0") | {4: "instance-1"}
-    assert plan(outlook("instance-0", 2, owners, kept=frozenset({3}))) == Plan(hand_over=2)
-    assert plan(outlook("instance-0", 2, owners, kept=frozenset(range(4)))) == Plan()
+    assert plan(view("instance-0", 2, owners, pinned=frozenset({3}))) == Plan(hand_over=2)
+    assert plan(view("instance-0", 2, owners, pinned=frozenset(range(4)))) == Plan()
 
 
 def test_who_has_to_give_one_anyway_gives_the_next_one_too() -> None:
     owners = dict(enumerate(["instance-0"] * 3 + ["instance-1"] * 4 + ["instance-2"] * 3 + ["instance-3"] * 3))
-    views = {name: outlook(name, 5, owners, shards=13) for name in names(5)}
+    views = {name: view(name, 5, owners, shards=13) for name in names(5)}
     assert {name: plan(view).hand_over for name, view in views.items()} == dict.fromkeys(names(5)) | {"instance-1": 6}
 
 
 def test_owners_that_are_no_live_instances_keep_their_shards_and_count_for_nobody() -> None:
     owners = dict.fromkeys(range(4), "leaving")
-    assert plan(outlook("instance-0", 1, owners)) == Plan(campaign=(4,))
+    assert plan(view("instance-0", 1, owners)) == Plan(campaign=(4,))
 
 
 def test_who_is_not_among_the_live_does_nothing() -> None:
-    assert plan(outlook("stranger", 2, {0: "stranger"})) == Plan()
+    assert plan(view("stranger", 2, {0: "stranger"})) == Plan()
 
 
 def test_instances_begin_at_different_places() -> None:
-    firsts = {plan(outlook(name, 6, {}, shards=60)).campaign[0] for name in names(6)}
+    firsts = {plan(view(name, 6, {}, shards=60)).campaign[0] for name in names(6)}
     assert len(firsts) > 3

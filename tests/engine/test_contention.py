@@ -81,11 +81,11 @@ def test_an_owner_with_a_rival_is_not_ready_opens_rarely_and_goes_on_when_the_ri
             super().update(**changes)
             seen.append(self.health.troubles)
 
-    board = Watched(0)
-    ShardRunner(world.parts(sink=sink), board=board, stopping=lambda: False, once=True).run()
+    status = Watched(0)
+    ShardRunner(world.parts(sink=sink), status=status, stopping=lambda: False, once=True).run()
     assert any("PROCESSOR_APP app is probably shared" in trouble for troubles in seen for trouble in troubles)
     assert [event for event, _ in world.log].count("output_fenced") == 1
-    assert board.health.fencings == len(sink.fenced_s)
+    assert status.health.fencings == len(sink.fenced_s)
     gaps = [after - before for before, after in pairwise(sink.fenced_s)]
     assert max(gaps) >= PAUSE_MAX_S > min(gaps)
     assert len(sink.fenced_s) < 25, "in five minutes"

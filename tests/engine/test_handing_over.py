@@ -26,7 +26,7 @@ def runner(
     end_s = world.clock.seconds + END_AFTER_S
     return ShardRunner(
         parts,
-        board=ShardStatus(0),
+        status=ShardStatus(0),
         stopping=lambda: until() or world.clock.seconds > end_s,
         may_campaign=may_campaign,
         hand_over_asked=hand_over_asked,
@@ -61,14 +61,14 @@ def test_a_shard_is_left_alone_as_long_as_it_may_not_be_campaigned_for() -> None
     made = runner(world, world.parts(), until=lambda: bool(world.commits()))
 
     def note() -> bool:
-        phases.append(made.board.health.phase)
+        phases.append(made.status.health.phase)
         return False
 
     made._may_campaign = waited(world, note)
     made.run()
     assert world.commits() == []
     assert set(phases[1:]) == {"standby"}
-    assert made.board.health.reason == ""
+    assert made.status.health.reason == ""
 
 
 def test_it_is_run_as_soon_as_it_may_be() -> None:
@@ -153,7 +153,7 @@ def test_who_cannot_know_whether_it_may_campaign_says_why_it_waits() -> None:
     made = runner(world, world.parts(), until=lambda: len(reasons) > 1)
 
     def away() -> bool:
-        reasons.append(made.board.health.reason)
+        reasons.append(made.status.health.reason)
         raise StoreUnavailable("the store is away")
 
     made._may_campaign = away
@@ -171,6 +171,6 @@ def test_a_takeover_that_cannot_go_on_ends_when_the_shard_is_asked_for() -> None
         return len(gone) == 1
 
     made = runner(world, world.parts(), until=lambda: len(gone) > 1, may_campaign=may_campaign)
-    made._hand_over_asked = lambda: "high" in made.board.health.reason
+    made._hand_over_asked = lambda: "high" in made.status.health.reason
     made.run()
     assert gone == [True, True]

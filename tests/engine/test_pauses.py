@@ -59,7 +59,7 @@ def run(world: World, stopping: Callable[[], bool] = lambda: False, **parts: Any
     end_s = world.clock.seconds + GIVE_UP_AFTER_S
     made = world.parts("stays", **parts)
     runner = ShardRunner(
-        made, board=ShardStatus(0), stopping=lambda: stopping() or world.clock.seconds > end_s, once=True
+        made, status=ShardStatus(0), stopping=lambda: stopping() or world.clock.seconds > end_s, once=True
     )
     runner.run()
     assert world.clock.seconds < end_s
@@ -83,14 +83,16 @@ def test_who_pauses_for_long_is_alive() -> None:
     world = World(batch_events_max=5)
     report(world, 20)
     back_s = world.clock.seconds + 120
-    board = ShardStatus(0)
+    status = ShardStatus(0)
     silent_s: list[float] = []
 
     def back() -> bool:
-        silent_s.append(world.clock.seconds - max(board.health.moved_s, board.health.seen_s))
+        silent_s.append(world.clock.seconds - max(status.health.moved_s, status.health.seen_s))
         return world.clock.seconds > back_s
 
-    ShardRunner(world.parts(store=Silent(world, at=3, back=back)), board=board, stopping=lambda: False, once=True).run()
+    ShardRunner(
+        world.parts(store=Silent(world, at=3, back=back)), status=status, stopping=lambda: False, once=True
+    ).run()
     assert len(silent_s) > 20
     assert max(silent_s) < 10
 
@@ -133,7 +135,7 @@ def test_an_output_that_takes_nothing_is_tried_ever_more_slowly_and_told_of_once
             super().update(**changes)
             seen.append(self.health.troubles)
 
-    ShardRunner(world.parts(sink=sink), board=Watched(0), stopping=lambda: False, once=True).run()
+    ShardRunner(world.parts(sink=sink), status=Watched(0), stopping=lambda: False, once=True).run()
     assert 20 < sink.refusals < 120
     assert ("output: not authorised",) in seen
     assert words(world).count("service_away") == words(world).count("service_back") == 1
@@ -152,10 +154,10 @@ def test_inputs_that_are_away_are_told_of_and_make_nobody_stop() -> None:
 
 
 def test_a_health_with_any_trouble_is_not_ready() -> None:
-    board = ShardStatus(0)
+    status = ShardStatus(0)
     ready = []
     for change in ({"phase": "owner"}, {"troubles": ("inputs: away", "output: away")}, {"reason": "store: away"}):
-        board.update(**change)
-        ready.append(board.health.ready)
+        status.update(**change)
+        ready.append(status.health.ready)
     assert ready == [True, False, False]
-    assert board.health.why == "store: away; inputs: away; output: away"
+    assert status.health.why == "store: away; inputs: away; output: away"

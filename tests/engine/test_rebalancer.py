@@ -9,7 +9,7 @@ import pytest
 
 from processor.engine.assignment import Members
 from processor.engine.errors import StoreUnavailable
-from processor.engine.rebalancer import UNWANTED_TTLS, Sharing
+from processor.engine.rebalancer import UNWANTED_TTLS, Rebalancer
 from processor.memory.cluster import MemoryCluster
 from processor.memory.ownership import MemoryMembership, MemoryOwnership
 from tests.engine.world import ManualClock
@@ -53,9 +53,9 @@ class Table:
         self.clock = ManualClock()
         self.log: list[str] = []
 
-    def sharing(self, name: str, *, kind: type[MemoryMembership] = MemoryMembership, **fields: Any) -> Sharing:
+    def sharing(self, name: str, *, kind: type[MemoryMembership] = MemoryMembership, **fields: Any) -> Rebalancer:
         settings: dict[str, Any] = {"shards": SHARDS, "ttl_s": TTL_S, "interval_s": SHORT_S} | fields
-        return Sharing(
+        return Rebalancer(
             kind(self.cluster, name, shards=SHARDS),
             instance=name,
             clock=self.clock,
@@ -67,11 +67,11 @@ class Table:
             assert MemoryOwnership(self.cluster, shard, name).campaign() is not None
 
 
-def allowed(sharing: Sharing) -> set[int]:
+def allowed(sharing: Rebalancer) -> set[int]:
     return {shard for shard in range(SHARDS) if sharing.may_campaign(shard)}
 
 
-def asked(sharing: Sharing) -> set[int]:
+def asked(sharing: Rebalancer) -> set[int]:
     return {shard for shard in range(SHARDS) if sharing.hand_over_asked(shard)}
 
 
@@ -87,7 +87,7 @@ def test_a_process_alone_campaigns_for_everything() -> None:
 
 
 def test_what_must_not_be_run_here_is_left_alone() -> None:
-    sharing = Table().sharing("one", unable=lambda: frozenset({2}))
+    sharing = Table().sharing("one", excluded=lambda: frozenset({2}))
     sharing.look()
     assert allowed(sharing) == {0, 1, 3}
 
@@ -118,7 +118,7 @@ def test_what_others_should_take_is_taken_when_nobody_did_for_a_ttl() -> None:
 
 def test_what_nobody_took_for_a_ttl_is_kept_until_others_come() -> None:
     table = Table()
-    full, refuser = table.sharing("full"), table.sharing("refuser", unable=lambda: frozenset({2, 3}))
+    full, refuser = table.sharing("full"), table.sharing("refuser", excluded=lambda: frozenset({2, 3}))
     refuser.look()
     table.own("full", 0, 1)
     full.look()
@@ -171,7 +171,7 @@ def test_running_ends_with_leaving() -> None:
     table = Table()
     looks = iter(range(3))
     table.sharing("one").run(lambda: next(looks, None) is None)
-    assert table.cluster.census(SHARDS)[0] == ()
+    assert table.cluster.members(SHARDS)[0] == ()
 
 
 def test_a_look_ends_the_wait_of_a_shard() -> None:
@@ -198,7 +198,7 @@ def test_who_reaches_no_broker_leaves_its_shards_to_its_peers_and_says_why() -> 
     assert asked(cut_off) == set(range(SHARDS))
     with pytest.raises(StoreUnavailable, match="left to others"):
         cut_off.may_campaign(2)
-    assert table.cluster.census(SHARDS)[0] == ("other",)
+    assert table.cluster.members(SHARDS)[0] == ("other",)
     assert allowed(other) == {2, 3}
 
 
@@ -210,7 +210,7 @@ def test_who_reaches_the_brokers_again_takes_part_again() -> None:
     for seconds in (11.0, 12.0, 0.0):
         silent[0] = seconds
         cut_off.look()
-    assert table.cluster.census(SHARDS)[0] == ("cut-off", "other")
+    assert table.cluster.members(SHARDS)[0] == ("cut-off", "other")
     assert asked(cut_off) == set()
     assert len(allowed(cut_off)) == SHARDS // 2
     assert table.log.count("left_to_peers") == table.log.count("took_part_again") == 1
@@ -232,9 +232,9 @@ def test_who_leaves_to_its_peers_without_an_answer_tries_again_and_tells_once() 
     silent[0] = 11.0
     for _ in range(2):
         sharing.look()
-    assert table.cluster.census(SHARDS)[0] == ("one", "other")
+    assert table.cluster.members(SHARDS)[0] == ("one", "other")
     sharing.look()
-    assert table.cluster.census(SHARDS)[0] == ("other",)
+    assert table.cluster.members(SHARDS)[0] == ("other",)
     assert table.log.count("leave_failed") == 1
 
 

@@ -46,7 +46,7 @@ def run_until(world: World, done: Callable[[], bool], **parts: Any) -> ShardRunn
     clock = world.clock
     end_s = clock.seconds + GIVE_UP_AFTER_S
     runner = ShardRunner(
-        world.parts("stays", **parts), board=ShardStatus(0), stopping=lambda: done() or clock.seconds > end_s
+        world.parts("stays", **parts), status=ShardStatus(0), stopping=lambda: done() or clock.seconds > end_s
     )
     runner.run()
     return runner

@@ -255,7 +255,7 @@ def test_an_edit_without_the_head_is_refused_at_the_next_load() -> None:
     world.run()
     edit(world, edited(99), with_head=False)
     runner = world.run()
-    assert runner.board.health.phase == "stopped"
+    assert runner.status.health.phase == "stopped"
     refusals = [fields["reason"] for event, fields in world.log if event == "shard_refused"]
     assert len(refusals) == 1
     assert "device/d0" in refusals[0]
@@ -327,7 +327,7 @@ def test_an_owner_that_finds_nothing_to_do_trims_what_its_predecessor_left() -> 
     world.run()
     assert MemoryStore(world.cluster, 0).load().outbox
     looks = iter(range(2000))
-    ShardRunner(world.parts("two"), board=ShardStatus(0), stopping=lambda: next(looks, None) is None).run()
+    ShardRunner(world.parts("two"), status=ShardStatus(0), stopping=lambda: next(looks, None) is None).run()
     assert MemoryStore(world.cluster, 0).load().outbox == ()
     assert not {"reloaded", "shard_refused"} & {event for event, _ in world.log}
 

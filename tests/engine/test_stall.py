@@ -34,7 +34,7 @@ def live(
 
     runner = ShardRunner(
         world.parts("one", **parts),
-        board=ShardStatus(0),
+        status=ShardStatus(0),
         stopping=lambda: until() or world.clock.seconds > end_s,
         may_campaign=may_campaign,
         leave_to_peers=leave,
@@ -53,7 +53,7 @@ def test_who_can_publish_nothing_leaves_the_shard_to_its_peers_and_they_publish_
     assert "nothing could be published" in reason
     assert "output: not authorised" in reason
     assert TIMEOUT_S <= world.clock.seconds - began_s < 2 * TIMEOUT_S
-    assert world.cluster.census(1)[1] == {}, "nobody owns it"
+    assert world.cluster.members(1)[1] == {}, "nobody owns it"
     world.run(world.parts("two"))
     assert world.numbers() == list(range(20))
 

@@ -46,11 +46,11 @@ def test_a_stop_while_an_upgrade_is_unanswered_ends_the_processor_in_peace() -> 
     stop_s = world.clock.seconds + 10
     runner = ShardRunner(
         msgspec.structs.replace(parts, identity=identity),
-        board=ShardStatus(0),
+        status=ShardStatus(0),
         stopping=lambda: world.clock.seconds > stop_s,
     )
     runner.run()
-    assert runner.board.health.phase == "stopped"
+    assert runner.status.health.phase == "stopped"
     assert [commit.kind for commit in world.commits()] == ["batch"]
 
 
@@ -74,7 +74,7 @@ def test_a_publisher_that_broke_down_is_noticed_even_when_asked_to_stop() -> Non
     world = World(background=True)
     report(world, 3)
     sink = Broken(world)
-    runner = ShardRunner(world.parts(sink=sink), board=ShardStatus(0), stopping=lambda: sink.failed)
+    runner = ShardRunner(world.parts(sink=sink), status=ShardStatus(0), stopping=lambda: sink.failed)
     with pytest.raises(RuntimeError, match="a bug"):
         runner.run()
     assert world.numbers() == []

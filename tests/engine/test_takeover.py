@@ -180,7 +180,7 @@ def test_an_owner_that_only_tidies_leaves_the_epoch_of_the_last_commit() -> None
     before = MemoryStore(world.cluster, 0).load().head
     parts = world.parts("two")
     deadline_s = world.clock.seconds + 5
-    runner = ShardRunner(parts, board=ShardStatus(0), stopping=lambda: world.clock.seconds > deadline_s)
+    runner = ShardRunner(parts, status=ShardStatus(0), stopping=lambda: world.clock.seconds > deadline_s)
     runner.run()
     after = MemoryStore(world.cluster, 0).load().head
     assert before is not None

@@ -161,7 +161,7 @@ class World:
         return msgspec.structs.replace(made, **changes)
 
     def runner(self, parts: Parts | None = None, *, stopping: Callable[[], bool] = lambda: False) -> ShardRunner:
-        return ShardRunner(parts or self.parts(), board=ShardStatus(0), stopping=stopping, once=True)
+        return ShardRunner(parts or self.parts(), status=ShardStatus(0), stopping=stopping, once=True)
 
     def run(self, parts: Parts | None = None) -> ShardRunner:
         """Process all that waits, hand over, and return the runner."""

@@ -23,17 +23,17 @@ class Loaded:
 
     def __init__(self) -> None:
         self.world = World()
-        self.board = ShardStatus(0)
+        self.status = ShardStatus(0)
         self._readings = count()
 
     @contextmanager
     def running(self) -> Iterator[None]:
         stop = threading.Event()
-        runner = ShardRunner(self.world.parts(), board=self.board, stopping=stop.is_set)
+        runner = ShardRunner(self.world.parts(), status=self.status, stopping=stop.is_set)
         thread = threading.Thread(target=runner.run, daemon=True)
         thread.start()
         try:
-            wait_until(lambda: self.board.health.phase == "owner", what="the shard is owned")
+            wait_until(lambda: self.status.health.phase == "owner", what="the shard is owned")
             yield
         finally:
             stop.set()
@@ -47,7 +47,7 @@ class Loaded:
 
     def health(self) -> tuple[Health, ...]:
         self.commit()
-        health = self.board.health
+        health = self.status.health
         self.commit()
         return (health,)
 
@@ -91,7 +91,7 @@ def test_every_value_that_is_published_belongs_together() -> None:
     class Watched(ShardStatus):
         """Keeps each value that a reader could have seen."""
 
-        seen: list[Health] = []  # noqa: RUF012 - one board a test
+        seen: list[Health] = []  # noqa: RUF012 - one status a test
 
         def __setattr__(self, name: str, value: Any) -> None:
             super().__setattr__(name, value)
@@ -101,9 +101,9 @@ def test_every_value_that_is_published_belongs_together() -> None:
     world = World(batch_events_max=1)
     for reading in range(5):
         world.submit("DeviceReported", device="d", reading=reading)
-    board = Watched(0)
-    ShardRunner(world.parts(), board=board, stopping=lambda: False, once=True).run()
-    readings = {health.seq: health.state.devices["d"].reading for health in board.seen if health.seq > 0}
+    status = Watched(0)
+    ShardRunner(world.parts(), status=status, stopping=lambda: False, once=True).run()
+    readings = {health.seq: health.state.devices["d"].reading for health in status.seen if health.seq > 0}
     assert readings == {seq: seq - 1 for seq in range(1, 6)}
-    for health in board.seen:
+    for health in status.seen:
         assert (health.state is None) == (health.seq == -1) == (health.digest == "")

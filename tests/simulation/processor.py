@@ -68,7 +68,7 @@ class SimulatedRunner(ShardRunner):
     """Makes what the defect says, and threads that wait for the baton."""
 
     def __init__(self, parts: Parts, process: Process, defect: Defect, *, background: bool) -> None:
-        super().__init__(parts, board=ShardStatus(0), stopping=lambda: process.stopping)
+        super().__init__(parts, status=ShardStatus(0), stopping=lambda: process.stopping)
         self._process = process
         self._defect = defect
         self._background = background
@@ -88,7 +88,7 @@ class SimulatedRunner(ShardRunner):
         defective = self._defect.orchestrator
         if defective is None:
             return super()._new_orchestrator(taken, epoch=epoch, publisher=publisher)
-        return defective(self._parts, taken, epoch=epoch, publisher=publisher, board=self.board)
+        return defective(self._parts, taken, epoch=epoch, publisher=publisher, status=self.status)
 
 
 class Workshop:

@@ -112,7 +112,7 @@ class Run:
     # -- people ----------------------------------------------------------------------------------------------
 
     def _look_for_refusals(self) -> None:
-        refused = [runner.board.health.reason for runner in self.processes.values() if _is_refused(runner)]
+        refused = [runner.status.health.reason for runner in self.processes.values() if _is_refused(runner)]
         if any(ADOPTABLE in reason for reason in refused) and not self._adopting:
             self._adopting = True
             self._operators += 1
@@ -180,7 +180,7 @@ class Run:
         extents = [self.broker.extent(topic, 0) for topic in (*INPUTS.values(), *OUTPUTS.values())]
         stable = all(extent.stable == extent.high for extent in extents)
         consumed = not any(self.broker.read(topic, 0, head.positions[topic][0], 1) for topic in INPUTS.values())
-        return stable and consumed and any(runner.board.health.phase == "owner" for runner in self.processes.values())
+        return stable and consumed and any(runner.status.health.phase == "owner" for runner in self.processes.values())
 
     def _findings(self) -> list[str]:
         found = list(self.onlooker.findings)
@@ -198,9 +198,9 @@ class Run:
 
 
 def _is_refused(runner: ShardRunner) -> bool:
-    return runner.board.health.phase == "refused"
+    return runner.status.health.phase == "refused"
 
 
 def _health(runner: ShardRunner) -> str:
-    health = runner.board.health
+    health = runner.status.health
     return f"{health.phase} seq {health.seq}, {health.outbox_commits} to publish, {health.reason!r}"

@@ -1,4 +1,4 @@
-"""Many processes share many shards in virtual time: the real policy and the real `Sharing`, over a store in memory.
+"""Many processes share many shards in virtual time: the real policy and the real `Rebalancer`, over a store in memory.
 
 What a shard's thread does is played: it asks whether it may campaign, campaigns, and hands over when it is asked to,
 each with a delay of chance. A process that is killed or frozen does nothing more, and its lease ends by itself.
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from random import Random
 
-from processor.engine.rebalancer import Sharing
+from processor.engine.rebalancer import Rebalancer
 from processor.engine.stall import Stall
 from processor.memory.cluster import MemoryCluster
 from processor.memory.ownership import MemoryMembership, MemoryOwnership
@@ -45,10 +45,10 @@ class Table:
         """Virtual time."""
         return self.scheduler.now_ms / 1000
 
-    def join(self, *, unable: frozenset[int] = frozenset()) -> "Player":
+    def join(self, *, excluded: frozenset[int] = frozenset()) -> "Player":
         """Let another process come."""
         self._names += 1
-        player = Player(self, f"p{self._names}", Random(f"{self.chance.random()}/{self._names}"), unable)
+        player = Player(self, f"p{self._names}", Random(f"{self.chance.random()}/{self._names}"), excluded)
         self.players[player.name] = player
         player.begin()
         return player
@@ -56,7 +56,7 @@ class Table:
     def owned(self) -> dict[str, set[int]]:
         """Return what each process owns, by name; who owns nothing has an empty set."""
         owned: dict[str, set[int]] = {name: set() for name in self.players}
-        for shard, lease in self.cluster.census(self.shards)[1].items():
+        for shard, lease in self.cluster.members(self.shards)[1].items():
             owned.setdefault(lease.partition("#")[0], set()).add(shard)
         return owned
 
@@ -72,7 +72,7 @@ class Table:
     def note(self) -> None:
         """Look who owns what; called after every change."""
         now_ms = self.scheduler.now_ms
-        owners = self.cluster.census(self.shards)[1]
+        owners = self.cluster.members(self.shards)[1]
         for shard in range(self.shards):
             if shard not in owners:
                 self._vacant_since_ms.setdefault(shard, now_ms)
@@ -91,9 +91,9 @@ class Table:
 class Player:
     """One process. `monotonic_s`, `now_ms` and `sleep` are its clock."""
 
-    def __init__(self, table: Table, name: str, chance: Random, unable: frozenset[int]) -> None:
+    def __init__(self, table: Table, name: str, chance: Random, excluded: frozenset[int]) -> None:
         self.name = name
-        self.unable = unable
+        self.excluded = excluded
         self._table = table
         self._chance = chance
         self._life = 0
@@ -103,14 +103,14 @@ class Player:
         self._stalls: dict[int, Stall] = {}
         self._membership = MemoryMembership(table.cluster, name, shards=table.shards)
         self._claims = [MemoryOwnership(table.cluster, shard, name) for shard in range(table.shards)]
-        self.sharing = Sharing(
+        self.sharing = Rebalancer(
             self._membership,
             instance=name,
             shards=table.shards,
             ttl_s=TTL_MS / 1000,
             interval_s=0.0,
             clock=self,
-            unable=lambda: self.unable,
+            excluded=lambda: self.excluded,
         )
 
     def begin(self) -> None:

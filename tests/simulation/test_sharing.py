@@ -131,7 +131,7 @@ def test_nothing_stays_without_an_owner_however_many_come_and_go(seed: int) -> N
 def test_what_one_process_refuses_others_run_and_it_does_not_go_to_and_fro(seed: int) -> None:
     world = table(seed)
     refused = frozenset(shard for shard in range(world.shards) if world.chance.random() < 0.5)
-    world.join(unable=refused)
+    world.join(excluded=refused)
     world.run(SETTLE_S)
     somebody(world).kill()
     world.join()

@@ -4,7 +4,7 @@ import msgspec
 
 from examples.device_twins.machine import Change, DeviceReported, DeviceRetired, Event, Rejected, Twins
 from processor.engine.announcements import StoredEntry
-from processor.engine.compose import Draft
+from processor.engine.compose import UnstampedCommit
 from processor.engine.inputs import Accepted, Decoded, Record, Undecodable
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.preparation import Prepared
@@ -71,7 +71,7 @@ class Skipping(FragileTwins):
 class PublishedBeforeCommit(Orchestrator):
     """Announces what it has sent to the store, whatever becomes of it."""
 
-    def _dispatch(self, draft: Draft, prepared: Prepared | None) -> None:
+    def _dispatch(self, draft: UnstampedCommit, prepared: Prepared | None) -> None:
         super()._dispatch(draft, prepared)
         if self._sent is not None and self._sent.commit.outbox is not None:
             self._publisher.offer(StoredEntry(self._sent.commit.outbox, self._revision))

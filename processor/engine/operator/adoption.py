@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from processor.engine.compose import Draft, Stamp, compose
+from processor.engine.compose import Stamp, UnstampedCommit, compose
 from processor.engine.errors import ShardRefused
 from processor.engine.images import Encoded, EncodedChange
 from processor.engine.operator.transaction import known_head, owned, settled
@@ -99,11 +99,11 @@ def _commit(parts: Parts, adoption: Adoption, snapshot: Snapshot, restored: Rest
     return compose(draft, stamp, identity=parts.identity, encoder=parts.encoder)
 
 
-def _adopted(parts: Parts, adoption: Adoption, restored: Restored) -> Draft:
+def _adopted(parts: Parts, adoption: Adoption, restored: Restored) -> UnstampedCommit:
     entities = dict(parts.machine.entities(restored.state))
     changes = restored.images.encode([_as_it_is(key, entities[key]) for key in adoption.named if key in entities])
     adopted = tuple(EncodedChange(item.key, item.change, None, item.after) for item in changes.changes)
-    return Draft(
+    return UnstampedCommit(
         kind="repair",
         after=restored.state,
         encoded=Encoded(adopted, restored.images.digest, changes.bytes),

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.compose import Draft, Stamp, compose
+from processor.engine.compose import Stamp, UnstampedCommit, compose
 from processor.engine.errors import InvalidRequest
 from processor.engine.images import Encoded
 from processor.engine.inputs import Range, TopicFacts, Watermarks
@@ -102,7 +102,7 @@ def move(parts: Parts, plan: Planner, *, action: str, by: str) -> Move:
 def _commit(parts: Parts, snapshot: Snapshot, planned: Move, *, epoch: int, action: str, by: str) -> Commit:
     """Return the gap commit: the state is not looked at, so it keeps its digest and its reducer version."""
     head, now_ms = planned.head, parts.clock.now_ms()
-    draft = Draft(
+    draft = UnstampedCommit(
         kind="gap",
         after=None,
         encoded=Encoded((), int(head.digest, 16), 0),

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from processor.engine.compose import Draft, Stamp, compose, largest_record
+from processor.engine.compose import Stamp, UnstampedCommit, compose, largest_record
 from processor.engine.errors import InvalidRequest, ShardRefused
 from processor.engine.images import Encoded
 from processor.engine.machine import Change
@@ -70,7 +70,7 @@ def standing_state(parts: Parts, snapshot: Snapshot, head: Head) -> Restored:
 
 
 def _commit(parts: Parts, snapshot: Snapshot, head: Head, encoded: Encoded, *, epoch: int) -> Commit:
-    draft = Draft(kind="rebuild", after=None, encoded=encoded, positions=head.positions)
+    draft = UnstampedCommit(kind="rebuild", after=None, encoded=encoded, positions=head.positions)
     stamp = Stamp(
         head=head,
         revision=snapshot.head_revision,

@@ -99,7 +99,7 @@ def test_a_half_committed_transaction_into_an_emptied_partition_loses_no_announc
     report(world, 1)
     world.run()
     deadline_s = world.clock.seconds + 5
-    ShardRunner(world.parts(), board=ShardStatus(0), stopping=lambda: world.clock.seconds > deadline_s).run()
+    ShardRunner(world.parts(), status=ShardStatus(0), stopping=lambda: world.clock.seconds > deadline_s).run()
     world.broker.trim("changes", 0, world.broker.extent("changes", 0).high)
     report(world, 1, start=1)
     world.run(with_sink_that_loses(world.parts(), "changes"))
