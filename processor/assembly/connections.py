@@ -7,7 +7,7 @@ from math import inf
 
 from processor.configuration.settings import Settings
 from processor.configuration.topics import TopicNames
-from processor.configuration.types import value_now
+from processor.configuration.types import current_value
 from processor.engine.errors import InvalidRequest
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.ports import Sink
@@ -24,7 +24,7 @@ from processor.runtime import pem
 def kafka_connection(settings: Settings) -> KafkaConnection:
     """Return how Kafka is reached; user and password are read again from their files for each new connection."""
     kafka = settings.kafka
-    return KafkaConnection(kafka.bootstrap_servers, extra=kafka.properties(), credentials=kafka.credentials_now)
+    return KafkaConnection(kafka.bootstrap_servers, extra=kafka.properties(), credentials=kafka.current_credentials)
 
 
 def etcd_access(settings: Settings) -> Access:
@@ -39,8 +39,8 @@ def etcd_access(settings: Settings) -> Access:
             ca=pem.check_authorities(etcd.ca_file) if etcd.ca_file else None,
             certificate=certificate,
             private_key=key,
-            username=value_now(etcd.username),
-            password=value_now(etcd.password),
+            username=current_value(etcd.username),
+            password=current_value(etcd.password),
         )
     except ValueError as error:
         raise InvalidRequest(str(error)) from error

@@ -11,7 +11,7 @@ from processor.cli.exits import Exit, usage
 from processor.cli.options import ConfigFile, Output, settings_of
 from processor.cli.output import emit_rows, note
 from processor.configuration.settings import Settings
-from processor.configuration.shipped import found
+from processor.configuration.shipped import resolve
 from processor.configuration.topics import load_topics
 from processor.kafka.admin import Action, TopicsAdmin, TopicSpec
 from processor.kafka.recognition import recognised
@@ -65,7 +65,7 @@ def check(*, patch: Patch = None, config: ConfigFile = None, output: Output = "t
 
 def specs_of(settings: Settings, patch: Path | None = None) -> list[TopicSpec]:
     """Return the topics as they shall be. Raises InvalidRequest."""
-    topics = load_topics(settings.topics_file, *([found(patch)] if patch else []))
+    topics = load_topics(settings.topics_file, *([resolve(patch)] if patch else []))
     if topics.partitions < len(settings.clusters):
         names = ", ".join(settings.clusters)
         raise usage(f"{settings.topics_file} has {topics.partitions} partitions a topic, too few for {names}")

@@ -1,4 +1,4 @@
-"""The settings of etcd: how it is reached, by whom, and what one request may hold."""
+"""The settings of etcd: endpoints, credentials and limits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,9 +29,9 @@ class EtcdSettings(Group):
     prefix: Annotated[str, StringConstraints(pattern=r"^/.*[^/]$")] = "/processor"
     """Every key stands below this prefix."""
     ca_file: Path | None = None
-    """PEM file with the authority of the members' certificates; it (or https:// in the endpoints) turns TLS on."""
+    """PEM file with the authorities of the members' certificates; it (or https:// in the endpoints) enables TLS."""
     cert_file: Path | None = None
-    """PEM file with the client's certificate, for members that want one; read again when a connection fails."""
+    """PEM file with the client's certificate, for members that require one; read again when a connection fails."""
     key_file: Path | None = None
     """PEM file with the client's private key, not encrypted."""
     username: Secret = None
@@ -45,7 +45,7 @@ class EtcdSettings(Group):
     request_bytes_max: Annotated[int, Field(ge=65_536)] = 1_441_792
     """Bytes in one request; not above the server's --max-request-bytes."""
     materialise: Literal["auto", "eager"] = "auto"
-    """auto: entities beyond the operations follow with the next transactions; eager: a batch is cut before that."""
+    """auto: entities beyond txn_ops_max follow in later transactions; eager: a batch is cut before that."""
     conflict_retries_max: PositiveInt = 5
     """Conflicts in a row after which the shard is given up."""
     compact: bool = True
@@ -68,7 +68,7 @@ class EtcdSettings(Group):
         return tuple(endpoint.rpartition("/")[2] for endpoint in self.endpoints)
 
     def client_certificate(self) -> tuple[bytes, bytes] | tuple[None, None]:
-        """Return certificate and private key as the files are now. Raises ValueError when they cannot be used."""
+        """Return certificate and private key, read from the files. Raises ValueError if they are unusable."""
         if self.cert_file is None or self.key_file is None:
             return None, None
         return pem.check_pair(self.cert_file, self.key_file, names=(f"{PREFIX}CERT_FILE", f"{PREFIX}KEY_FILE"))
@@ -93,7 +93,7 @@ class EtcdSettings(Group):
 
     @model_validator(mode="after")
     def _fit_each_other(self) -> Self:
-        """Refuse what would be sent in clear, what would be ignored, and what gRPC would end the process for."""
+        """Reject credentials sent in clear, options without effect, and files on which gRPC aborts the process."""
         if found := "\n".join(self._problems()):
             raise ValueError(found)
         self.client_certificate()

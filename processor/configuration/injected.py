@@ -1,8 +1,8 @@
-"""Environment variables that Kubernetes and Docker inject for a Service or a link, and that are no settings.
+"""Environment variables that Kubernetes and Docker inject for a Service or a link, which are not settings.
 
 A Service called `processor` or `processor-etcd` gives every container of its namespace `PROCESSOR_SERVICE_HOST` or
 `PROCESSOR_ETCD_PORT=tcp://…`. A variable counts as injected when both its name and its value have the injected form,
-so that `PROCESSOR_PORT=8080`, which somebody wrote, does not.
+so that `PROCESSOR_PORT=8080`, which a person wrote, does not.
 """
 
 import re
@@ -56,6 +56,6 @@ LINK_VARIABLE: Final = re.compile(r"(?P<alias>.+?)_(NAME|ENV_.+)")
 
 
 def _of_link(variable: str, environment: Mapping[str, str]) -> bool:
-    """Return whether a Docker link has set it: its `…_NAME` is `/container/alias`, and `…_ENV_…` are its variables."""
+    """Return whether a Docker link set it: `…_NAME` is `/container/alias`, `…_ENV_…` are variables of the container."""
     match = LINK_VARIABLE.fullmatch(variable)
     return match is not None and LINK_VALUE.fullmatch(environment.get(f"{match['alias']}_NAME", "")) is not None

@@ -1,6 +1,6 @@
-"""Which settings of Kafka's security fit each other: what would be sent in clear, or have no effect, is refused.
+"""Checks that Kafka's security settings fit together: refuses secrets sent in clear and settings without effect.
 
-The rules look at librdkafka's properties, so what comes through `kafka.extra` is judged like the settings themselves.
+The rules apply to librdkafka's properties, so that those of `kafka.extra` are checked like the settings themselves.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Any
 PREFIX = "PROCESSOR_KAFKA__"
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
-"""What librdkafka as it is shipped for Python speaks."""
+"""SASL mechanisms of the librdkafka that ships with confluent-kafka."""
 SETTINGS: Mapping[str, str] = {
     "security.protocol": "SECURITY_PROTOCOL",
     "sasl.mechanism": "SASL_MECHANISM",
@@ -24,7 +24,7 @@ SETTINGS: Mapping[str, str] = {
 }
 """Property → setting, without the prefix."""
 CALLBACKS = frozenset({"logger", "on_commit", "default.topic.config"})
-"""Properties that only Python knows, and whose values no text can be."""
+"""Properties of the Python client whose values are callables or objects."""
 FILES = frozenset({f"ssl.{name}.location" for name in ("ca", "certificate", "key", "keystore", "crl")}) | {
     "https.ca.location"
 }
@@ -33,7 +33,7 @@ LOOKED_AT_BYTES = 65_536
 
 
 def problems(properties: Mapping[str, Any], extra: Mapping[str, Any], *, allow_plaintext: bool) -> Iterator[str]:
-    """Yield what is wrong with the properties of a connection; `extra` are those that came through `kafka.extra`."""
+    """Yield the problems of a connection's properties; `extra` are those from `kafka.extra`."""
     protocol = str(properties.get("security.protocol", "PLAINTEXT")).upper()
     mechanism = str(properties.get("sasl.mechanism", properties.get("sasl.mechanisms", ""))).upper()
     yield from _extra(extra)
@@ -54,14 +54,14 @@ def problems(properties: Mapping[str, Any], extra: Mapping[str, Any], *, allow_p
 
 
 def overruled(given: Collection[str], extra: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the settings, of those `given` by their names, that a property in `kafka.extra` would replace."""
+    """Yield the settings, of those `given` by name, that a property in `kafka.extra` overrides."""
     for name, setting in SETTINGS.items():
         if name in extra and setting.lower() in given:
             yield f"{PREFIX}{setting} has no effect: {name} in {PREFIX}EXTRA wins over it: keep one of them"
 
 
 def weaknesses(properties: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what lets somebody in between read and change what is sent, though it is encrypted."""
+    """Yield the properties that allow a man in the middle despite encryption."""
     for name, off in (
         ("enable.ssl.certificate.verification", "false"),
         ("ssl.endpoint.identification.algorithm", "none"),
@@ -71,7 +71,7 @@ def weaknesses(properties: Mapping[str, Any]) -> Iterator[str]:
 
 
 def unreadable(path: Path) -> str:
-    """Return what is wrong with a PEM file, empty when it can be used."""
+    """Return the problem of a PEM file, empty if there is none."""
     try:
         with path.open("rb") as file:
             begins = PEM_BEGIN in file.read(LOOKED_AT_BYTES)

@@ -1,6 +1,21 @@
-"""Reading the settings: flags over environment over file over defaults, each value with its origin.
+"""Loads the settings from all sources, with the origin of each value.
 
-Every problem is one sentence that names the option; all of them are told at once (`SettingsError`).
+Precedence, highest first: flags of the command line, environment, TOML file, defaults. Sources are merged option by
+option, not table by table: a file may set `batch.events_max` and the environment `batch.ranges_max`. `Settings` itself
+reads nothing from outside, so this module is the only place that decides on precedence, and the origin that
+`config show` and error messages give is the source whose value was used.
+
+An option has one dotted name (`etcd.password`), from which its other names follow: the TOML key `password` of the table
+`[etcd]`, the variable PROCESSOR_ETCD__PASSWORD, and for options marked with `ValueFile` PROCESSOR_ETCD__PASSWORD_FILE,
+the path of a file that holds the value. Such a secret keeps its path, because the file may be replaced while the
+process runs (`current_value`). Setting both the variable and its `_FILE` is an error.
+
+Every name that starts with PROCESSOR_ must be an option: a misspelt variable would otherwise leave a default in force.
+Exempt are variables that Kubernetes or Docker inject (`injected`) and those of the test suite. An empty variable, as
+templates leave it, sets nothing.
+
+Each problem is one sentence that names the option, and all problems are reported at once (`SettingsError`). The text of
+an option that may hold a secret is never part of a message.
 """
 
 import difflib
@@ -12,24 +27,22 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
-from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import SecretStr, ValidationError
 
 from processor.configuration.injected import is_injected
+from processor.configuration.options import PREFIX, Option, OptionPath, options
 from processor.configuration.settings import Settings
-from processor.configuration.types import SecretFromFile, ValueFile
+from processor.configuration.types import SecretFromFile
 from processor.engine.errors import InvalidRequest
 from processor.runtime.files import Unreadable, text_of
 
-PREFIX = "PROCESSOR_"
 CONFIG_FILE = "PROCESSOR_CONFIG_FILE"
 TEST_PREFIX = "PROCESSOR_TEST"
 MASK = "********"
 SECRET_PROPERTY_PARTS = ("password", "secret", "pem", "oauthbearer", "sasl.username")
 MAY_HOLD_SECRETS = frozenset({"kafka.extra", "server", "schema_registry.url"})
-"""Options whose values are not repeated when they are wrong."""
+"""Options whose invalid values are not repeated in messages."""
 
-OptionPath = tuple[str, ...]
 Origin = Literal["flag", "environment", "file", "default"]
 
 
@@ -41,36 +54,8 @@ class SettingsError(InvalidRequest):
         self.problems = problems
 
 
-class Option(msgspec.Struct, frozen=True):
-    """One leaf of the settings."""
-
-    path: OptionPath
-    field: FieldInfo
-
-    @property
-    def name(self) -> str:
-        """Dotted name, as in `batch.events_max`."""
-        return ".".join(self.path)
-
-    @property
-    def variable(self) -> str:
-        """Name of the environment variable."""
-        return PREFIX + "__".join(self.path).upper()
-
-    @property
-    def file_variable(self) -> str | None:
-        """Name of the variable with the path of a file that holds the value; None where there is none."""
-        marked = any(isinstance(mark, ValueFile) for mark in self.field.metadata)
-        return f"{self.variable}_FILE" if marked else None
-
-    @property
-    def help(self) -> str:
-        """One sentence."""
-        return self.field.description or ""
-
-
 class Loaded(msgspec.Struct, frozen=True):
-    """The settings and where each option's value came from, by dotted name."""
+    """The settings, and the origin of each option by dotted name."""
 
     settings: Settings
     origins: Mapping[str, Origin]
@@ -84,16 +69,6 @@ class ShownOption(msgspec.Struct, frozen=True):
     value: Any
     origin: Origin
     help: str
-
-
-def options(model: type[BaseModel] = Settings, above: OptionPath = ()) -> Iterator[Option]:
-    """Yield every option, in the order of the settings."""
-    for name, field in model.model_fields.items():
-        path = (*above, name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from options(field.annotation, path)
-        else:
-            yield Option(path, field)
 
 
 def load(
@@ -153,14 +128,14 @@ def _sentence(problem: Mapping[str, Any], origins: Mapping[str, Origin]) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     if option is None:
         return message
-    # what has an @ may be an address with a password in it
+    # a value with an @ may be an address that holds a password
     hidden = option.file_variable or option.name in MAY_HOLD_SECRETS or "@" in repr(problem["input"])
     shown = "" if hidden else f" (it is {problem['input']!r}, from {origins[option.name]})"
     return f"{option.variable}: {message[:1].lower()}{message[1:]}{shown}"
 
 
 def _from_environment(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
-    """Return the options that are set; an empty variable, as templates leave it, sets nothing."""
+    """Return the options that are set, by dotted name."""
     found: dict[str, Any] = {}
     for option in options():
         if environment.get(option.variable):
@@ -175,7 +150,7 @@ def _from_environment(environment: Mapping[str, str], problems: list[str]) -> di
 
 
 def _parsed(option: Option, text: str, problems: list[str]) -> Any:
-    """Return the text, or what it says as JSON where the option is an object; a secret without the line's end."""
+    """Return the text of a variable; a secret without the line's end, `kafka.extra` parsed as JSON."""
     if Path in (option.field.annotation, *get_args(option.field.annotation)):
         return text  # the name of a file may be any bytes
     try:

@@ -1,6 +1,6 @@
 """Every option of the processor: name, default, unit (last in the name) and help.
 
-`Settings()` is the defaults and reads nothing from outside; `processor.configuration.load` reads flags,
+`Settings()` holds the defaults and reads nothing from outside; `processor.configuration.loading` reads flags,
 environment and file. An option `batch.events_max` is the variable `PROCESSOR_BATCH__EVENTS_MAX` and the TOML key
 `events_max` of the table `[batch]`.
 """
@@ -31,7 +31,7 @@ from processor.configuration.types import (
     Secret,
     ServerUrl,
     Split,
-    value_now,
+    current_value,
 )
 from processor.runtime.failpoints import parse
 from processor.runtime.files import Unreadable
@@ -44,7 +44,7 @@ class KafkaSettings(Group):
     """How Kafka is reached."""
 
     bootstrap_servers: Brokers = "127.0.0.1:9092"
-    """Brokers to ask first, comma-separated host:port."""
+    """Initial brokers, comma-separated host:port."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """Protocol spoken with the brokers."""
     sasl_mechanism: str | None = None
@@ -56,7 +56,7 @@ class KafkaSettings(Group):
     ca_file: Path | None = None
     """PEM file with the authorities that the brokers' certificates are checked against."""
     cert_file: Path | None = None
-    """PEM file with the client's certificate, for brokers that want one (mTLS)."""
+    """PEM file with the client's certificate, for brokers that require one (mTLS)."""
     key_file: Path | None = None
     """PEM file with the client's private key."""
     key_password: Secret = None
@@ -64,7 +64,7 @@ class KafkaSettings(Group):
     allow_plaintext: bool = False
     """Whether user and password may be sent over an unencrypted connection (SASL_PLAINTEXT)."""
     extra: dict[str, Any] = Field(default_factory=dict)
-    """Further librdkafka properties as a JSON object; they win over all others."""
+    """Further librdkafka properties as a JSON object; they override all others."""
 
     def properties(self) -> dict[str, Any]:
         """Return the librdkafka properties of every client, secrets in clear."""
@@ -81,13 +81,13 @@ class KafkaSettings(Group):
         }
         return {name: value for name, value in named.items() if value} | self.extra
 
-    def credentials_now(self) -> tuple[str, str] | None:
-        """Return user and password as their files have them now, where they can be read; None: there are none."""
+    def current_credentials(self) -> tuple[str, str] | None:
+        """Return user and password, reread from their files if readable; None if there are none."""
         if "sasl.username" in self.extra or "sasl.password" in self.extra:
             return None
         known = self.properties()
         try:
-            user, password = value_now(self.sasl_username), value_now(self.sasl_password)
+            user, password = current_value(self.sasl_username), current_value(self.sasl_password)
         except Unreadable:
             user, password = known.get("sasl.username"), known.get("sasl.password")
         return (user, password) if user and password else None
@@ -111,7 +111,7 @@ class KafkaSettings(Group):
 
 
 class SchemaRegistrySettings(Group):
-    """The schema registry, where there is one."""
+    """The schema registry, if there is one."""
 
     url: str | None = None
     """Address of a Confluent-compatible registry; without one, Avro single-object framing is written."""
@@ -135,7 +135,7 @@ class BatchSettings(Group):
 
 
 class LanesSettings(Group):
-    """How the high and the normal lane share."""
+    """How the high and the normal lane share a batch."""
 
     normal_share: Ratio = 0.125
     """Part of a guarded batch that is reserved for normal records; 0 is strict priority."""
@@ -162,21 +162,21 @@ class ShardsSettings(Group):
     lease_ttl_s: Annotated[int, Field(ge=1, le=TIME_TO_LIVE_S_MAX)] = 5
     """Seconds after which a silent owner loses its shards."""
     stall_timeout_s: Annotated[float, Field(ge=1, le=86_400)] = 60
-    """Seconds without a possible commit, or with nothing published of what waits, after which an owner that has peers
-    leaves the shard to them; doubled each time until it has published something, up to eight times as long."""
+    """Seconds in which an owner can neither commit nor publish waiting commits, after which it leaves the shard to its
+    peers; doubled each time, up to eight times as long, until it has published something."""
 
 
 class DeadLettersSettings(Group):
-    """When records that cannot be processed stop the shard instead of being put aside."""
+    """When records that cannot be processed stop the shard instead of becoming dead letters."""
 
     max_ratio: Ratio = 0.5
-    """Part of the last 200 events that may be dead letters before the shard pauses."""
+    """Ratio of dead letters in the last 200 events above which the shard pauses."""
     max_consecutive: PositiveInt = 100
     """Dead letters in a row before the shard pauses."""
     crash_attempts_max: PositiveInt = 3
-    """Times that one record may take the process down before it is put aside undecoded."""
+    """Crashes of the process that one record may cause before it becomes a dead letter, undecoded."""
     value_bytes_max: PositiveInt = 786_432
-    """Bytes of an input record, headers included, above which it is put aside undecoded and cut."""
+    """Bytes of an input record, headers included, above which it becomes a dead letter, undecoded and truncated."""
 
 
 class ClockSettings(Group):
@@ -185,18 +185,18 @@ class ClockSettings(Group):
     enabled: bool = True
     """Whether the owner of a shard produces ClockTicked when something is due."""
     interval_ms: PositiveInt = 1000
-    """Least time between two ticks, in ms."""
+    """Minimum time between two ticks, in ms."""
 
 
 class SnapshotsSettings(Group):
-    """Files from which a replay can begin; whoever owns a shard writes them."""
+    """Snapshot files from which a replay can start; the owner of a shard writes them."""
 
     directory: Path | None = None
-    """Directory for them; without one none are written."""
+    """Directory of the snapshots; without it none are written."""
     interval_s: PositiveFloat = 3600.0
     """Time between two snapshots of a shard, in s; the first is written soon after the shard was taken."""
     keep_count: PositiveInt = 24
-    """How many of a shard are kept; older ones are deleted."""
+    """Snapshots kept for each shard; older ones are deleted."""
 
 
 class HttpSettings(Group):
@@ -212,7 +212,7 @@ class LogSettings(Group):
     format: Literal["console", "json"] = "console"
     """console for people, json for machines (one object a line)."""
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe messages that are written."""
+    """Minimum severity of the messages that are written."""
 
 
 class Settings(BaseSettings):
@@ -225,19 +225,19 @@ class Settings(BaseSettings):
     instance: Annotated[str, StringConstraints(min_length=1, pattern=r"^[^/\s]+$")] = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}"
     )
-    """Name of this process for people; host-pid unless given. Peers know it by an id: the name, ~ and eight digits."""
+    """Name of this process for people; host-pid by default. Its id among peers is the name, ~ and eight digits."""
     clusters: Annotated[tuple[ClusterName, ...], Split, Field(min_length=1)] = ("cluster",)
     """Cluster names, comma-separated, one a partition: shard i is the i-th of them."""
     start: Literal["earliest", "latest"] = "earliest"
-    """Where the inputs are read from at the very first start."""
+    """Where the inputs are read from at the first start."""
     topics_file: Path = Path("topics.yaml")
-    """The topics; a relative path that does not exist is looked up among what comes with the program, too."""
+    """The topics file; a relative path that does not exist is resolved among the files that ship with the program."""
     schemas_dir: Path = Path("schemas")
-    """The Avro schemas; a relative path that does not exist is looked up among what comes with the program, too."""
+    """The Avro schemas; a relative path that does not exist is resolved among the files that ship with the program."""
     shutdown_timeout_s: Annotated[float, Field(ge=1, le=TIME_TO_LIVE_S_MAX)] = 10
-    """Seconds within which a process ends that is asked to; past it it says what it waited for and ends with 1."""
+    """Seconds within which a process ends once asked to; after that it logs what it waited for and exits with 1."""
     server: ServerUrl | None = None
-    """Address of a processor's HTTP API, for commands that would read the store otherwise."""
+    """Address of a processor's HTTP API, for commands that would otherwise read the store."""
     failpoints: str = ""
     """Faults to fire, for tests only: refused unless PROCESSOR_TESTING is 1. Example: after_commit=3*off->kill."""
     testing: bool = False
@@ -265,25 +265,25 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Leave only what is handed in: `configuration.load` reads the other sources and keeps each value's origin."""
+        """Use constructor arguments only: `configuration.loading` reads the other sources and records origins."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
     @field_validator("topics_file", "schemas_dir")
     @classmethod
     def _or_as_shipped(cls, path: Path) -> Path:
-        return shipped.found(path)
+        return shipped.resolve(path)
 
     @field_validator("clusters")
     @classmethod
     def _distinct(cls, clusters: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(clusters)) != len(clusters):
-            raise ValueError("a cluster name stands there twice")
+            raise ValueError("duplicate cluster name")
         return clusters
 
     @model_validator(mode="after")
     def _no_registry_yet(self) -> Self:
-        # a value that is silently ignored would let its owner believe in a framing that is not written
+        # if the value were ignored, its owner would expect a framing that is not written
         if self.schema_registry.url is not None:
             raise ValueError("PROCESSOR_SCHEMA_REGISTRY__URL: this release does not use a registry yet")
         return self

@@ -1,4 +1,4 @@
-"""Where the schemas and the topics stand that come with this program: in the package, or at the top of a checkout."""
+"""Location of the schemas and topics that ship with this program: in the package, or at the top of a checkout."""
 
 import os
 from pathlib import Path
@@ -10,12 +10,12 @@ PROJECT_DIRECTORY: Final = _PACKAGE.parent
 SHIPPED_DIRECTORY: Final = _IN_PACKAGE if _IN_PACKAGE.is_dir() else PROJECT_DIRECTORY
 
 
-def found(path: Path) -> Path:
-    """Return the path as it is, or among what is shipped where it is relative and exists there alone."""
+def resolve(path: Path) -> Path:
+    """Return the path; a relative one that exists only among the shipped files is resolved there."""
     shipped = SHIPPED_DIRECTORY / path
     return shipped if not path.is_absolute() and not _exists(path) and _exists(shipped) else path
 
 
 def _exists(path: Path) -> bool:
-    """Return whether something is there; a folder that may not be searched holds nothing for us."""
+    """Return whether a file is there; one in a directory without search permission is not."""
     return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where it may not look

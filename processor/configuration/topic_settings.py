@@ -1,6 +1,6 @@
-"""Kafka's settings of a topic: which there are, and what their values look like. A test asks a broker.
+"""Kafka's topic settings: their names and the form of their values. A test compares them with a broker.
 
-`spec.config` of a KafkaTopic holds numbers, booleans, lists and texts; brokers state everything as text.
+`spec.config` of a KafkaTopic holds numbers, booleans, lists and texts; brokers report all values as text.
 """
 
 import difflib
@@ -60,32 +60,32 @@ KINDS: Final[Mapping[str, Kind]] = {
     "segment.ms": WHOLE,
     "unclean.leader.election.enable": SWITCH,
 }
-"""Those of Apache Kafka up to 4.x, with those that 4.0 took away."""
+"""Topic settings of Apache Kafka up to 4.x, including those removed in 4.0."""
 FOREIGN: Final = re.compile(r"(confluent|redpanda)\..+")
-"""Settings that only some brokers have; they judge the values."""
+"""Settings of vendors; their values are not checked here."""
 _WHOLE: Final = re.compile(r"[-+]?[0-9]{1,19}")
 
 
-class WrongSetting(ValueError):
-    """A setting that Kafka does not have, or a value that it cannot have; the message leaves the name out."""
+class InvalidTopicSetting(ValueError):
+    """An unknown setting or an invalid value; the message does not repeat the name."""
 
 
-def broker_word(name: str, value: Any) -> str:
-    """Return a setting's value in the words of the brokers. Raises WrongSetting."""
+def broker_value(name: str, value: Any) -> str:
+    """Return the value of a setting as brokers report it. Raises InvalidTopicSetting."""
     kind = KINDS.get(name, WORDS)
     if name not in KINDS and not FOREIGN.fullmatch(name):
         (nearest,) = difflib.get_close_matches(name.removeprefix("log."), KINDS, n=1, cutoff=0.0)
-        raise WrongSetting(f"Kafka has no such setting of a topic; the nearest one is {nearest}")
+        raise InvalidTopicSetting(f"Kafka has no such setting of a topic; the nearest one is {nearest}")
     if isinstance(value, list) and kind == WORDS:
         return ",".join(_text(item) for item in value)
     word = None if isinstance(value, list) else _in_form(kind, _text(value))
     if word is None:
-        raise WrongSetting(f"{_wanted(kind)} is wanted, not {value!r}")
+        raise InvalidTopicSetting(f"{_wanted(kind)} is wanted, not {value!r}")
     return word
 
 
 def _in_form(kind: Kind, text: str) -> str | None:
-    """Return the text as brokers write it, None when it is no such value."""
+    """Return the text as brokers report it, None if it is invalid."""
     match kind:
         case "words":
             return ",".join(word.strip() for word in text.split(","))
@@ -107,7 +107,7 @@ def _text(value: Any) -> str:
             return str(value).lower()
         case int() | float() | str():
             return str(value).strip()
-    raise WrongSetting("there is no value" if value is None else f"a value is wanted, not {value!r}")
+    raise InvalidTopicSetting("there is no value" if value is None else f"a value is wanted, not {value!r}")
 
 
 def _is_ratio(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The types that settings are made of."""
+"""The types of the settings, and secrets that are read from files."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,18 +10,18 @@ from processor.runtime.files import text_of
 
 
 class ValueFile:
-    """Marks an option whose value may also stand in a file, named by the variable with `_FILE` at its end."""
+    """Marks an option whose value may be read from a file, named by the variable with the suffix `_FILE`."""
 
 
 class SecretFromFile(SecretStr):
-    """A secret as it stood in a file, which may hold another one by now: secrets are rotated while we run."""
+    """A secret read from a file, which may be rotated while the process runs."""
 
     def __init__(self, secret_value: str, path: Path) -> None:
         super().__init__(secret_value)
         self._path = path
 
     def reread(self) -> str:
-        """Return what stands in the file now, without the line's end. Raises Unreadable."""
+        """Return the current content of the file, without the line's end. Raises Unreadable."""
         return text_of(self._path).rstrip("\r\n")
 
 
@@ -41,11 +41,8 @@ class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-def value_now(secret: SecretStr | None) -> str | None:
-    """Return a secret in clear, as its file has it now where it came from one; None: it is not set.
-
-    Raises Unreadable.
-    """
+def current_value(secret: SecretStr | None) -> str | None:
+    """Return a secret in clear text, reread from its file if it has one; None if unset. Raises Unreadable."""
     if isinstance(secret, SecretFromFile):
         return secret.reread()
     return secret.get_secret_value() if secret is not None else None

@@ -5,9 +5,10 @@ import pytest
 from pydantic import ValidationError
 
 from processor.configuration.etcd_settings import EtcdSettings
-from processor.configuration.loading import MASK, SettingsError, load, options, show
+from processor.configuration.loading import MASK, SettingsError, load, show
+from processor.configuration.options import options
 from processor.configuration.settings import KafkaSettings, Settings
-from processor.configuration.types import value_now
+from processor.configuration.types import current_value
 
 
 def test_the_defaults_read_nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +118,7 @@ def test_kafka_properties_hold_secrets_in_clear_and_extra_wins() -> None:
         ({"PROCESSOR_BACH__EVENTS_MAX": "1"}, "the nearest one is PROCESSOR_BATCH__EVENTS_MAX"),
         ({"PROCESSOR_BATCH": "{}"}, "PROCESSOR_BATCH is no setting"),
         ({"PROCESSOR_BATCH__EVENTS_MAX": "0"}, "PROCESSOR_BATCH__EVENTS_MAX: input should be greater than 0"),
-        ({"PROCESSOR_CLUSTERS": "a,a"}, "a cluster name stands there twice"),
+        ({"PROCESSOR_CLUSTERS": "a,a"}, "duplicate cluster name"),
         ({"PROCESSOR_CLUSTERS": ","}, "PROCESSOR_CLUSTERS: "),
         ({"PROCESSOR_KAFKA__EXTRA": "{"}, "this is no JSON object"),
         ({"PROCESSOR_SERVER": "ftp://localhost"}, "http://127.0.0.1:8080"),
@@ -172,7 +173,7 @@ def test_the_end_of_the_line_is_no_part_of_a_secret(tmp_path: Path, end: bytes) 
     from_file = {**user, "PROCESSOR_ETCD__PASSWORD_FILE": str(secret)}
     from_variable = {**user, "PROCESSOR_ETCD__PASSWORD": "grün " + end.decode()}
     for environment in (from_file, from_variable):
-        assert value_now(load(environment=environment).settings.etcd.password) == "grün "
+        assert current_value(load(environment=environment).settings.etcd.password) == "grün "
 
 
 @pytest.mark.parametrize(

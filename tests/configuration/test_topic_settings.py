@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from processor.configuration.topic_settings import KINDS, WrongSetting, broker_word
+from processor.configuration.topic_settings import KINDS, InvalidTopicSetting, broker_value
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from processor.configuration.topic_settings import KINDS, WrongSetting, broker_w
     ],
 )
 def test_a_value_is_put_in_the_words_of_the_brokers(name: str, value: Any, word: str) -> None:
-    assert broker_word(name, value) == word
+    assert broker_value(name, value) == word
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_a_value_is_put_in_the_words_of_the_brokers(name: str, value: Any, word:
     ],
 )
 def test_what_kafka_would_refuse_is_refused_with_what_is_wanted(name: str, value: Any, sentence: str) -> None:
-    with pytest.raises(WrongSetting) as raised:
-        broker_word(name, value)
+    with pytest.raises(InvalidTopicSetting) as raised:
+        broker_value(name, value)
     assert sentence in str(raised.value)
 
 

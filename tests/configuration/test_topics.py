@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from processor.configuration.topics import ROLES, KafkaTopic, TopicsInvalid, json_schema, load_topics
+from processor.configuration.topic_documents import KafkaTopic, TopicsInvalid, json_schema
+from processor.configuration.topics import ROLES, load_topics
 
 PROJECT = Path(__file__).resolve().parents[2]
 TOPICS = PROJECT / "topics.yaml"
@@ -93,7 +94,7 @@ def test_an_event_goes_to_the_topic_that_carries_it() -> None:
         (["metadata"], None, "document 3: metadata"),
         (["kind"], "Topic", "kind: Input should be 'KafkaTopic'"),
         (["apiVersion"], "v1", "apiVersion: Input should be 'kafka.strimzi.io/v1'"),
-        (["metadata", "name"], "cluster.commits", "document 4 (cluster.commits): metadata.name: stands there twice"),
+        (["metadata", "name"], "cluster.commits", "document 4 (cluster.commits): metadata.name: duplicate"),
         (
             ["metadata", "annotations", "processor/role"],
             "high",
@@ -143,7 +144,7 @@ def test_a_patch_holds_nothing_but_the_spec(tmp_path: Path) -> None:
         (b"a: [", "document 1, line 1, column 5: no YAML"),
         (b"a: b: c", "document 1, line 1, column 5: no YAML: mapping values are not allowed here"),
         (b"kind: Pod\n---\na:\n\tb: 1\n", "document 2, line 4, column 1: no YAML: found character '\\t'"),
-        (b"a:\n  b: 1\n  b: 2\n", "document 1, line 3, column 3: no YAML: the key b stands there twice"),
+        (b"a:\n  b: 1\n  b: 2\n", "document 1, line 3, column 3: no YAML: duplicate key b"),
         (b"a: 2026-13-45", "document 1: no YAML: month must be in 1..12"),
         (b"[" * 5000, "document 1: no YAML: maximum recursion depth exceeded"),
         ("a: ä".encode("latin-1"), "no UTF-8 text: byte 0xE4 at line 1, byte 4 (offset 3)"),

@@ -1,6 +1,6 @@
 import pytest
 
-from processor.configuration.topic_settings import KINDS, broker_word
+from processor.configuration.topic_settings import KINDS, broker_value
 from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.kafka.admin import (
     AddPartitions,
@@ -103,7 +103,7 @@ def test_values_as_people_write_them_are_what_the_broker_shows(kafka: Kafka, nam
         "compression.type": "zstd",
         "follower.replication.throttled.replicas": "0:1, 1:1",
     }
-    config = {name: broker_word(name, value) for name, value in stated.items()}
+    config = {name: broker_value(name, value) for name, value in stated.items()}
     spec = TopicSpec(namespace, partitions=1, replicas=1, config=config)
     assert admin.apply([CreateTopic(spec)]) == [Result(CreateTopic(spec))]
     eventually(lambda: admin.describe([namespace]))

@@ -1,4 +1,4 @@
-from processor.configuration.loading import options
+from processor.configuration.options import options
 from processor.configuration.settings import PROJECT_DIRECTORY
 from processor.reference.configuration import configuration_markdown
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from processor.configuration.loading import SettingsError, load
-from processor.configuration.types import value_now
+from processor.configuration.types import current_value
 from tests.security.certificates import Authority, Certificate
 
 P = "PROCESSOR_ETCD__"
@@ -87,9 +87,9 @@ def test_a_password_from_a_file_is_what_the_file_holds_now(tmp_path: Path) -> No
     file.write_text("old\n")
     environment = {f"{P}USERNAME": "me", f"{P}PASSWORD_FILE": str(file), f"{P}ALLOW_PLAINTEXT": "true"}
     etcd = load(environment=environment).settings.etcd
-    assert value_now(etcd.password) == "old"
+    assert current_value(etcd.password) == "old"
     file.write_text("new\n")
-    assert value_now(etcd.password) == "new"
+    assert current_value(etcd.password) == "new"
     assert "new" not in repr(etcd)
 
 
