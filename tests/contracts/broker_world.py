@@ -1,8 +1,7 @@
 """The world around a Source or Sink, in memory and on a real broker, behind one interface for the contract suites."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from time import monotonic
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -27,6 +26,7 @@ from processor.kafka.source import KafkaSource
 from processor.memory.broker import FencedError, MemoryBroker, NewRecord
 from processor.memory.sink import MemorySink
 from processor.memory.source import MemorySource
+from tests.waiting import wait_until
 
 WAIT_S = 30.0
 FOREIGN_WAIT_S = 1.0
@@ -58,14 +58,6 @@ class World(Protocol):
     def delete(self, topic: str) -> None: ...
     def group_offset(self, topic: str, partition: int) -> int | None: ...
     def close(self) -> None: ...
-
-
-def eventually(ask: Callable[[], T], is_right: Callable[[T], bool] = bool) -> T:
-    """Ask until the answer is right; the last answer, right or not, comes back after the longest wait."""
-    deadline_s = monotonic() + WAIT_S
-    while not is_right(answer := ask()) and monotonic() < deadline_s:
-        pass
-    return answer
 
 
 def records_of(role: Role, seq: int, count: int, *, indexes: Iterable[int] | None = None) -> list[OutputRecord]:
@@ -226,7 +218,7 @@ class KafkaWorld:
 
     def delete(self, topic: str) -> None:
         self._admin.delete_topics([topic])[topic].result(WAIT_S)
-        eventually(lambda: topic not in self._admin.list_topics(timeout=WAIT_S).topics)
+        wait_until(lambda: topic not in self._admin.list_topics(timeout=WAIT_S).topics)
 
     def group_offset(self, topic: str, partition: int) -> int | None:
         group = self._group
@@ -245,7 +237,7 @@ class KafkaWorld:
     def _create(self, names: Sequence[str]) -> None:
         for future in self._admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names]).values():
             future.result(WAIT_S)
-        assert eventually(lambda: self._have_leaders(names))
+        wait_until(lambda: self._have_leaders(names))
 
     def _have_leaders(self, names: Sequence[str]) -> bool:
         """Tell whether every partition answers; a new one does a little later than it is said to exist."""

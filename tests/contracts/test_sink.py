@@ -7,7 +7,8 @@ from processor.engine.errors import ShardRefused, SinkUnclear
 from processor.engine.inputs import Record
 from processor.engine.ports import Sink
 from processor.memory.broker import FencedError, NewRecord
-from tests.contracts.broker_world import World, addressed, eventually, open_world, records_of
+from tests.contracts.broker_world import World, addressed, open_world, records_of
+from tests.waiting import wait_equal
 
 EMPTY = {CHANGES: Tail(seq=None), COMMITS: Tail(seq=None), DEAD_LETTERS: Tail(seq=None)}
 
@@ -222,5 +223,5 @@ def test_a_closed_sink_can_be_opened_again(world: World, sink: Sink) -> None:
     sink.open()
     sink.publish(commit_of(2, changes=1))
 
-    assert eventually(lambda: texts(changes_in(world)), lambda found: len(found) == 2) == ["1.0", "2.0"]
+    wait_equal(lambda: texts(changes_in(world)), ["1.0", "2.0"])
     assert sink.tails()[COMMITS].seq == 2

@@ -8,7 +8,8 @@ from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.engine.inputs import HIGH, NORMAL, LaneName, Record, Watermarks
 from processor.engine.ports import Source
 from processor.memory.broker import NewRecord
-from tests.contracts.broker_world import World, eventually, inputs, open_world
+from tests.contracts.broker_world import World, inputs, open_world
+from tests.waiting import wait_equal, wait_for, wait_until
 
 LONG_WAIT_MS = 30_000
 
@@ -35,7 +36,7 @@ def taken(source: Source, lane: LaneName, count: int) -> list[Record]:
         records.extend(source.take(lane, count - len(records)))
         return len(records)
 
-    eventually(take, lambda length: length == count)
+    wait_equal(take, count)
     return records
 
 
@@ -62,7 +63,7 @@ def test_the_end_in_facts_is_the_last_stable_offset(world: World, source: Source
 
     assert source.facts().inputs[world.topics.normal, 0] == Watermarks(low=0, high=2)
     transaction.commit()
-    assert eventually(lambda: source.facts().inputs[world.topics.normal, 0].high, lambda high: high == 6) == 6
+    wait_equal(lambda: source.facts().inputs[world.topics.normal, 0].high, 6)
 
 
 def test_facts_tell_what_retention_left(world: World, source: Source) -> None:
@@ -106,7 +107,7 @@ def test_take_returns_no_more_than_the_limit_and_goes_on_where_it_stopped(world:
         seen.extend(records)
         return len(seen)
 
-    assert eventually(take, lambda length: length >= 100) == 100
+    wait_equal(take, 100)
     assert values(seen) == list(range(100))
     assert [record.offset for record in seen] == list(range(100))
 
@@ -253,7 +254,7 @@ def test_a_topic_deleted_while_it_is_read_makes_the_source_unavailable(world: Wo
             return f"{world.topics.commits} does not exist" in str(failure)
         return False
 
-    assert eventually(is_unavailable)
+    wait_until(is_unavailable)
 
 
 def refused(source: Source, lane: LaneName) -> str:
@@ -269,7 +270,7 @@ def refused(source: Source, lane: LaneName) -> str:
             return str(refusal)
         return ""
 
-    return eventually(take)
+    return wait_for(take, bool)
 
 
 def test_several_partitions_of_a_lane_come_each_in_its_order(world: World) -> None:
@@ -292,8 +293,8 @@ def test_group_offsets_reach_the_broker(world: World, source: Source) -> None:
 
     source.commit_group_offsets({world.topics.high: {0: 4}, world.topics.normal: {0: 0}})
 
-    assert eventually(lambda: world.group_offset(world.topics.high, 0), lambda offset: offset == 4) == 4
-    assert eventually(lambda: world.group_offset(world.topics.normal, 0), lambda offset: offset == 0) == 0
+    wait_equal(lambda: world.group_offset(world.topics.high, 0), 4)
+    wait_equal(lambda: world.group_offset(world.topics.normal, 0), 0)
 
 
 def test_closing_twice_is_closing(source: Source) -> None:

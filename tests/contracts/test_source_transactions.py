@@ -7,8 +7,9 @@ import pytest
 from processor.engine.inputs import NORMAL, LaneName
 from processor.engine.ports import Source
 from processor.engine.positions import EmptyStretch, Stretches
-from tests.contracts.broker_world import World, eventually, inputs, open_world
+from tests.contracts.broker_world import World, inputs, open_world
 from tests.contracts.test_source import taken, values
+from tests.waiting import wait_equal
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.services)])
@@ -34,7 +35,7 @@ def reached_end(world: World, source: Source, lane: LaneName, end: int) -> Stret
         stretch = source.scanned().get(place)
         return stretch.end if stretch else 0
 
-    assert eventually(take, lambda found: found == end) == end
+    wait_equal(take, end)
     return source.scanned()
 
 

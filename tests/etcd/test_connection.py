@@ -49,10 +49,9 @@ def test_members_that_come_back_elsewhere_are_found(etcd: Etcd, before: str) -> 
     with closing(connected(names)) as connection:
         assert failure_of_a_call(connection) is Failure.AWAY
         names.target = f"ipv4:127.0.0.1:1,{etcd.endpoint}"
-        answered = wait_until(
+        wait_until(
             lambda: failure_of_a_call(connection) is None, what="a member answers", timeout_s=20 * REREAD_INTERVAL_S
         )
-        assert answered
         assert etcd.endpoint in connection.wire.target
 
 

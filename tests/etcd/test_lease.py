@@ -1,6 +1,5 @@
 """The life sign against real etcd; time is the test's where the lease only looks at its own clock."""
 
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -12,19 +11,11 @@ from processor.etcd.layout import Owner, instances_folder
 from processor.etcd.lease import InstanceLease
 from tests.contracts.store_worlds import EtcdWorld
 from tests.local_servers import LocalServer
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.services
 
 PATIENCE_S = 30.0
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    pause = threading.Event()
-    for _ in range(int(PATIENCE_S * 20)):
-        if condition():
-            return True
-        pause.wait(0.05)
-    return False
 
 
 def listed(world: EtcdWorld) -> list[str]:
@@ -69,7 +60,7 @@ def test_a_lease_outlives_its_ttl_by_being_kept(world: EtcdWorld) -> None:
     lease = world.lease("one", ttl_s=2)
     lease_id = lease.ensure()
     first_deadline_s = lease._valid_until_s
-    assert eventually(lambda: lease._valid_until_s > first_deadline_s + 2)
+    wait_until(lambda: lease._valid_until_s > first_deadline_s + 2)
     assert lease.is_alive(lease_id)
     assert listed(world) == ["one"]
 
@@ -78,7 +69,7 @@ def test_a_lease_that_was_revoked_is_lost_for_good_and_a_new_one_is_granted(worl
     lease = world.lease("one", ttl_s=2)
     lease_id = lease.ensure()
     world.client.revoke_lease(lease_id)
-    assert eventually(lambda: not lease.is_alive(lease_id))
+    wait_until(lambda: not lease.is_alive(lease_id))
     assert lease.ensure() != lease_id
     assert not lease.is_alive(lease_id)
     assert listed(world) == ["one"]
@@ -112,11 +103,11 @@ def test_a_server_that_is_gone_costs_the_lease_within_its_ttl(own_etcd: Callable
     lease = InstanceLease(client, "/test/app", Owner("one", "h", 1, 0), ttl_s=2)
     lease_id = lease.ensure()
     server.kill()
-    assert eventually(lambda: not lease.is_alive(lease_id))
+    wait_until(lambda: not lease.is_alive(lease_id))
     with pytest.raises(StoreUnavailable):
         lease.ensure()
     server.start()
-    assert eventually(lambda: _is_granted(lease))
+    wait_until(lambda: _is_granted(lease))
     lease.close()
     client.close()
 

@@ -15,7 +15,7 @@ from tests.integration.play import Play
 from tests.integration.processes import ProcessorProcess
 from tests.integration.stage import Stage
 from tests.integration.submitter import Line, Traffic
-from tests.waiting import wait_until
+from tests.waiting import wait_for, wait_until
 
 RECORDS_PER_S = 300
 HOLD_S = 3.0
@@ -47,7 +47,7 @@ class Witness:
             code, text = self._processor.get("/readyz")
             return text if code == HTTPStatus.SERVICE_UNAVAILABLE and name in text else ""
 
-        reason = wait_until(refusal, what=f"{name} is why it is not ready", timeout_s=NOTICED_WITHIN_S)
+        reason = wait_for(refusal, bool, what=f"{name} is why it is not ready", timeout_s=NOTICED_WITHIN_S)
         assert name in json.loads(self._processor.get("/api/v1/status")[1])["shards"][0]["reason"]
         assert self._processor.get("/livez")[0] == HTTPStatus.OK
         return reason.strip()

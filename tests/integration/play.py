@@ -18,7 +18,7 @@ from tests.integration.kafka_reader import Follower, dump
 from tests.integration.script import script
 from tests.integration.stage import Stage
 from tests.integration.submitter import Line, Submitter, Traffic
-from tests.waiting import wait_until
+from tests.waiting import wait_for, wait_until
 
 SETTLE_TIMEOUT_S = 60.0
 OUTPUTS = ("changes", "commits", "dead-letters")
@@ -72,8 +72,8 @@ class Play:
 
     def wait_for_commit(self, kind: str) -> dict[str, Any]:
         """Wait until a commit of this kind is in the commit log, and return it."""
-        found = wait_until(lambda: self.commits_of(kind), what=f"a {kind} is committed", timeout_s=SETTLE_TIMEOUT_S)
-        return found[0]
+        what = f"a {kind} is committed"
+        return wait_for(lambda: self.commits_of(kind), bool, what=what, timeout_s=SETTLE_TIMEOUT_S)[0]
 
     def commits_of(self, kind: str) -> list[dict[str, Any]]:
         """Return the commits of a kind so far."""

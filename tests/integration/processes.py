@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from tests.waiting import wait_until
+from tests.waiting import wait_for, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
 RUN = ("-m", "processor", "run")
@@ -102,7 +102,7 @@ class ProcessorProcess:
             self._assert_running()
             return self.logged(event)[count - 1 :]
 
-        return wait_until(entries, what=f"{self.name} logs {event} ({self._log})", timeout_s=timeout_s)[0]
+        return wait_for(entries, bool, what=f"{self.name} logs {event} ({self._log})", timeout_s=timeout_s)[0]
 
     def wait_until_ready(self, *, timeout_s: float = START_TIMEOUT_S) -> None:
         """Wait until /readyz says so."""

@@ -15,7 +15,7 @@ from tests.integration.proxy import Proxy
 from tests.integration.servers import OwnServer, kafka_behind_proxy
 from tests.integration.stage import Stage
 from tests.services import Etcd, Kafka
-from tests.waiting import wait_until
+from tests.waiting import wait_for
 
 SHARDS = 4
 EVENTS = 40
@@ -58,7 +58,7 @@ def refusal(process: ProcessorProcess, name: str) -> str:
         code, text = process.get("/readyz")
         return text if code == HTTPStatus.SERVICE_UNAVAILABLE and name in text else ""
 
-    return wait_until(said, what=f"{name} is why {process.name} is not ready").splitlines()[0]
+    return wait_for(said, bool, what=f"{name} is why {process.name} is not ready").splitlines()[0]
 
 
 def test_from_etcd(kafka: Kafka, etcd: Etcd, namespace: str, tmp_path: Path, note: Note) -> None:

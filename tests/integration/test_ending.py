@@ -30,7 +30,7 @@ from tests.integration.outage import staged
 from tests.integration.play import Play
 from tests.integration.processes import ProcessorProcess, command
 from tests.local_servers import LocalServer
-from tests.waiting import wait_until
+from tests.waiting import wait_for, wait_until
 
 SHUTDOWN_TIMEOUT_S = 10.0
 MARGIN_S = 3.0
@@ -265,7 +265,7 @@ def end(process: ProcessorProcess) -> str:
     """Ask a process to end, assert that it does in time, and return its exit code and how long it took."""
     process.ask_to_end()
     began_s = time.monotonic()
-    code = wait_until(partial(_ended, process), what="it ends", timeout_s=SHUTDOWN_TIMEOUT_S + MARGIN_S)[0]
+    code = wait_for(partial(_ended, process), bool, what="it ends", timeout_s=SHUTDOWN_TIMEOUT_S + MARGIN_S)[0]
     took_s = time.monotonic() - began_s
     assert code == (1 if process.logged("shutdown_timed_out") else 0), process.log[-3000:]
     assert "Traceback" not in process.log, process.log[-3000:]

@@ -14,8 +14,8 @@ from processor.kafka.admin import (
     plan,
 )
 from processor.kafka.connection import KafkaConnection
-from tests.contracts.broker_world import eventually
 from tests.services import Kafka
+from tests.waiting import wait_equal, wait_for, wait_until
 
 SPEC = TopicSpec("topic", partitions=2, replicas=1, config={"retention.ms": "1000"})
 AS_IT_SHALL_BE = TopicDescription("topic", "id", partitions=2, replicas=1, config={"retention.ms": "1000", "x": "y"})
@@ -54,7 +54,7 @@ def test_what_was_applied_is_what_is_planned_no_more(kafka: Kafka, namespace: st
 
     assert admin.apply(admin.plan([spec])) == [Result(CreateTopic(spec))]
 
-    assert eventually(lambda: admin.describe([namespace])).keys() == {namespace}
+    wait_equal(lambda: admin.describe([namespace]).keys(), {namespace})
     assert admin.plan([spec]) == []
     topic = admin.describe([namespace])[namespace]
     assert topic.overridden == {"retention.ms", "max.message.bytes"}
@@ -64,14 +64,14 @@ def test_what_was_applied_is_what_is_planned_no_more(kafka: Kafka, namespace: st
 def test_a_topic_is_changed_to_what_it_shall_be(kafka: Kafka, namespace: str) -> None:
     admin = TopicsAdmin(KafkaConnection(kafka.bootstrap))
     admin.apply([CreateTopic(TopicSpec(namespace, partitions=1, replicas=1, config={"cleanup.policy": "delete"}))])
-    eventually(lambda: admin.describe([namespace]))
+    wait_until(lambda: admin.describe([namespace]))
     wanted = TopicSpec(namespace, partitions=3, replicas=1, config={"retention.ms": "5000"})
 
     results = admin.apply(admin.plan([wanted]))
 
     assert [type(result.action) for result in results] == [AddPartitions, SetConfig]
     assert [result.failure for result in results] == ["", ""]
-    assert eventually(lambda: admin.plan([wanted]) == [])
+    wait_equal(lambda: admin.plan([wanted]), [])
     assert admin.describe([namespace])[namespace].config["cleanup.policy"] == "delete"
 
 
@@ -89,7 +89,7 @@ def test_a_setting_the_broker_does_not_take_is_a_failure_of_that_action_alone(ka
 def test_every_setting_that_a_broker_knows_is_known_offline(kafka: Kafka, namespace: str) -> None:
     admin = TopicsAdmin(KafkaConnection(kafka.bootstrap))
     admin.apply([CreateTopic(TopicSpec(namespace, partitions=1, replicas=1))])
-    known = eventually(lambda: admin.describe([namespace]))[namespace].config
+    known = wait_for(lambda: admin.describe([namespace]), bool)[namespace].config
     assert {name for name in known if not name.startswith("internal.")} - KINDS.keys() == set()
 
 
@@ -106,7 +106,7 @@ def test_values_as_people_write_them_are_what_the_broker_shows(kafka: Kafka, nam
     config = {name: broker_value(name, value) for name, value in stated.items()}
     spec = TopicSpec(namespace, partitions=1, replicas=1, config=config)
     assert admin.apply([CreateTopic(spec)]) == [Result(CreateTopic(spec))]
-    eventually(lambda: admin.describe([namespace]))
+    wait_until(lambda: admin.describe([namespace]))
     assert admin.plan([spec]) == []
 
 

@@ -7,7 +7,7 @@ from processor.engine.errors import InvalidRequest
 from processor.kafka.connection import RECONNECTING, KafkaConnection, ShardTopics, cause_of, client
 from processor.kafka.sink import KafkaSink
 from processor.kafka.source import KafkaSource
-from tests.contracts.broker_world import eventually
+from tests.waiting import wait_until
 
 TOPICS = ShardTopics("high", "normal", "changes", "commits", "dead", (0,), 0)
 CONNECTION = KafkaConnection("127.0.0.1:1", {"linger.ms": 7, "acks": "1"})
@@ -42,7 +42,7 @@ def test_clients_log_through_logging(caplog: pytest.LogCaptureFixture, monkeypat
     monkeypatch.setattr(logging.getLogger("processor.kafka"), "filters", [])  # as nothing that ran before left it
     producer = client(Producer, {"bootstrap.servers": "127.0.0.1:1"})
     with caplog.at_level(logging.INFO, "processor.kafka"):
-        assert eventually(lambda: producer.poll(0.01) == 0 and "127.0.0.1:1" in caplog.text)
+        wait_until(lambda: producer.poll(0.01) == 0 and "127.0.0.1:1" in caplog.text)
 
 
 def test_a_failure_is_told_with_the_name_of_its_code() -> None:

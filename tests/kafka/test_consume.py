@@ -11,8 +11,9 @@ from processor.engine.inputs import Record
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.consume import NONE_YET, AnnouncementReader, AnnouncementsMissing, Received
 from processor.memory.broker import NewRecord
-from tests.contracts.broker_world import KafkaWorld, eventually
+from tests.contracts.broker_world import KafkaWorld
 from tests.services import Kafka
+from tests.waiting import wait_equal, wait_until
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def received(reader: AnnouncementReader, count: int) -> list[Received]:
             found.append(item)
         return len(found)
 
-    eventually(poll, lambda length: length == count)
+    wait_equal(poll, count)
     return found
 
 
@@ -209,14 +210,14 @@ def test_positions_pass_the_ends_of_transactions(world: KafkaWorld) -> None:
     transacted(world, [2], committed=False)
     with AnnouncementReader(world.connection, world.topics.changes, [0], value) as reader:
         received(reader, 2)
-        assert eventually(lambda: reader.poll(0.1) is None and reader.positions, lambda found: found == {0: 5})
+        wait_equal(lambda: reader.poll(0.1) is None and reader.positions, {0: 5})
 
 
 def test_a_position_whose_transaction_end_was_removed_goes_on_and_misses_nothing(world: KafkaWorld) -> None:
     transacted(world, [0, 1])
     world.empty(world.topics.changes)
     with AnnouncementReader(world.connection, world.topics.changes, [0], value, {0: 2}, numbers={0: 1}) as reader:
-        assert eventually(lambda: reader.poll(0.1) is None and reader.positions, lambda found: found == {0: 3})
+        wait_equal(lambda: reader.poll(0.1) is None and reader.positions, {0: 3})
         transacted(world, [2])
         assert numbers(received(reader, 1)) == [(2, 0)]
 
@@ -233,7 +234,7 @@ def test_announcements_that_were_removed_unread_are_counted_where_the_last_numbe
         with pytest.raises(AnnouncementsMissing, match="announcement 2 was due"):
             received(reader, 1)
         kept = reader.positions[0]
-        assert eventually(lambda: reader.poll(0.1) is None)
+        wait_until(lambda: reader.poll(0.1) is None)
         assert reader.positions[0] == kept, "what was not handed out is not passed by"
     with (
         AnnouncementReader(world.connection, topic, [0], value, {0: 3}) as reader,

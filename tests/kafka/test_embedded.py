@@ -10,7 +10,8 @@ from processor.kafka.embedded import PARTITIONS, EmbeddedKafka
 from processor.kafka.idempotent import IdempotentSink
 from processor.kafka.sink import KafkaSink
 from processor.kafka.source import KafkaSource
-from tests.contracts.broker_world import eventually, records_of
+from tests.contracts.broker_world import records_of
+from tests.waiting import wait_for
 
 TOPICS = ShardTopics("high", "normal", "changes", "commits", "dead-letters", PARTITIONS, 0)
 FLUSH_TIMEOUT_S = 30
@@ -64,7 +65,7 @@ def test_the_source_reads_all_partitions_of_both_lanes(embedded: EmbeddedKafka, 
             seen.extend((record.partition, record.value) for record in source.take(HIGH if lane == HIGH else NORMAL, 8))
             return len(seen)
 
-        eventually(take, lambda length: length >= len(PARTITIONS))
+        wait_for(take, lambda length: length >= len(PARTITIONS))
         assert sorted(seen) == [(partition, f"{lane} {partition}".encode()) for partition in PARTITIONS]
     assert set(facts.topic_ids) == set(TOPICS.names)
     assert facts.inputs[NORMAL, 3] == Watermarks(low=0, high=1)

@@ -5,8 +5,8 @@ from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.partitions import check_partitions, partition_counts
-from tests.contracts.broker_world import eventually
 from tests.services import Kafka
+from tests.waiting import wait_equal
 
 CLUSTERS = ("blue", "green")
 
@@ -31,7 +31,7 @@ def test_the_brokers_say_how_many_partitions_each_topic_has(kafka: Kafka, namesp
     for made in admin.create_topics([NewTopic(name, count, 1) for name, count in topics.items()]).values():
         made.result(30)
     with TopicDescriber(KafkaConnection(kafka.bootstrap)) as describer:
-        assert eventually(lambda: partition_counts(describer, list(topics))) == topics
+        wait_equal(lambda: partition_counts(describer, list(topics)), topics)
         describer.close()
         assert partition_counts(describer, list(topics)) == topics, "asked anew"
 

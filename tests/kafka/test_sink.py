@@ -9,9 +9,10 @@ from processor.kafka.connection import KafkaConnection, ShardTopics
 from processor.kafka.idempotent import IdempotentSink
 from processor.kafka.output import SinkTimeouts
 from processor.kafka.sink import KafkaSink
-from tests.contracts.broker_world import KafkaWorld, eventually, records_of
+from tests.contracts.broker_world import KafkaWorld, records_of
 from tests.local_servers import LocalServer
 from tests.services import Kafka
+from tests.waiting import wait_until
 
 SHORT = SinkTimeouts(open_s=2, request_s=1, transaction_s=5, tails_s=5)
 SINKS = [KafkaSink, IdempotentSink]
@@ -54,7 +55,7 @@ def test_a_broker_that_goes_away_leaves_the_publication_unclear_until_it_is_back
     server = own_kafka()
     world = KafkaWorld(server.address, namespace)
     sink = kind(world.connection, world.topics, world.writer, SHORT)
-    assert eventually(lambda: is_published(sink, records_of(CHANGES, 1, 2)))
+    wait_until(lambda: is_published(sink, records_of(CHANGES, 1, 2)))
 
     for go_away, come_back in ((server.pause, server.resume), (server.kill, server.start)):
         go_away()
@@ -63,7 +64,7 @@ def test_a_broker_that_goes_away_leaves_the_publication_unclear_until_it_is_back
         with pytest.raises(SinkUnavailable):
             sink.open()
         come_back()
-        assert eventually(lambda: is_published(sink, records_of(CHANGES, 3, 2)))
+        wait_until(lambda: is_published(sink, records_of(CHANGES, 3, 2)))
 
     found = texts(world)
     assert found[:2] == [b"1.0", b"1.1"]
@@ -104,7 +105,7 @@ def test_a_publication_passes_its_failpoints_once_whatever_its_size(
 ) -> None:
     passed: list[str] = []
     sink = kind(world.connection, world.topics, world.writer, SHORT, passed.append)
-    assert eventually(lambda: is_open(sink))
+    wait_until(lambda: is_open(sink))
     sink.publish(records_of(CHANGES, 1, 5))
     assert passed == expected
     assert texts(world) == [f"1.{index}".encode() for index in range(5)]
@@ -118,7 +119,7 @@ def test_the_smallest_topic_limit_decides_how_large_a_record_and_a_batch_may_be(
     limit = SetConfig(world.topics.commits, "max.message.bytes", "", "65536")
     assert TopicsAdmin(world.connection).apply([limit])[0].failure == ""
     sink = kind(world.connection, world.topics, world.writer)
-    assert eventually(lambda: is_open(sink) and sink.record_bytes_max() == 65536 - 4096)
+    wait_until(lambda: is_open(sink) and sink.record_bytes_max() == 65536 - 4096)
 
     record = OutputRecord(COMMITS, b"1", bytes(range(250)) * 200, records_of(COMMITS, 1, 1)[0].headers)
     sink.publish([record] * 20)

@@ -7,9 +7,10 @@ from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.engine.inputs import NORMAL, Record
 from processor.kafka.connection import KafkaConnection, Property, ShardTopics
 from processor.kafka.source import KafkaSource
-from tests.contracts.broker_world import KafkaWorld, eventually, inputs
+from tests.contracts.broker_world import KafkaWorld, inputs
 from tests.local_servers import LocalServer
 from tests.services import Kafka
+from tests.waiting import wait_equal, wait_for, wait_until
 
 NOWHERE = KafkaConnection("127.0.0.1:1")
 TOPICS = ShardTopics("high", "normal", "changes", "commits", "dead", (0,), 0)
@@ -30,7 +31,7 @@ def taken(source: KafkaSource, count: int) -> list[Record]:
         records.extend(source.take(NORMAL, count - len(records)))
         return len(records)
 
-    eventually(take, lambda length: length == count)
+    wait_equal(take, count)
     return records
 
 
@@ -43,7 +44,7 @@ def test_brokers_out_of_reach_are_told_for_readiness_and_take_goes_on_empty() ->
         assert source.take(NORMAL, 10) == []
         return source.trouble
 
-    assert "refused" in eventually(trouble) or "_ALL_BROKERS_DOWN" in source.trouble
+    wait_for(trouble, lambda text: "refused" in text or "_ALL_BROKERS_DOWN" in text)
     source.close()
 
 
@@ -69,7 +70,7 @@ def test_records_before_a_hole_in_another_partition_are_not_lost(world: KafkaWor
             return f"{world.topics.normal}[1]" in str(refusal) and "0 to 0" in str(refusal)
         return False
 
-    assert eventually(refuses)
+    wait_until(refuses)
     source.assign({world.topics.normal: {0: len(seen), 1: 0}})
     seen.extend(taken(source, 10 - len(seen)))
     assert [record.offset for record in seen] == list(range(10))
@@ -87,9 +88,7 @@ def test_lag_is_what_waits_beyond_the_positions_told_last(world: KafkaWorld) -> 
     source.commit_group_offsets({world.topics.high: {0: 0}, world.topics.normal: {0: 10}})
     assert source.lag()[place] == 0
     world.append(inputs(world.topics.normal, range(3)))
-    assert eventually(lambda: source.lag()[place], lambda lag: lag == 3) == 3, (
-        "the end is known although nobody took the records"
-    )
+    wait_equal(lambda: source.lag()[place], 3, what="the end is known although nobody took the records")
     source.close()
     assert source.lag() == {}
 
@@ -107,11 +106,11 @@ def test_what_an_open_transaction_hides_is_lag_and_the_end_of_one_is_none(world:
         assert source.take(NORMAL, 1) == []
         return source.lag()[place]
 
-    assert eventually(lag, lambda found: found == 0) == 0
+    wait_equal(lag, 0)
     transaction = world.begin("two", inputs(world.topics.normal, [2, 3]))
-    assert eventually(lag, lambda found: found == 2) == 2
+    wait_equal(lag, 2)
     transaction.abort()
-    assert eventually(lag, lambda found: found == 0) == 0
+    wait_equal(lag, 0)
     source.close()
 
 
@@ -137,7 +136,7 @@ def test_a_broker_that_keeps_silent_is_noticed_and_so_is_its_first_word_though_n
     server = own_kafka()
     world = KafkaWorld(server.address, namespace)
     source = KafkaSource(world.connection, world.topics, "group", ids_interval_s=0.1)
-    assert eventually(lambda: source.facts().topic_ids)
+    wait_until(lambda: source.facts().topic_ids)
     source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
 
     def trouble() -> str:
@@ -146,9 +145,9 @@ def test_a_broker_that_keeps_silent_is_noticed_and_so_is_its_first_word_though_n
         return source.trouble
 
     server.pause()
-    assert "cannot be described" in eventually(trouble)
+    wait_for(trouble, lambda text: "cannot be described" in text)
     server.resume()
-    assert eventually(trouble, lambda text: text == "") == ""
+    wait_equal(trouble, "")
     source.close()
 
 
@@ -166,7 +165,7 @@ def test_a_broker_that_was_away_is_read_from_where_it_stopped(
     server.kill()
     with pytest.raises(SourceUnavailable):
         source.facts()
-    assert eventually(lambda: source.take(NORMAL, 10) == [] and source.trouble)
+    wait_until(lambda: source.take(NORMAL, 10) == [] and source.trouble)
     server.start()
     world.append(inputs(world.topics.normal, range(10, 20)))
 

@@ -20,7 +20,7 @@ from tests.integration.stage import Stage
 from tests.integration.submitter import Line
 from tests.security.lab import PASSWORD, Lab
 from tests.services import Etcd
-from tests.waiting import wait_until
+from tests.waiting import wait_for
 
 EVENTS = 40
 TOLD_TIMEOUT_S = 40.0
@@ -207,7 +207,7 @@ def _wait_until_told(process: ProcessorProcess, secured: Secured, right: Right) 
         body = process.get("/readyz")[1]
         return body if wanted in body and secured.access.principal in body else ""
 
-    return wait_until(told, what=f"readyz names {wanted} ({process.get('/readyz')})", timeout_s=TOLD_TIMEOUT_S)
+    return wait_for(told, bool, what=f"readyz names {wanted} ({process.get('/readyz')})", timeout_s=TOLD_TIMEOUT_S)
 
 
 def test_ticks_that_are_lost_are_counted_and_show(secured: Secured, play: Play) -> None:
@@ -257,7 +257,7 @@ def test_a_rotated_password_is_read_again(secured: Secured, play: Play, tmp_path
     def told() -> bool:
         return f"refuses the password of user {user}" in process.get("/readyz")[1]
 
-    wait_until(told, what="readyz says that the password is refused", timeout_s=TOLD_TIMEOUT_S)
+    wait_for(told, bool, what="readyz says that the password is refused", timeout_s=TOLD_TIMEOUT_S)
     file.write_text("another-password")
     play.send(lines[EVENTS:])
     process.wait_until_ready(timeout_s=HEALED_TIMEOUT_S)
