@@ -14,6 +14,7 @@ SEEDS ?= 100000
 SIMULATE_ARGS ?=
 MINUTES ?= 10
 SEED ?= 1
+WORKERS ?= 4
 SAMPLE ?= 160
 
 RUN := .cache/venv
@@ -38,7 +39,7 @@ endif
 
 test: $(DEV)/project  ## all tests, on real Kafka and etcd; PYTEST_ARGS="-k name" for some
 	$(SERVERS) install || echo "tests that need a server use Docker, or fail and say what they miss" >&2
-	$(DEV)/bin/pytest $(PYTEST_ARGS)
+	$(DEV)/bin/pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 outages: $(DEV)/project  ## take real servers away, freeze and fill them, swallow replies; minutes, and it wants a quiet machine
 	$(SERVERS) install

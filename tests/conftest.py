@@ -1,4 +1,7 @@
-"""Real services for the tests that ask for them, started once a session and only when asked for."""
+"""Real services for the tests that ask for them, and how the tests are spread over workers.
+
+Each worker of pytest-xdist starts a Kafka and an etcd of its own, once and only when a test asks for them.
+"""
 
 import logging
 import os
@@ -6,10 +9,12 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.local_servers import LocalServer, ServiceName
 from tests.services import Etcd, Kafka, ServicesMissingError, serve
@@ -17,6 +22,10 @@ from tests.services import Etcd, Kafka, ServicesMissingError, serve
 SERVICE_FIXTURES = {"kafka", "etcd", "own_kafka", "own_etcd", "lab"}
 CHOSEN = pytest.StashKey[list[str]]()
 LEFT_OUT = pytest.StashKey[int]()
+TOGETHER = ("tests/security/",)
+"""Folders whose tests share servers that take long to start: one worker runs them all."""
+APART = ("tests/integration/", "tests/simulation/", "tests/sizes/")
+"""Folders whose tests are long and share nothing: any worker runs any of them."""
 
 # A deadline would be a timed assertion. "fixed" draws the same examples on every run and machine.
 settings.register_profile("project", deadline=None)
@@ -38,11 +47,37 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if SERVICE_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("services")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # what is long begins first
     if config.getoption("--no-services"):
         left_out = [item for item in items if item.get_closest_marker("services")]
         items[:] = [item for item in items if not item.get_closest_marker("services")]
         config.hook.pytest_deselected(items=left_out)
         config.stash[LEFT_OUT] = len(left_out)
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # the base is untyped
+    """Keeps the tests of a file on one worker, except where it pays to do otherwise."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(APART):
+            return nodeid
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)  # a worker of pytest-xdist
+    if output is not None:
+        output["services"] = (session.config.stash[CHOSEN], session.config.stash[LEFT_OUT])
+
+
+def pytest_testnodedown(node: Any) -> None:
+    chosen, left_out = getattr(node, "workeroutput", {}).get("services", ([], 0))
+    node.config.stash[CHOSEN] += chosen
+    node.config.stash[LEFT_OUT] = left_out
 
 
 def pytest_report_header(config: pytest.Config) -> str:
