@@ -10,7 +10,6 @@ from enum import IntEnum
 from http import HTTPStatus
 
 from processor.engine.errors import InvalidRequest, OwnershipLost, ProcessorError, ShardRefused
-from processor.replay.errors import Unreplayable
 
 SENTENCE_MAX = 1500
 
@@ -28,7 +27,6 @@ class Exit(IntEnum):
 
 
 BY_ERROR: tuple[tuple[type[ProcessorError], Exit], ...] = (
-    (Unreplayable, Exit.INVALID_DATA),
     (InvalidRequest, Exit.USAGE),
     (OwnershipLost, Exit.CONFLICT),
     (ShardRefused, Exit.CONFLICT),

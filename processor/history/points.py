@@ -53,8 +53,7 @@ class InFile(msgspec.Struct, frozen=True):
     path: Path
 
 
-Past = AtSeq | AtTime | AtOffset | AtRevision
-Point = Now | Past | InFile
+Point = Now | AtSeq | AtTime | AtOffset | AtRevision | InFile
 
 
 def point_of(text: str, *, now_ms: int) -> Point:
