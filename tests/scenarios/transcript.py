@@ -3,12 +3,11 @@
     # A remark.
     > ModelLoadRequested iris
     2s applied
-      + model iris
-          ModelAdded
-          ...
+      + model iris: ModelAdded; ...
         = generation 0, ...
 
-`+` was made, `~` has changed, `-` is gone; transitions in their order, then after `=` how the entity stands.
+`+` was made, `~` has changed, `-` is gone; transitions in their order, then after `=` what is new of how the entity
+stands.
 """
 
 from collections.abc import Iterator
@@ -78,7 +77,8 @@ def _happened(machine: ClusterMachine, before: State, line: str) -> tuple[State,
 
 
 def _changed(change: Change) -> Iterator[str]:
-    yield f"  {SIGNS[change.op]} {change.kind} {change.name}"
-    yield from (f"      {transition_words(one)}" for one in change_to_json(change)["transitions"])
+    transitions = "; ".join(transition_words(one) for one in change_to_json(change)["transitions"])
+    yield f"  {SIGNS[change.op]} {change.kind} {change.name}{f': {transitions}' if transitions else ''}"
     if change.after is not None:
-        yield from (f"    = {line}" for line in standing(change.kind, change.after))
+        before = standing(change.kind, change.before) if change.before is not None else []
+        yield from (f"    = {line}" for line in standing(change.kind, change.after) if line not in before)
