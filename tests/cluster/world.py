@@ -89,10 +89,9 @@ class World:
         for number in range(gateways):
             self.tell("ResponderConnected", role="pipeline_gateway", responder=f"g{number}")
 
-    def answer(self, role: str, *, success: bool = True, reason: str = "", number: int = 0, version: int = -1) -> str:
-        """Have a responder of the role answer about pipeline `flow`; −1 is its latest version."""
-        pipeline = self.state.pipelines["flow"]
-        asked = pipeline.versions[-1] if version == -1 else next(v for v in pipeline.versions if v.version == version)
+    def answer(self, role: str, *, success: bool = True, reason: str = "", number: int = 0) -> str:
+        """Have a responder of the role answer about the latest version of pipeline `flow`."""
+        asked = self.state.pipelines["flow"].versions[-1]
         axis, letter = (asked.engine, "e") if role == "dataflow_engine" else (asked.gateway, "g")
         return self.tell(
             "PipelineReported",
@@ -136,17 +135,6 @@ class World:
 
     def server(self, name: str = "s1") -> Json:
         return entity_to_json("server", self.state.servers[name])
-
-    def pipeline(self, place: int = -1) -> Json:
-        version: Json = entity_to_json("pipeline", self.state.pipelines["flow"])["versions"][place]
-        return version
-
-    def experiment(self, name: str = "duel") -> Json:
-        return entity_to_json("experiment", self.state.experiments[name])
-
-    def failure(self, key: str = "model/iris") -> Json | None:
-        entry = self.state.failures.get(key)
-        return None if entry is None else entity_to_json("failure", entry)
 
     def transitions(self, before: State) -> list[str]:
         """Return the types of what has happened since."""
