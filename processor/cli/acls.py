@@ -1,4 +1,4 @@
-"""`acls`: the least rights that a processor and those around it need."""
+"""`acls`: the least rights that a processor, its producers, consumers and operators need."""
 
 import sys
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from processor.admin.access import access_of, commands, strimzi
 from processor.cli.options import ConfigFile, settings_of
 from processor.cli.output import emit_document
-from processor.configuration.topics import load_topics
+from processor.configuration.topics import topic_names
 
 AudienceName = Literal["processor", "producer", "consumer", "operator"]
 Form = Literal["commands", "strimzi", "json"]
@@ -17,11 +17,13 @@ Form = Literal["commands", "strimzi", "json"]
 
 def acls(
     role: Annotated[
-        AudienceName, Parameter(help="Whose rights: who runs, sends events, follows or operates.")
+        AudienceName, Parameter(help="Whose rights: of who runs it, sends events, consumes or operates.")
     ] = "processor",
     /,
     *,
-    principal: Annotated[str | None, Parameter(help="Whom ACLs name, as in User:me; else a name of the app's.")] = None,
+    principal: Annotated[
+        str | None, Parameter(help="Principal of the ACLs, as in User:me; by default derived from the app.")
+    ] = None,
     output: Annotated[
         Form, Parameter(name=["--output", "-o", "--format"], help="A shell script, a KafkaUser, or data.")
     ] = "commands",
@@ -29,11 +31,10 @@ def acls(
 ) -> None:
     """Print the least rights at Kafka and etcd as kafka-acls and etcdctl commands, as Strimzi's KafkaUser, or as JSON.
 
-    Names come from the settings: app, topics, prefix. Nothing is connected to.
+    Names come from the settings: app, topics, prefix. No server is contacted.
     """
     settings = settings_of(config).settings
-    topics = {name: topic.name for name, topic in load_topics(settings.topics_file).by_role.items()}
-    access = access_of(settings, topics, role, principal)
+    access = access_of(settings, topic_names(settings), role, principal)
     match output:
         case "commands":
             servers, endpoints = settings.kafka.bootstrap_servers, settings.etcd.endpoints

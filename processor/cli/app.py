@@ -22,7 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "dev": ("dev:dev", "Try the processor without any server; with --demo watch a cluster live on it."),
     "submit": (
         "submit:submit",
-        "Check events, produce them, and print where they went; with --wait what became of each.",
+        "Check events, produce them, and print where they went; with --wait the outcome of each.",
     ),
     "simulate": (
         "simulate:simulate",
@@ -31,8 +31,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "state": ("state:app", "The cluster's state."),
     "events": ("events:app", "Records of the topics, decoded."),
     "commits": ("commits:app", "The commit log."),
-    "dead-letters": ("dead_letters:app", "What could not be processed."),
-    "offsets": ("offsets:app", "How far the shards have read."),
+    "dead-letters": ("dead_letters:app", "Records that could not be processed."),
+    "offsets": ("offsets:app", "Positions of the shards in their inputs."),
     "replay": (
         "replay:replay",
         "Fold the recorded events again, in memory, in the order in which they were reduced.",
@@ -41,16 +41,16 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "rebuild:rebuild",
         "Fold all recorded events with this build, and say what differs from the live state.",
     ),
-    "shards": ("shards:app", "Shards, their owners, and what to do when one is refused."),
+    "shards": ("shards:app", "Shards, their owners, and repairs of refused ones."),
     "status": (
         "status:status",
-        "Print every shard with its owner, lag and outbox: as a processor says, or as the servers show.",
+        "Print every shard with its owner, lag and outbox, from a processor's API or from the servers.",
     ),
     "doctor": (
         "doctor:doctor",
         (
             "Check schemas, brokers, topics, store, limits, space, clocks, "
-            "and what a take-over of each shard would look at."
+            "and what a take-over of each shard would check."
         ),
     ),
     "topics": ("topics:app", "topics.yaml against the brokers."),
@@ -110,7 +110,7 @@ def _version() -> str:
 
 
 def usage_lines(app: App, tokens: Sequence[str]) -> str:
-    """Return how the command that was meant is used, and how to learn more; of an unknown one, what is above it."""
+    """Return usage and help of the command that the tokens name; for an unknown one, those of its parent."""
     from cyclopts.help import format_usage  # noqa: PLC0415 - slow, and a command that works does not need it
 
     chain, *_ = app.parse_commands(list(tokens))
@@ -119,7 +119,7 @@ def usage_lines(app: App, tokens: Sequence[str]) -> str:
 
 
 def sentence_of(error: CycloptsError) -> str:
-    """Return what is wrong with a command line on one line, naming the option or argument as the help does."""
+    """Return the error of a command line as one line, naming the option or argument as the help does."""
     if isinstance(error, UnusedCliTokensError):
         return f"too many arguments: {' '.join(error.unused_tokens or ())}"
     sentence = " ".join(str(error).split())
@@ -141,11 +141,11 @@ def main() -> None:
             code = guarded(lambda: run(texts_of(sys.argv[1:])))
         sys.stdout.flush()
     except KeyboardInterrupt:
-        code = Exit.INTERRUPTED  # it came before or behind the command itself
+        code = Exit.INTERRUPTED  # before or after the command itself
     except OutputLost as lost:
         code = code or give_up(lost)
     if is_service():
-        # everything is handed over; what the interpreter still tidies up may wait for a server that is away
+        # all shards are handed over; the cleanup of the interpreter could wait for an unavailable server
         sys.stderr.flush()
         os._exit(int(code))
     sys.exit(int(code))

@@ -1,12 +1,12 @@
-"""What is told about an embedded processor before anything else: what it is not, and how to reach it."""
+"""The banner of an embedded processor: its limits, and how to reach it."""
 
 from processor.assembly.backends import EmbeddedBackend
 from processor.service.process import ServiceProcess
 
 BANNER = """\
-processor, embedded: a broker and a store inside this process, gone when it ends.
-It is no Kafka: transactions are accepted but neither fence nor hide, there is no retention and no admin API,
-every topic has four partitions, and the one shard reads them all. Everything else runs the code of production.
+processor, embedded: broker and store are inside this process and end with it.
+The broker is not Kafka: transactions neither fence nor isolate, there is no retention and no admin API,
+every topic has four partitions, and the only shard reads them all. Everything else runs the production code.
   export PROCESSOR_KAFKA__BOOTSTRAP_SERVERS={servers}
 """
 

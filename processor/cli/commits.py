@@ -1,4 +1,4 @@
-"""`commits list|show`: the commit log, and what one commit made of which events."""
+"""`commits list|show`: the commit log, and one commit with its events and announcements."""
 
 import sys
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from processor.cli.context import CommandContext
 from processor.cli.exits import CommandError, Exit
 from processor.cli.options import NUMBER_MAX, ClusterName, ConfigFile, Count, Output, within
 from processor.cli.output import emit_document, emit_rows, note
-from processor.cli.records import gist, row_of, time_of
+from processor.cli.records import row_of, summary, time_of
 from processor.engine.inputs import Record
 from processor.history.commit_events import EVENTS_MAX, reduced_by
 from processor.history.commit_log import seq_of
@@ -64,9 +64,9 @@ def show(
     config: ConfigFile = None,
     output: Output = "table",
 ) -> None:
-    """Print one commit: the events that it reduced, in order, with what became of each, and all that it announced.
+    """Print one commit: the events that it reduced, in order, with their outcomes, and its announcements.
 
-    Events are read from the inputs, as far as those still keep them; what is gone is said.
+    Events are read from the inputs as far as they are retained; missing ones are reported.
     """
     context = CommandContext(config)
     partition = context.partition_of(cluster)
@@ -78,7 +78,7 @@ def show(
     with context.reader(context.topics["changes"], (partition,)) as reader:
         announced = [row_of(context.decode(one)) for one in _announced(reader, partition, seq, commit["announcements"])]
     events, missing = _reduced(context, commit)
-    codes = {event: code for row in announced for event, code in _refusals(row)}
+    codes = {event: code for row in announced for event, code in _rejections(row)}
     rows = [{**event, "code": codes.get((event["topic"], event["partition"], event["offset"]))} for event in events]
     if output == "table":
         _print_readable(commit, rows, announced)
@@ -91,7 +91,7 @@ def show(
 
 
 def _reduced(context: CommandContext, commit: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the events of all ranges in their order, and what is not known of them."""
+    """Return the events of all ranges in order, and sentences about missing ones."""
     events: list[dict[str, Any]] = []
     missing: list[str] = []
     with ExitStack() as opened:
@@ -104,8 +104,8 @@ def _reduced(context: CommandContext, commit: dict[str, Any]) -> tuple[list[dict
     return events, missing
 
 
-def _refusals(row: dict[str, Any]) -> Iterator[tuple[tuple[str, int, int], str]]:
-    """Yield which event an announcement refuses, and the code."""
+def _rejections(row: dict[str, Any]) -> Iterator[tuple[tuple[str, int, int], str]]:
+    """Yield the event that an announcement rejects, and the code."""
     if row["type"].endswith(".EventRejected"):
         value = row["value"]
         yield (value["topic"], value["partition"], value["offset"]), value["code"]
@@ -119,7 +119,7 @@ def _print_readable(commit: dict[str, Any], events: list[dict[str, Any]], announ
     sys.stdout.write("\n")
     emit_rows(events, "table", columns=EVENT_COLUMNS, name="id")
     sys.stdout.write("\n")
-    rows = [{"key": row["key"], "what": gist(row)} for row in announced]
+    rows = [{"key": row["key"], "what": summary(row)} for row in announced]
     emit_rows(rows, "table", columns=("key", "what"), name="key")
 
 

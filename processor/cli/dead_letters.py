@@ -1,4 +1,4 @@
-"""`dead-letters list|show|retry`: what could not be processed, with its original bytes, and submitting it again."""
+"""`dead-letters list|show|retry`: records that could not be processed, with their original bytes, and resubmission."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -25,10 +25,10 @@ from processor.engine.outputs import (
 from processor.kafka.produce import RecordProducer
 
 LAST = 20
-LOT = 100
-"""Records sent before they are waited for."""
+SENT_MAX = 100
+"""Records in flight: so many are sent before their deliveries are awaited."""
 
-Chosen = dict[str, tuple[int, int]]
+Selection = dict[str, tuple[int, int]]
 """Id of a dead letter → partition and offset of its last record."""
 
 
@@ -58,12 +58,11 @@ def show(
     config: ConfigFile = None,
     output: Output = "table",
 ) -> None:
-    """Print one dead letter: why, where from, its headers and its bytes (as text where they are, and as hex)."""
+    """Print one dead letter: reason, origin, headers, and bytes as text and as hex."""
     context = CommandContext(config)
     id_ = context.record_named(id_)
-    with context.reader(context.topics["dead-letters"], _partitions(context, cluster)) as reader:
-        records = reader.until_end({place: extent.low for place, extent in reader.watermarks().items()})
-        found = next((record for record in records if id_of(record) == id_), None)
+    records = _records(context, _partitions(context, cluster))
+    found = next((record for record in records if id_of(record) == id_), None)
     if found is None:
         raise CommandError(f"there is no dead letter {id_}", Exit.DIFFERS)
     emit_document({**row_of(found), **_original(found)}, output, name=id_of(found))
@@ -72,28 +71,28 @@ def show(
 @app.command
 def retry(
     *ids: Annotated[str, Parameter(name="ID", help="TOPIC-PARTITION-OFFSET of the original record.")],
-    all_: Annotated[bool, Parameter(name="--all", negative="", help="All that there are.")] = False,
+    all_: Annotated[bool, Parameter(name="--all", negative="", help="All dead letters.")] = False,
     code: Annotated[str | None, Parameter(help="All with this code.")] = None,
     cluster: ClusterName = None,
     execute: Execute = False,
     config: ConfigFile = None,
     output: Output = "table",
 ) -> int:
-    """Submit dead letters again, after a fix: key, value, headers and time as they came, to where they came.
+    """Submit dead letters again after a fix: with the original key, value, headers and time, to the original topic.
 
-    A dead letter stays where it is, so retrying it twice submits it twice. One that was too large is taken from its
-    original place, if it is still there. Exit 1 when some cannot be submitted.
+    A dead letter stays in its topic, so retrying it twice submits it twice. The value of one that was too large is read
+    from its original offset, if it is still there. Exit 1 if some cannot be submitted.
     """
     if sum((bool(ids), all_, code is not None)) != 1:
         raise usage("which ones? ID..., or --all, or --code CODE")
     context = CommandContext(config)
-    partitions, wanted = _partitions(context, cluster), frozenset(map(context.record_named, ids))
-    chosen = _chosen(context, partitions, ids=wanted, code=code)
-    if missing := wanted - chosen.keys():
+    partitions, named = _partitions(context, cluster), frozenset(map(context.record_named, ids))
+    selected = _select(context, partitions, ids=named, code=code)
+    if missing := named - selected.keys():
         raise CommandError(f"there is no dead letter {', '.join(sorted(missing))}", Exit.DIFFERS)
-    if not chosen:
-        raise nothing_to_do("there is no such dead letter")
-    rows = list(_retried(context, partitions, chosen, execute=execute))
+    if not selected:
+        raise nothing_to_do("no dead letter matches")
+    rows = list(_resubmit(context, partitions, selected, execute=execute))
     emit_rows(rows, output, columns=("id", "code", "bytes", "problem", "sent_to"), name="id")
     note_plan(done=execute)
     lost = sum(1 for row in rows if row["problem"])
@@ -103,7 +102,7 @@ def retry(
 
 
 def row_of(record: Record) -> dict[str, Any]:
-    """Return what a dead letter's headers tell."""
+    """Return the headers of a dead letter as one row."""
     facts = {
         name.removeprefix(DEAD_LETTER_PREFIX): _text(value)
         for name, value in record.headers
@@ -131,17 +130,21 @@ def id_of(record: Record) -> str:
 
 
 def _letters(context: CommandContext, partitions: tuple[int, ...] | None) -> Iterator[tuple[Record, Letter]]:
+    for record in _records(context, partitions):
+        letter = letter_of(record)
+        if letter is not None:
+            yield record, letter
+
+
+def _records(context: CommandContext, partitions: tuple[int, ...] | None) -> Iterator[Record]:
     with context.reader(context.topics["dead-letters"], partitions) as reader:
-        for record in reader.until_end({place: extent.low for place, extent in reader.watermarks().items()}):
-            letter = letter_of(record)
-            if letter is not None:
-                yield record, letter
+        yield from reader.until_end({partition: marks.low for partition, marks in reader.watermarks().items()})
 
 
-def _chosen(
+def _select(
     context: CommandContext, partitions: tuple[int, ...] | None, *, ids: frozenset[str], code: str | None
-) -> Chosen:
-    """Return the dead letters that are meant; of several with one id the last."""
+) -> Selection:
+    """Return the selected dead letters; of several with the same id, the last."""
     return {
         letter.id: (record.partition, record.offset)
         for record, letter in _letters(context, partitions)
@@ -149,16 +152,16 @@ def _chosen(
     }
 
 
-def _retried(
-    context: CommandContext, partitions: tuple[int, ...] | None, chosen: Chosen, *, execute: bool
+def _resubmit(
+    context: CommandContext, partitions: tuple[int, ...] | None, selected: Selection, *, execute: bool
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row a dead letter, submitted again or not; values are not held, however many there are."""
+    """Yield one row per dead letter, resubmitted if `execute`. Holds at most `SENT_MAX` values in memory."""
     inputs = frozenset((context.topics["high"], context.topics["normal"]))
     with ExitStack() as stack:
         producer = stack.enter_context(RecordProducer(context.connection)) if execute else None
         waiting: list[dict[str, Any]] = []
         for record, letter in _letters(context, partitions):
-            if chosen.get(letter.id) != (record.partition, record.offset):
+            if selected.get(letter.id) != (record.partition, record.offset):
                 continue
             again = resubmission(letter, inputs, lambda *place: _record_at(context, *place))
             row: dict[str, Any] = {"id": letter.id, "code": letter.code, "problem": "", "sent_to": None}
@@ -171,7 +174,7 @@ def _retried(
                 continue
             producer.send_record(again)
             waiting.append(row)
-            if len(waiting) == LOT:
+            if len(waiting) == SENT_MAX:
                 yield from _sent(producer, waiting)
                 waiting = []
         if producer is not None:
@@ -184,10 +187,10 @@ def _sent(producer: RecordProducer, rows: list[dict[str, Any]]) -> Iterator[dict
 
 
 def _record_at(context: CommandContext, topic: str, partition: int, offset: int) -> Record | None:
-    """Return the record at an offset, None when it is not there any more."""
+    """Return the record at an offset, None if it is gone."""
     with context.reader(topic, (partition,)) as reader:
-        extent = reader.watermarks()[partition]
-        record = reader.at(partition, offset) if extent.low <= offset < extent.high else None
+        marks = reader.watermarks()[partition]
+        record = reader.at(partition, offset) if marks.low <= offset < marks.high else None
     return record if record is not None and record.offset == offset else None
 
 

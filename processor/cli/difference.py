@@ -1,6 +1,5 @@
-"""`state diff`: what differs between two points, or between a point and a file."""
+"""`state diff`: the differences between two points, or between a point and a file."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from processor.cli.context import CommandContext
 from processor.cli.exits import Exit
 from processor.cli.explain import field_text
 from processor.cli.options import ClusterName, ConfigFile, Output
-from processor.cli.output import cell, emit_document, emit_rows, note
+from processor.cli.output import cell, emit_report, note, table
 from processor.cli.points import now_ms, read_as, view_at
 from processor.cli.remote import Server
 from processor.cluster.difference import differences
@@ -32,29 +31,30 @@ def diff(
     config: ConfigFile = None,
     output: Output = "table",
 ) -> int:
-    """Say what differs between two points, field by field.
+    """Print the differences between two points, field by field.
 
     For example: processor state diff time:10m now
-    Exit code 1 when something differs.
+    Exit code 1 if there are any.
     """
     context = CommandContext(config, server=server)
     shard, now = context.partition_of(cluster), now_ms()
     points = [read_as(label, partial(point_of, now_ms=now), text) for label, text in (("A", a), ("B", b))]
     before, after = (view_at(context, shard, point) for point in points)
     found = differences(before.state, after.state)
+    emit_report(
+        {"a": described(before), "b": described(after), "differences": found},
+        output,
+        lines=table(list(rows_of(found)), COLUMNS) if found else (),
+        names=names_of(found),
+        name="",
+    )
     if output == "table":
-        if found:
-            emit_rows(list(rows_of(found)), output, columns=COLUMNS, name="name")
         note(f"{len(found)} entities differ" if found else "the two are equal")
-    elif output == "name":
-        sys.stdout.writelines(f"{one['kind']}/{one['name']}\n" for one in found)
-    else:
-        emit_document({"a": described(before), "b": described(after), "differences": found}, output, name="")
     return Exit.DIFFERS if found else Exit.OK
 
 
 def described(view: View) -> dict[str, Any]:
-    """Return where a state was taken from, as plain JSON."""
+    """Return the origin of a state as plain JSON."""
     return {
         "seq": view.seq,
         "committed_ms": view.committed_ms,
@@ -63,12 +63,17 @@ def described(view: View) -> dict[str, Any]:
     }
 
 
+def names_of(found: list[dict[str, Any]]) -> list[str]:
+    """Return the entities that differ as KIND/NAME."""
+    return [f"{one['kind']}/{one['name']}" for one in found]
+
+
 def rows_of(
     found: list[dict[str, Any]], *, before: str = "before", after: str = "after"
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield one row a field that differs; what came or went is one row, with its transitions.
+    """Yield one row per differing field, and one per created or deleted entity, with its transitions.
 
-    `before` and `after` are the names of the columns.
+    `before` and `after` name the columns.
     """
     for one in found:
         what = {"kind": one["kind"], "name": one["name"]}

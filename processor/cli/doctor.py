@@ -1,4 +1,4 @@
-"""`doctor`: whether what the processor stands on is as it should be."""
+"""`doctor`: checks of everything that the processor depends on."""
 
 import msgspec
 
@@ -12,9 +12,9 @@ from processor.configuration.topics import load_topics
 
 
 def doctor(*, config: ConfigFile = None, output: Output = "table") -> int:
-    """Check schemas, brokers, topics, store, limits, space, clocks, and what a take-over of each shard would look at.
+    """Check schemas, brokers, topics, store, limits, space, clocks, and what a take-over of each shard would check.
 
-    Nothing is owned or written, so it may be asked at any time. Exit 1 when something failed.
+    Nothing is owned or written, so it can run at any time. Exit 1 if a check failed.
     """
     context = CommandContext(config)
     checks = list(check_up(context.settings, load_topics(context.settings.topics_file), specs_of(context.settings)))

@@ -1,4 +1,4 @@
-"""`events tail`: records of any of the five topics, decoded."""
+"""`events tail`: decoded records of any of the five topics."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -28,21 +28,21 @@ def tail(  # noqa: PLR0913 - the options of the command, all by keyword
         str, Parameter(help="Topic by name or role: high, normal, changes, commits, dead-letters.")
     ] = "changes",
     from_: Annotated[
-        str | None, Parameter(name="--from", help="beginning, end or an offset; without it the last records.")
+        str | None, Parameter(name="--from", help="beginning, end or an offset; by default the last records.")
     ] = None,
     count: Annotated[
         int | None,
-        Parameter(name=["--count", "-n"], help="How many; 10 unless --from is given."),
+        Parameter(name=["--count", "-n"], help="Number of records; 10 unless --from is given."),
         within(1, COUNT_MAX),
     ] = None,
-    follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Wait for what comes.")] = False,
+    follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Wait for new records.")] = False,
     cluster: ClusterName = None,
     config: ConfigFile = None,
     output: Output = "table",
 ) -> None:
     """Print records with their decoded values and headers, the oldest first."""
     if from_ is not None and not re.fullmatch(r"beginning|end|[0-9]{1,18}", from_):
-        raise usage(f"--from {from_}: beginning, end or an offset is wanted")
+        raise usage(f"--from {from_}: must be beginning, end or an offset")
     context = CommandContext(config)
     partitions = (context.partition_of(cluster),) if cluster is not None else None
     with context.reader(context.topic_named(topic), partitions) as reader:
@@ -57,21 +57,21 @@ def _records(reader: RecordReader, from_: str | None, count: int | None, *, foll
         if follow:
             yield from reader.follow(_after(reader, last), lambda: False)
         return
-    starts = {partition: _start(extent, from_) for partition, extent in reader.watermarks().items()}
+    starts = {partition: _start(marks, from_) for partition, marks in reader.watermarks().items()}
     records = reader.follow(starts, lambda: False) if follow else reader.until_end(starts)
     yield from islice(records, count)
 
 
 def _after(reader: RecordReader, records: Iterable[Record]) -> dict[int, int]:
-    after = {partition: extent.high for partition, extent in reader.watermarks().items()}
+    after = {partition: marks.high for partition, marks in reader.watermarks().items()}
     return after | {record.partition: record.offset + 1 for record in records}
 
 
-def _start(extent: Watermarks, from_: str) -> int:
+def _start(marks: Watermarks, from_: str) -> int:
     match from_:
         case "beginning":
-            return extent.low
+            return marks.low
         case "end":
-            return extent.high
+            return marks.high
         case _:
-            return min(max(int(from_), extent.low), extent.high)
+            return min(max(int(from_), marks.low), marks.high)

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON, YAML and names for machines, all to stdout."""
+"""Output of commands on stdout: tables for people; JSON, YAML and names for programs. Notes go to stderr."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ CELL_WIDTH_MAX = 100
 
 
 def emit_rows(rows: Sequence[Row], output: OutputFormat, *, columns: Sequence[str], name: str) -> None:
-    """Print rows: a table of the `columns`, a JSON or YAML list of all fields, or the field `name` a line."""
+    """Print rows: a table of the `columns`, a JSON or YAML list of all fields, or the field `name` of each."""
     match output:
         case "table":
             sys.stdout.writelines(f"{line}\n" for line in table(rows, columns))
@@ -27,7 +27,7 @@ def emit_rows(rows: Sequence[Row], output: OutputFormat, *, columns: Sequence[st
 
 
 def emit_document(document: Any, output: OutputFormat, *, name: str) -> None:
-    """Print one document: as JSON or YAML, as a table with a field a line, or its `name` alone."""
+    """Print one document: as JSON or YAML, as a table with one field per line, or its `name` alone."""
     match output:
         case "json":
             sys.stdout.write(f"{json_text(document, indent=2)}\n")
@@ -41,8 +41,19 @@ def emit_document(document: Any, output: OutputFormat, *, name: str) -> None:
             sys.stdout.writelines(f"{field.ljust(width)}{COLUMN_GAP}{value}\n" for field, value in rows)
 
 
+def emit_report(document: Any, output: OutputFormat, *, lines: Iterable[str], names: Iterable[str], name: str) -> None:
+    """Print a report: `lines` for people, the document as JSON or YAML, or the `names` of what it lists."""
+    match output:
+        case "table":
+            sys.stdout.writelines(f"{line}\n" for line in lines)
+        case "name":
+            sys.stdout.writelines(f"{listed}\n" for listed in names)
+        case _:
+            emit_document(document, output, name=name)
+
+
 def fields_of(document: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each field below a path, members of objects and objects in lists one by one, with its whole value as text.
+    """Yield path and value of each leaf below a path; lists of scalars count as leaves.
 
     A field is named by its path, as `state diff` does: `versions.0.status`.
     """
@@ -56,7 +67,7 @@ def fields_of(document: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def emit_stream(items: Iterable[Row], output: OutputFormat, *, line: Callable[[Row], str], name: str) -> int:
-    """Print items as they come: one JSON object, YAML document or readable line each. Return how many there were."""
+    """Print items as they arrive: one JSON object, YAML document or readable line each. Return their number."""
     count = 0
     for item in items:
         count += 1
@@ -75,7 +86,7 @@ def emit_stream(items: Iterable[Row], output: OutputFormat, *, line: Callable[[R
 
 
 def table(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
-    """Return the lines of a table with a heading; columns are as wide as their widest cell."""
+    """Return the lines of a table with a heading row; columns are as wide as their widest cell."""
     cells = [[column.replace("_", " ").upper() for column in columns]]
     cells += [[cell(row.get(column)) for column in columns] for row in rows]
     widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
@@ -85,7 +96,7 @@ def table(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
 
 
 def cell(value: Any, *, width_max: int | None = CELL_WIDTH_MAX) -> str:
-    """Return a value as one piece of text on one line, a short one unless told otherwise; nothing is `-`."""
+    """Return a value as one line of text, cut at `width_max`; an empty value is `-`."""
     if value is None or value in ("", [], {}):
         return "-"
     match value:
@@ -117,7 +128,7 @@ def yaml_text(document: Any) -> str:
 
 
 def note(message: str) -> None:
-    """Tell people something that is no data."""
+    """Print a message for people on stderr."""
     sys.stderr.write(f"{message}\n")
 
 
@@ -126,4 +137,4 @@ def _plain(value: Any) -> Any:
         return value.hex()
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} does not go into JSON")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

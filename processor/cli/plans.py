@@ -1,4 +1,4 @@
-"""What commands that plan first have in common: what they may be asked for, and how they tell what they (would) do."""
+"""Shared by commands with --execute: checks before the plan, and the output of a planned or executed change."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -14,15 +14,15 @@ Shard = Annotated[int, Parameter(name="SHARD", help="Number of the shard."), wit
 
 
 def check_shard(context: CommandContext, shard: int) -> None:
-    """Raise CommandError when the settings have no such shard."""
+    """Raise CommandError if the settings have no such shard."""
     if shard not in range(len(context.settings.clusters)):
         raise usage(f"there is no shard {shard}: the clusters make shards 0 to {len(context.settings.clusters) - 1}")
 
 
 def check_servers(context: CommandContext) -> None:
-    """Raise CommandError when the broker is an embedded one, Retry when there is none."""
+    """Raise CommandError if the broker is embedded, Retry if none answers."""
     if context.connection.embedded:
-        raise usage("embedded: its store and its topics end with the process, there is nothing to mend")
+        raise usage("not for an embedded processor: its store and topics end with the process")
 
 
 def nothing_to_do(sentence: str) -> CommandError:
@@ -31,12 +31,12 @@ def nothing_to_do(sentence: str) -> CommandError:
 
 
 def emit_plan(document: Mapping[str, Any], output: Output, *, done: bool) -> None:
-    """Print what would be done, or what was."""
+    """Print a planned or executed change."""
     emit_document({**document, "done": done}, output, name=str(document["shard"]))
     note_plan(done=done)
 
 
 def note_plan(*, done: bool) -> None:
-    """Tell that nothing has happened yet."""
+    """Note on stderr that a plan was not executed."""
     if not done:
-        note("this is the plan, nothing was changed: add --execute to do it")
+        note("this is the plan, nothing was changed: add --execute to execute it")

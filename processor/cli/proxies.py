@@ -1,6 +1,6 @@
-"""Which HTTP proxy the environment wants for a URL: `http_proxy`, `https_proxy`, `no_proxy`, in capitals, too.
+"""The HTTP proxy for a URL, from `http_proxy`, `https_proxy` and `no_proxy`, in lower or upper case.
 
-Never one for this machine itself: no proxy reaches our loopback interface.
+Never one for loopback addresses, which no proxy can reach.
 """
 
 import ipaddress
@@ -9,7 +9,7 @@ from urllib.request import getproxies, proxy_bypass
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy's URL, or None. `no_proxy` holds names, suffixes of names, addresses, and networks (CIDR)."""
+    """Return the URL of the proxy, or None. `no_proxy` lists names, suffixes of names, addresses, networks (CIDR)."""
     parts, proxies = urlsplit(url), getproxies()
     proxy = proxies.get(parts.scheme)
     host = parts.hostname or ""
@@ -19,7 +19,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def without_secrets(proxy: str) -> str:
-    """Return the proxy's URL without user and password, for people."""
+    """Return the URL of a proxy without user and password, for messages."""
     parts = urlsplit(proxy)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 

@@ -1,4 +1,4 @@
-"""Decoded records as rows and as lines, for every command that shows some."""
+"""Decoded records as rows and as lines of text."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -6,13 +6,14 @@ from typing import Any
 
 from processor.cli.output import cell
 from processor.client.codec import DecodedRecord
+from processor.runtime.clock import now_ms
 
 TIME_MS_MAX = 253_402_300_799_999
-"""The last millisecond that a calendar with four digits for the year can name."""
+"""The last millisecond of the year 9999."""
 
 
 def row_of(record: DecodedRecord) -> dict[str, Any]:
-    """Return a record as one JSON object; of several headers with one name the last is shown."""
+    """Return a record as one JSON object; of several headers with the same name, the last."""
     row = {
         "topic": record.topic,
         "partition": record.partition,
@@ -27,14 +28,14 @@ def row_of(record: DecodedRecord) -> dict[str, Any]:
 
 
 def line_of(row: Mapping[str, Any]) -> str:
-    """Return a record as one readable line."""
+    """Return a record as one line of text."""
     place = f"{row['topic']}[{row['partition']}]@{row['offset']}"
     kind = str(row["type"]).rpartition(".")[2] or "?"
-    return f"{time_of(row['timestamp_ms'])}  {place}  {cell(row['key'])}  {kind}  {gist(row)}".rstrip()
+    return f"{time_of(row['timestamp_ms'])}  {place}  {cell(row['key'])}  {kind}  {summary(row)}".rstrip()
 
 
-def gist(row: Mapping[str, Any]) -> str:
-    """Say in a few words what a record is about."""
+def summary(row: Mapping[str, Any]) -> str:
+    """Summarise a record in a few words."""
     value = row["value"]
     if row.get("error"):
         return f"unreadable: {row['error']}"
@@ -52,8 +53,13 @@ def gist(row: Mapping[str, Any]) -> str:
             return cell(value)
 
 
+def seconds_since(timestamp_ms: int) -> float:
+    """Return how long ago a time was, in s."""
+    return round((now_ms() - timestamp_ms) / 1000, 1)
+
+
 def time_of(timestamp_ms: int) -> str:
-    """Return a time as people read it, UTC to the millisecond; `-` when there is none, digits beyond the year 9999."""
+    """Return a time as RFC 3339 in UTC with ms; `-` for a negative one, ms since the epoch beyond the year 9999."""
     if timestamp_ms < 0:
         return "-"
     if timestamp_ms > TIME_MS_MAX:

@@ -1,4 +1,4 @@
-"""Asking a running processor over its HTTP API, for commands that read the store otherwise."""
+"""Client of a running processor's HTTP API, for commands that otherwise read the store."""
 
 import json
 from http.client import HTTPException
@@ -15,12 +15,12 @@ TIMEOUT_S = 10.0
 
 Server = Annotated[
     str | None,
-    Parameter(name="--server", help="Address of a processor's HTTP API; instead of reading etcd. PROCESSOR_SERVER."),
+    Parameter(name="--server", help="Address of a processor's HTTP API, read instead of etcd. PROCESSOR_SERVER."),
 ]
 
 
 def ask(server: str, path: str) -> Any:
-    """Return the JSON at a path of the API. Raises CommandError: unreachable, or what the API says."""
+    """Return the JSON at a path of the API. Raises CommandError if it is unreachable or returns an error."""
     address = f"{server.rstrip('/')}/api/v1/{path}"
     proxy = proxy_for(address)
     through = f" (through the proxy {without_secrets(proxy)}; NO_PROXY names hosts without one)" if proxy else ""
@@ -34,8 +34,8 @@ def ask(server: str, path: str) -> Any:
     except (URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise unreachable(f"the processor at {server} does not answer{through}: {reason}") from error
-    except (HTTPException, ValueError) as error:  # no HTTP, or no JSON
-        raise unreachable(f"what answers at {server} is no processor{through}: {error}") from error
+    except (HTTPException, ValueError) as error:  # not HTTP, or not JSON
+        raise unreachable(f"the server at {server} is not a processor{through}: {error}") from error
 
 
 def _sentence(error: HTTPError) -> str:

@@ -15,10 +15,10 @@ from processor.service.process import ServiceProcess
 def run(
     *,
     embedded: Annotated[
-        bool, Parameter(negative="", help="Broker and store in this process: nothing is kept.")
+        bool, Parameter(negative="", help="Broker and store in this process: nothing is persisted.")
     ] = False,
     http: Annotated[str | None, Parameter(help="HOST:PORT for probes, metrics and the API.")] = None,
-    once: Annotated[bool, Parameter(negative="", help="Process what is there, hand over and end.")] = False,
+    once: Annotated[bool, Parameter(negative="", help="Process the waiting records, hand over and exit.")] = False,
     config: ConfigFile = None,
 ) -> int:
     """Own shards, process events and announce the changes until asked to stop."""

@@ -1,4 +1,4 @@
-"""`schemas list|check|decode`: the catalogue, whether its versions go together, and bytes to JSON."""
+"""`schemas list|check|decode`: the catalogue, the compatibility of its versions, and decoding of bytes."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ app = App(name="schemas")
 
 @app.command(name="list")
 def list_(*, config: ConfigFile = None, output: Output = "table") -> None:
-    """List every record that this build reads and writes: the version it was released as, its fingerprint."""
+    """List every record that this build reads and writes, with its released version and fingerprint."""
     rows = [
         {
             "name": history.record,
@@ -36,16 +36,16 @@ def list_(*, config: ConfigFile = None, output: Output = "table") -> None:
 
 @app.command
 def check(*, config: ConfigFile = None, output: Output = "table") -> int:
-    """Check that every version of each record, released or current, reads what every other wrote; exit 1 if not.
+    """Check that all versions of each record, released or current, can read each other; exit 1 if not.
 
-    This is what schema registries call FULL_TRANSITIVE.
+    Schema registries call this FULL_TRANSITIVE.
     """
     histories = load_histories(CommandContext(config).settings.schemas_dir)
     rows = [msgspec.structs.asdict(conflict) for history in histories for conflict in conflicts(history)]
     if rows or output != "table":
         emit_rows(rows, output, columns=("record", "writer", "reader", "path", "reason"), name="record")
     released = sum(len(history.released) for history in histories)
-    found = f"{len(rows)} conflicts" if rows else "all go together"
+    found = f"{len(rows)} conflicts" if rows else "all are compatible"
     note(f"{len(histories)} records, {released} released versions: {found}")
     return Exit.DIFFERS if rows else Exit.OK
 
@@ -62,5 +62,5 @@ def decode(
         content = input_of(STDIN) if value == "-" else bytes.fromhex(value)
         name, record = RecordCodec(CommandContext(config).catalogue).decode_record(content)
     except (Unframed, Malformed, ValueError) as error:
-        raise invalid(f"this cannot be decoded: {error}") from error
+        raise invalid(f"cannot decode: {error}") from error
     emit_document({"type": name, "value": record}, output, name=name)

@@ -1,6 +1,5 @@
-"""`shards list|adopt|accept-gap|announce|audit`: who owns what, and what only a person can decide."""
+"""`shards list|adopt|accept-gap|announce|audit`: owners of shards, and decisions that only an operator can make."""
 
-import time
 from typing import Annotated, Any
 
 import msgspec
@@ -14,7 +13,7 @@ from processor.cli.exits import Exit, usage
 from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
 from processor.cli.output import emit_document, emit_rows
 from processor.cli.plans import Shard, check_servers, check_shard, emit_plan, note_plan, nothing_to_do
-from processor.cli.records import time_of
+from processor.cli.records import seconds_since, time_of
 from processor.engine.inputs import TopicFacts
 from processor.engine.operator.adoption import adopt as adopt_shard
 from processor.engine.operator.adoption import plan_adoption
@@ -32,7 +31,7 @@ app = App(name="shards")
 
 @app.command(name="list")
 def list_(*, config: ConfigFile = None, output: Output = "table") -> None:
-    """List the shards with their owners, as the store has them."""
+    """List the shards with their owners, as in the store."""
     context = CommandContext(config)
     with context.store() as client:
         rows = [row_of(view) for view in shard_views(client, context.settings)]
@@ -47,7 +46,7 @@ def adopt(
     config: ConfigFile = None,
     output: Output = "table",
 ) -> int:
-    """Accept what stands in the store although its digest says otherwise: somebody edited it without the head.
+    """Accept a state in the store that was edited by hand and no longer has the digest of its head.
 
     Stop the shard's processors first. The edit becomes a commit of kind repair, which the next owner announces.
     """
@@ -56,7 +55,7 @@ def adopt(
     with context.offline(shard, brokers=False) as parts:
         adoption = plan_adoption(parts)
         if not adoption.needed:
-            raise nothing_to_do(f"shard {shard} has its head's digest: there is nothing to adopt")
+            raise nothing_to_do(f"shard {shard} has its head's digest: nothing to adopt")
         if execute:
             adoption = adopt_shard(parts, by=operator())
     emit_document(
@@ -79,20 +78,20 @@ def adopt(
 def accept_gap(
     shard: Shard,
     *,
-    topic: Annotated[str, Parameter(help="The topic with the hole, by its name or its role.")],
+    topic: Annotated[str, Parameter(help="The topic with the gap, by its name or its role.")],
     to: Annotated[
         int | None,
-        Parameter(help="The offset at which reading goes on; not for an output topic."),
+        Parameter(help="The offset at which reading resumes; not for an output topic."),
         within(0, NUMBER_MAX),
     ] = None,
     execute: Execute = False,
     config: ConfigFile = None,
     output: Output = "table",
 ) -> int:
-    """Accept that records of an input are gone, or that a topic was deleted and made again.
+    """Accept that records of an input are gone, or that a topic was deleted and created again.
 
-    The processors may run: a shard that was refused is owned by nobody, and goes on by itself once the hole is
-    accepted. It becomes a commit of kind gap. What stood in the hole is never read.
+    The processors may run: a refused shard has no owner, and resumes by itself once the gap is accepted. The
+    gap becomes a commit of kind gap. The records in it are never read.
     """
     context = CommandContext(config)
     check_shard(context, shard)
@@ -105,7 +104,7 @@ def accept_gap(
     with context.offline(shard) as parts:
         planned = plan(known_head(parts, parts.store.load()), parts.source.facts())
         if not planned.needed:
-            raise nothing_to_do(f"shard {shard} reads {name} there already: there is nothing to accept")
+            raise nothing_to_do(f"shard {shard} already reads {name} from there: nothing to accept")
         if execute:
             planned = move(parts, plan, action="accept-gap", by=operator())
     emit_plan({"shard": shard, "seq": planned.head.seq, **facts_of(planned)}, output, done=execute)
@@ -116,27 +115,31 @@ def accept_gap(
 def announce(
     shard: Shard,
     *,
-    again: Annotated[bool, Parameter(negative="", help="Publish them: whoever has read them gets them twice.")] = False,
-    skip: Annotated[bool, Parameter(negative="", help="Take them for published: nobody gets them any more.")] = False,
+    again: Annotated[
+        bool, Parameter(negative="", help="Publish them: consumers that have read them get them twice.")
+    ] = False,
+    skip: Annotated[
+        bool, Parameter(negative="", help="Treat them as published: consumers that have not read them never get them.")
+    ] = False,
     execute: Execute = False,
     config: ConfigFile = None,
     output: Output = "table",
 ) -> int:
-    """Decide about commits of which nothing tells whether they were published, since an output was emptied.
+    """Decide about commits that may or may not have been published, after an output topic was emptied.
 
-    Without --again or --skip they are shown. A consumer tells repeats by `processor-number`.
+    Without --again or --skip they are listed. Consumers recognise repeats by `processor-number`.
     """
     if again and skip:
         raise usage("--again or --skip, not both")
     if execute and not (again or skip):
-        raise usage("what shall be done: --again or --skip?")
+        raise usage("--execute needs --again or --skip")
     context = CommandContext(config)
     check_shard(context, shard)
     check_servers(context)
     with context.offline(shard) as parts:
         uncertainty = plan_announcing(parts)
         if not uncertainty.doubts:
-            raise nothing_to_do(f"shard {shard}: the output tells what was published, there is nothing to decide")
+            raise nothing_to_do(f"shard {shard}: the output shows what was published, nothing to decide")
         if execute:
             uncertainty = (announce_again if again else announce_skip)(parts, by=operator())
     decision = "again" if again else "skip" if skip else "undecided"
@@ -146,7 +149,7 @@ def announce(
 
 @app.command
 def audit(shard: Shard, *, config: ConfigFile = None, output: Output = "table") -> None:
-    """List what was done to a shard by commands, the newest last."""
+    """List the operator commands executed on a shard, the newest last."""
     context = CommandContext(config)
     check_shard(context, shard)
     with context.store() as client:
@@ -165,7 +168,7 @@ def row_of(view: ShardView) -> dict[str, Any]:
         "epoch": view.epoch or None,
         "seq": head.seq if head else None,
         "committed_ms": head.committed_ms if head else None,
-        "committed_s_ago": round(time.time() - head.committed_ms / 1000, 1) if head else None,
+        "committed_s_ago": seconds_since(head.committed_ms) if head else None,
         "outbox": view.outbox,
         "digest": head.digest if head else None,
         "reducer_version": head.reducer_version if head else None,

@@ -1,4 +1,4 @@
-"""`simulate`: fold events in memory, without broker and store."""
+"""`simulate`: reduces events in memory, without broker and store."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ def simulate(
         Path, Parameter(allow_leading_hyphen=True, help="One event a line as JSON: type, at_ms, data; `-` is stdin.")
     ],
     *,
-    state: Annotated[Path | None, Parameter(help="State to begin with: the `state` of an earlier run.")] = None,
+    state: Annotated[Path | None, Parameter(help="Initial state: the `state` of an earlier run.")] = None,
     batch: Annotated[int, Parameter(help="Events in one batch."), within(1, NUMBER_MAX)] = 1,
 ) -> None:
     """Reduce a file of events and print the state, the changes and the rejections as one JSON document."""
@@ -29,7 +29,7 @@ def simulate(
 
 
 def lines_of(path: Path) -> list[bytes]:
-    """Return the lines, which end at a line feed and nowhere else: a JSON text may hold every other separator."""
+    """Return the lines. Only a line feed ends a line: JSON text may contain all other separators."""
     try:
         content = unmarked(input_of(path), str(path))
     except NotText as error:
@@ -47,4 +47,4 @@ def _state(path: Path | None) -> Any:
     except NotText as error:
         raise invalid(str(error)) from error
     except (ValueError, RecursionError, InvalidState) as error:
-        raise invalid(f"{path} is no state: {error}") from error
+        raise invalid(f"{path} is not a state: {error}") from error

@@ -1,8 +1,8 @@
-"""The standard streams as the program needs them, whatever it was started with.
+"""The standard streams of the program, independent of how it was started.
 
 stdout: a write that fails ends the command (`OutputLost`). stderr: a line that cannot be written is dropped, so that a
 full disk or a closed pipe behind the log does not end a service. Both: a character that the encoding does not have is
-written in ASCII instead of ending the program. `processor.runtime.descriptors` has kept the numbers of closed ones.
+written in ASCII instead of ending the program. `processor.runtime.descriptors` reserves the numbers of closed ones.
 """
 
 import codecs
@@ -30,11 +30,11 @@ SIGNS: Final = {
     "✓": "+",
     "✗": "x",
 }
-"""What stands for the signs of tables and feeds; everything else becomes an escape as in JSON."""
+"""ASCII replacements of the signs in tables and feeds; all others become JSON escapes."""
 
 
 class OutputLost(Exception):
-    """stdout does not take what is written; the message is the system's reason."""
+    """stdout cannot be written; the message is the system's reason."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__("it is closed" if error.errno == EBADF else error.strerror)
@@ -42,7 +42,7 @@ class OutputLost(Exception):
 
 
 class Output(io.TextIOWrapper):
-    """stdout: what fails raises OutputLost, which no handler of a file's or a connection's errors takes for its own."""
+    """stdout: a failed write raises OutputLost, which is no OSError, so that no other handler catches it."""
 
     def write(self, text: str) -> int:
         """Write a text."""
@@ -60,7 +60,7 @@ class Output(io.TextIOWrapper):
 
 
 class Notes(io.TextIOWrapper):
-    """stderr: what fails is dropped, because there is nowhere to say so."""
+    """stderr: a failed write is dropped, because there is nowhere to report it."""
 
     def write(self, text: str) -> int:
         """Write a text."""
@@ -78,15 +78,15 @@ class Notes(io.TextIOWrapper):
 
 
 def take_streams() -> None:
-    """Put this process's stdout and stderr in place."""
+    """Replace stdout and stderr of this process."""
     sys.stdout = _wrapped(Output, sys.stdout, 1)
     sys.stderr = _wrapped(Notes, sys.stderr, 2)
 
 
 def give_up(lost: OutputLost) -> Exit:
-    """Say that stdout is lost, and have the interpreter's last flush go nowhere; return the exit code.
+    """Report that stdout is lost, redirect the interpreter's last flush to nowhere, and return the exit code.
 
-    A reader that has gone (`| head`) has had what it wanted: that is no failure.
+    A reader that has closed the pipe (`| head`) is no failure.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if lost.reader_gone:
@@ -96,7 +96,7 @@ def give_up(lost: OutputLost) -> Exit:
 
 
 def texts_of(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of this process as the UTF-8 that they are, in any locale. Raises CommandError."""
+    """Decode the arguments of this process as UTF-8, in any locale. Raises CommandError."""
     texts = []
     for number, argument in enumerate(arguments, start=1):
         content = os.fsencode(argument)
@@ -104,25 +104,25 @@ def texts_of(arguments: Sequence[str]) -> list[str]:
             texts.append(content.decode())
         except UnicodeDecodeError as error:
             byte = content[error.start]
-            raise usage(f"argument {number} is no UTF-8: byte 0x{byte:02X} at offset {error.start}") from error
+            raise usage(f"argument {number} is not UTF-8: byte 0x{byte:02X} at offset {error.start}") from error
     return texts
 
 
 def writes_unicode(stream: TextIO) -> bool:
-    """Return whether every character can be written to this stream as it is."""
+    """Return whether the encoding of a stream has all characters."""
     return stream.encoding is None or codecs.lookup(stream.encoding).name.startswith("utf")
 
 
 def _wrapped(kind: type[io.TextIOWrapper], stream: TextIO | None, number: int) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
-        raw = open(number, "wb", closefd=False)  # noqa: SIM115 - it lives as long as the process
+        raw = open(number, "wb", closefd=False)  # noqa: SIM115 - open as long as the process runs
         return kind(raw, encoding="utf-8", errors=ERRORS, line_buffering=number != 1)
     encoding, by_line, at_once = stream.encoding, stream.line_buffering, stream.write_through
     return kind(stream.detach(), encoding=encoding, errors=ERRORS, line_buffering=by_line, write_through=at_once)
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """Return signs and escapes for what an encoding does not have; escapes as in JSON, two where it takes two."""
+    """Return replacements for characters that an encoding lacks: signs or JSON escapes (surrogate pairs as two)."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]

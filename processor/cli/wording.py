@@ -1,4 +1,4 @@
-"""Transitions in a few words, for every command that tells what changed."""
+"""Transitions as one line of text."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ NOTHING = "∅"
 
 
 def transition_words(transition: Mapping[str, Any]) -> str:
-    """Return a transition as one line: what, of what, from what to what, why; absent attributes are left out."""
+    """Return a transition as one line: type, entity, old and new status, reason; absent attributes are left out."""
     return " ".join([transition["type"], *_words(transition)])
 
 
@@ -22,7 +22,7 @@ def _words(transition: Mapping[str, Any]) -> Iterator[str]:
         yield f"replica {transition['replica']}"
     if "role" in transition:
         yield f"{transition['role']} #{transition['sequence']}"
-    yield from _turn(transition)
+    yield from _status_change(transition)
     if "route_revision" in transition:
         yield f"revision {transition['route_revision']}"
     if "routes" in transition:
@@ -33,7 +33,7 @@ def _words(transition: Mapping[str, Any]) -> Iterator[str]:
         yield f"({transition['reason']})"
 
 
-def _turn(transition: Mapping[str, Any]) -> Iterator[str]:
+def _status_change(transition: Mapping[str, Any]) -> Iterator[str]:
     match transition:
         case {"from": before, "to": after}:
             yield f"{before or NOTHING} → {after or NOTHING}"

@@ -1,7 +1,7 @@
 """Where the offsets of a topic's partitions stand: what is there, what a time means, what a group has committed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -14,9 +14,6 @@ from processor.engine.errors import SourceUnavailable
 from processor.engine.inputs import TopicPartition
 from processor.kafka.connection import KafkaConnection, Property, client
 from processor.kafka.reader import REQUIRED, TIMEOUT_S, RecordReader
-
-"""Topic and partition."""
-
 
 STILL_OPEN_AFTER_S = 0.5
 """A transaction that is open for less is in the way of nobody."""
@@ -59,6 +56,11 @@ class PartitionOffsets(msgspec.Struct, frozen=True):
     def high(self) -> int:
         """The high watermark."""
         return self.stable + (self.opened.hidden if self.opened else 0)
+
+
+def open_transactions(offsets: Mapping[TopicPartition, PartitionOffsets], bootstrap: str) -> list[str]:
+    """Return a sentence about each open transaction."""
+    return [found.opened.sentence(place, bootstrap) for place, found in offsets.items() if found.opened is not None]
 
 
 class OffsetReader:

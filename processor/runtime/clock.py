@@ -5,6 +5,11 @@ import time
 from math import inf
 
 
+def now_ms() -> int:
+    """Return wall time in ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
 class SystemClock:
     """Wall and monotonic time; `sleep` returns at once when `stop` is set.
 
@@ -18,7 +23,7 @@ class SystemClock:
 
     def now_ms(self) -> int:
         """Return wall time in ms since the epoch."""
-        return time.time_ns() // 1_000_000
+        return now_ms()
 
     def monotonic_s(self) -> float:
         """Return a clock for durations, in seconds."""

@@ -48,7 +48,7 @@ def test_high_events_overtake_the_flood_on_the_normal_topic(played: "subprocess.
 
 def test_the_feed_and_the_banner_are_on_stderr_then(played: "subprocess.CompletedProcess[str]") -> None:
     assert "export PROCESSOR_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:" in played.stderr
-    assert "It is no Kafka" in played.stderr
+    assert "The broker is not Kafka" in played.stderr
     assert "+ model/iris  added" in played.stderr
     assert "dead letter: undecodable" in played.stderr
     assert "Traceback" not in played.stderr

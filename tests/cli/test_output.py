@@ -88,7 +88,7 @@ def test_a_document_is_what_was_asked_for(capsys: pytest.CaptureFixture[str]) ->
 
 def test_json_shows_bytes_as_hex_and_refuses_what_it_does_not_know() -> None:
     assert json_text({"digest": b"\x01\xff"}) == '{"digest": "01ff"}'
-    with pytest.raises(TypeError, match="object does not go into JSON"):
+    with pytest.raises(TypeError, match="object cannot be written as JSON"):
         json_text(object())
 
 

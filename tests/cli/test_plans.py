@@ -27,7 +27,7 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_an_embedded_broker_has_nothing_to_mend(cli: Cli, words: tuple[str, ...]) -> None:
     told = cli(*words)
     assert (told.code, told.out) == (Exit.USAGE, "")
-    assert told.err.startswith("error: embedded: ")
+    assert told.err.startswith("error: not for an embedded processor: ")
 
 
 @pytest.mark.parametrize("words", [("adopt", "7"), ("audit", "-1"), ("announce", "1"), ("accept-gap", "1")])

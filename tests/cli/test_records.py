@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from processor.cli.records import gist, line_of, row_of, time_of
+from processor.cli.records import line_of, row_of, summary, time_of
 from processor.client.codec import DecodedRecord
 
 
@@ -29,11 +29,11 @@ def test_of_several_headers_with_one_name_the_last_is_shown() -> None:
     ],
 )
 def test_the_gist_of_a_record(value: Any, text: str) -> None:
-    assert gist(row_of(_record(value))) == text
+    assert summary(row_of(_record(value))) == text
 
 
 def test_a_record_that_cannot_be_read_says_why() -> None:
-    assert gist(row_of(_record("ff", error="no framing"))) == "unreadable: no framing"
+    assert summary(row_of(_record("ff", error="no framing"))) == "unreadable: no framing"
 
 
 def test_a_line_tells_when_where_what() -> None:

@@ -105,7 +105,7 @@ def test_nobody_there_is_exit_three(cli: Cli) -> None:
 def test_something_else_there_is_told(cli: Cli) -> None:
     with HttpServer(":0", lambda _: Response(HTTPStatus.OK, "text/html", b"<html>")) as server:
         told = cli("status", "--server", server.url)
-    assert (told.code, "is no processor" in told.err) == (Exit.UNREACHABLE, True)
+    assert (told.code, "is not a processor" in told.err) == (Exit.UNREACHABLE, True)
 
 
 def test_an_address_that_is_none_is_a_usage_error(cli: Cli) -> None:
@@ -129,7 +129,7 @@ def test_what_speaks_no_http_is_told(cli: Cli) -> None:
         thread.start()
         told = cli("status", "--server", f"127.0.0.1:{listener.getsockname()[1]}")
         thread.join()
-    assert (told.code, "is no processor" in told.err) == (Exit.UNREACHABLE, True)
+    assert (told.code, "is not a processor" in told.err) == (Exit.UNREACHABLE, True)
 
 
 def _answer_once(listener: socket.socket, words: bytes) -> None:

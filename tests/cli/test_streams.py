@@ -76,7 +76,7 @@ def test_a_whole_play_fits_a_terminal_that_knows_ascii_only() -> None:
 
 def test_an_argument_that_is_no_utf8_is_named() -> None:
     done = shell("processor state get $'caf\\xe9'")
-    assert (done.returncode, done.stderr) == (Exit.USAGE, b"error: argument 3 is no UTF-8: byte 0xE9 at offset 3\n")
+    assert (done.returncode, done.stderr) == (Exit.USAGE, b"error: argument 3 is not UTF-8: byte 0xE9 at offset 3\n")
 
 
 @pytest.mark.parametrize("command", ["submit -f -", "simulate -", "schemas decode -"])
