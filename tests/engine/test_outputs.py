@@ -1,6 +1,7 @@
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import pytest
 
 from processor.engine.announcements import (
@@ -26,6 +27,7 @@ from processor.engine.outputs import (
     tail_of,
 )
 from processor.engine.values import Identity
+from tests.engine.world import EventCodec, JsonCodec, World
 
 IDENTITY = Identity("app", 2, "north", 1)
 TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
@@ -196,3 +198,23 @@ def test_text_is_clipped_between_characters() -> None:
         )
         == 1024
     )
+
+
+class Traced(JsonCodec):
+    def identify(self, record: Record) -> Undecodable:
+        cause = msgspec.structs.replace(super().identify(record).cause, traceparent=f"trace-{record.offset}")
+        return Undecodable(cause, "", "")
+
+
+@pytest.mark.parametrize(
+    ("batch", "changes"), [(1, [b"trace-0", b"trace-1", b"trace-2"]), (10, [None, None, b"trace-2"])]
+)
+def test_the_trace_of_an_event_goes_on_where_an_announcement_has_no_other_cause(
+    batch: int, changes: list[bytes | None]
+) -> None:
+    world = World(batch_events_max=batch)
+    for device in ("one", "two"):
+        world.submit("DeviceReported", device=device, reading=1)
+    world.submit("DeviceRetired", device="ghost")
+    world.run(world.parts(decoder=EventCodec(Traced())))
+    assert [dict(record.headers).get("traceparent") for record in world.output("changes")] == changes

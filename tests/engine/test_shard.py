@@ -9,13 +9,12 @@ from processor.engine.announcements import OutputRecord
 from processor.engine.digest import MODULUS, digest_hex, entity_digest
 from processor.engine.errors import InvalidRequest, SinkUnavailable, SinkUnclear
 from processor.engine.health import ShardStatus
-from processor.engine.inputs import Record, Undecodable
 from processor.engine.limits import Capacity
 from processor.engine.shard import ShardRunner
 from processor.engine.values import Image
 from processor.memory.sink import MemorySink
 from processor.memory.store import MemoryStore
-from tests.engine.world import TOPICS, EventCodec, JsonCodec, World
+from tests.engine.world import TOPICS, JsonCodec, World
 
 
 def report(world: World, count: int, *, start: int = 0, reading: int = 1) -> None:
@@ -54,25 +53,6 @@ def test_each_commit_carries_the_digest_of_the_state_after_it() -> None:
     commits = world.commits()
     assert commits[-1].digest.hex() == snapshot.head.digest
     assert [c.digest for c in commits[:-1]] == [c.previous_digest for c in commits[1:]]
-
-
-class Traced(JsonCodec):
-    def identify(self, record: Record) -> Undecodable:
-        cause = msgspec.structs.replace(super().identify(record).cause, traceparent=f"trace-{record.offset}")
-        return Undecodable(cause, "", "")
-
-
-@pytest.mark.parametrize(
-    ("batch", "changes"), [(1, [b"trace-0", b"trace-1", b"trace-2"]), (10, [None, None, b"trace-2"])]
-)
-def test_the_trace_of_an_event_goes_on_where_an_announcement_has_no_other_cause(
-    batch: int, changes: list[bytes | None]
-) -> None:
-    world = World(batch_events_max=batch)
-    report(world, 2)
-    world.submit("DeviceRetired", device="ghost")
-    world.run(world.parts(decoder=EventCodec(Traced())))
-    assert [dict(record.headers).get("traceparent") for record in world.output("changes")] == changes
 
 
 def test_what_changes_nothing_is_committed_with_the_next_change_or_after_a_while() -> None:
@@ -227,9 +207,11 @@ class Interrupting(MemoryStore):
     def __init__(self, world: World, before: Any, at: int = 2) -> None:
         super().__init__(world.cluster, 0, world.capacity)
         self._before, self._at, self.sends = before, at, 0
+        self.commit_ids: set[str] = set()
 
     def send(self, commit: Any) -> Any:
         self.sends += 1
+        self.commit_ids.add(commit.head.commit_id)
         if self.sends == self._at:
             self._before()
         return super().send(commit)
@@ -246,6 +228,7 @@ def test_an_edit_with_the_head_is_announced_as_a_repair_and_processing_goes_on(s
     repair = world.commits()[kinds.index("repair")]
     assert (repair.ranges, repair.changed) == ((), 1)
     assert world.devices() == {"d0": 99} | {f"d{number}": 1 for number in range(1, 20)}
+    assert len(store.commit_ids) == store.sends, "an answer that is lost is told from others by the id"
     assert world.numbers() == list(range(21))
 
 
