@@ -5,22 +5,18 @@ from typing import Any
 
 import msgspec
 
-from processor.assembly.connections import kafka_connection, shard_topics
-from processor.assembly.engine import cluster_domain
-from processor.avro.catalogue import Catalogue
+from processor.assembly.connections import kafka_connection
 from processor.configuration.settings import Settings
 from processor.configuration.topics import TopicNames
 from processor.engine.errors import StoreUnavailable
-from processor.engine.inputs import HIGH, NORMAL, TopicFacts, TopicPartition
+from processor.engine.inputs import HIGH, NORMAL, TopicPartition
 from processor.engine.positions import reached
 from processor.engine.values import Head
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
 from processor.etcd.failures import CompactedError
 from processor.etcd.layout import Owner, ShardKeys, decode_head
-from processor.history.stored import StoredStates
 from processor.kafka.offsets import OffsetReader, PartitionOffsets
-from processor.kafka.source import KafkaSource
 
 FACTS_TIMEOUT_S = 10.0
 KEYS_PER_READ = 64
@@ -50,25 +46,6 @@ def shard_views(client: EtcdClient, settings: Settings) -> list[ShardView]:
     found = list(_keys_of(client, [*(key.head for key in keys), *(key.owner for key in keys)]))
     shards = zip(settings.clusters, found[: len(keys)], found[len(keys) :], strict=True)
     return [_view(shard, *told) for shard, told in enumerate(shards)]
-
-
-def stored_states(client: EtcdClient, settings: Settings, shard: int) -> StoredStates:
-    """Return a shard's states as the store still has them."""
-    domain = cluster_domain(settings, Catalogue.load(settings.schemas_dir))
-    keys = ShardKeys(settings.etcd.prefix, settings.app, shard)
-    return StoredStates(client, keys, machine=domain.machine, encoder=domain.encoder)
-
-
-def input_facts(settings: Settings, topics: TopicNames, shard: int) -> TopicFacts:
-    """Return topic ids and watermarks of a shard's inputs. Raises SourceUnavailable."""
-    shard_part = shard_topics(topics, inputs=(shard,), output=shard)
-    source = KafkaSource(
-        kafka_connection(settings), shard_part, f"{settings.app}-tools", facts_timeout_s=FACTS_TIMEOUT_S
-    )
-    try:
-        return source.facts()
-    finally:
-        source.close()
 
 
 def input_marks(settings: Settings, topics: TopicNames, shard: int) -> dict[TopicPartition, PartitionOffsets]:

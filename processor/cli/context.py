@@ -38,12 +38,17 @@ class CommandContext:
 
     @property
     def knows_brokers(self) -> bool:
-        """Whether it is known where the brokers are: for a processor that is asked over HTTP it has to be said."""
-        return self.settings.server is None or self.origins["kafka.bootstrap_servers"] != "default"
+        """Whether the brokers' address is known: a command that asks a processor over HTTP must be told."""
+        return not self._may_ask or self.settings.server is None or self.origins["kafka.bootstrap_servers"] != "default"
 
     @cached_property
     def connection(self) -> KafkaConnection:
-        """How the brokers are reached; they answered, and have a partition for each cluster. Raises InvalidRequest."""
+        """How the brokers are reached; they answered, and have a partition for each cluster.
+
+        Raises CommandError (no address), InvalidRequest.
+        """
+        if not self.knows_brokers:
+            raise usage(NO_ADDRESS)
         connection = recognised(kafka_connection(self.settings))
         if len(self.settings.clusters) > 1 and not connection.embedded:
             # a partition that is not there is a raw error of whichever call asks for it

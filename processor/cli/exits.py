@@ -10,6 +10,7 @@ from enum import IntEnum
 from http import HTTPStatus
 
 from processor.engine.errors import InvalidRequest, OwnershipLost, ProcessorError, ShardRefused
+from processor.replay.errors import Unreplayable
 
 SENTENCE_MAX = 1500
 
@@ -27,6 +28,7 @@ class Exit(IntEnum):
 
 
 BY_ERROR: tuple[tuple[type[ProcessorError], Exit], ...] = (
+    (Unreplayable, Exit.INVALID_DATA),
     (InvalidRequest, Exit.USAGE),
     (OwnershipLost, Exit.CONFLICT),
     (ShardRefused, Exit.CONFLICT),

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
-from processor.assembly.engine import cluster_domain
 from processor.cli.context import NO_ADDRESS, CommandContext
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import COUNT_MAX, ClusterName, ConfigFile, Output, kind_and_name, within
 from processor.cli.output import cell, emit_document, table
+from processor.cli.points import now, past_in
+from processor.cli.progress import Progress
 from processor.cli.records import time_of
 from processor.cli.remote import Server
-from processor.cli.travel import StatesBefore, now
 from processor.cli.wording import transition_words
 from processor.cluster.explain import explain as explained
 from processor.cluster.explain import to_json
@@ -22,6 +22,7 @@ from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.history.causes import Causes
 from processor.history.entity import ANNOUNCEMENTS_MAX, History, history_of
 from processor.history.topics import Sources
+from processor.replay.states import StatesBefore
 
 EPISODES = 5
 ROWS_MAX = 40
@@ -169,8 +170,9 @@ def _history(context: CommandContext, partition: int, key: str, count: int) -> t
     if not context.knows_brokers:
         return None, NO_ADDRESS
     try:
-        with StatesBefore(context, partition) as state_before:
-            causes = Causes(state_before, cluster_domain(context.settings, context.catalogue).decoder)
+        past = past_in(context, partition)
+        with Progress("commits") as progress, StatesBefore(past, progress.show_commits) as state_before:
+            causes = Causes(state_before, past.build.decoder)
             sources = Sources(context.topics, context.reader, context.decode, causes)
             history = history_of(sources, partition, key, count=count)
     except (SourceUnavailable, InvalidRequest) as error:

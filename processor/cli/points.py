@@ -1,25 +1,31 @@
-"""Options that name a point in the past, and going there."""
+"""Options that name a point in the past, and the state at it."""
 
 import json
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated, TypeVar
 
 from cyclopts import Parameter
 
+from processor.cli import snapshots
 from processor.cli.context import CommandContext
 from processor.cli.exits import invalid, usage
 from processor.cli.output import note
+from processor.cli.progress import Progress
 from processor.cli.records import time_of
-from processor.cli.travel import now, traveller
+from processor.cli.remote import ask
+from processor.cluster.document import InvalidState, from_document
+from processor.engine.errors import InvalidRequest
+from processor.history import points
+from processor.history.points import AtOffset as OffsetPoint
+from processor.history.points import InFile, Now, Past, Point
+from processor.history.stored import View
+from processor.replay.snapshot import MAGIC
+from processor.replay.states import state_history
+from processor.replay.wiring import ShardPast
 from processor.runtime.files import NotText, bytes_of, decoded
-
-if TYPE_CHECKING:
-    from processor.history.points import Now, Point
-    from processor.history.states import Past
-    from processor.history.stored import View
 
 Read = TypeVar("Read")
 AtSeq = Annotated[str | None, Parameter(name="--at-seq", help="As the commit with this number left it; 0: empty.")]
@@ -43,12 +49,8 @@ AtRevision = Annotated[
 ]
 
 
-def past_of(
-    *, at_seq: str | None, at_time: str | None, at_offset: str | None, at_revision: str | None
-) -> "Past | None":
-    """Return the point that the options name, None for now; of several, none is meant. Raises InvalidRequest."""
-    from processor.history import points
-
+def past_of(*, at_seq: str | None, at_time: str | None, at_offset: str | None, at_revision: str | None) -> Past | None:
+    """Return the point that the options name, None for now. Raises CommandError for several, and for no point."""
     given = [option for option in (at_seq, at_time, at_offset, at_revision) if option is not None]
     if len(given) > 1:
         raise usage("one point at a time: --at-seq, --at-time, --at-offset or --at-revision")
@@ -63,19 +65,34 @@ def past_of(
 
 def read_as(option: str, read: Callable[[str], Read], text: str) -> Read:
     """Return what an option's text means. Raises CommandError, naming the option."""
-    from processor.engine.errors import InvalidRequest
-
     try:
         return read(text)
     except InvalidRequest as error:
         raise usage(f"{option}: {error}") from error
 
 
-def go(context: CommandContext, shard: int, point: "Now | Past") -> "View":
-    """Return the state at a point and say on stderr where it was taken from."""
-    from processor.history.points import Now
+def past_in(context: CommandContext, shard: int) -> ShardPast:
+    """Return one shard's past as the command's settings describe it."""
+    return ShardPast(context, shard, note)
 
-    view = now(context, shard) if isinstance(point, Now) else traveller(context, shard).go(named(context, point))
+
+def now(context: CommandContext, shard: int) -> View:
+    """Return the state now, from the store or from a processor. Raises CommandError for one of another build."""
+    server = context.settings.server
+    if server is None:
+        with past_in(context, shard).stored_states() as states:
+            return states.now()
+    answer = ask(server, f"state?shard={shard}")
+    try:
+        state = from_document(answer["state"])
+    except InvalidState as error:
+        raise invalid(f"{server} has a state that this build cannot read: {error}") from error
+    return View(state, answer["seq"], 0, "", "", server)
+
+
+def state_at(context: CommandContext, shard: int, point: Now | Past) -> View:
+    """Return the state at a point and say on stderr where it was taken from."""
+    view = now(context, shard) if isinstance(point, Now) else _past_state(context, shard, named(context, point))
     when = f", committed {time_of(view.committed_ms)}" if view.committed_ms else ""
     note(f"seq {view.seq}{when}, from {view.source}")
     if not view.whole:
@@ -83,30 +100,22 @@ def go(context: CommandContext, shard: int, point: "Now | Past") -> "View":
     return view
 
 
-def named(context: CommandContext, point: "Past") -> "Past":
+def named(context: CommandContext, point: Past) -> Past:
     """Return a point with its topic, where it has one, by name: people may give the role. Raises CommandError."""
-    from processor.history.points import AtOffset
-
-    if not isinstance(point, AtOffset):
+    if not isinstance(point, OffsetPoint):
         return point
-    return AtOffset(context.topic_named(point.topic), point.partition, point.offset)
+    return OffsetPoint(context.topic_named(point.topic), point.partition, point.offset)
 
 
-def view_at(context: CommandContext, shard: int, point: "Point") -> "View":
+def view_at(context: CommandContext, shard: int, point: Point) -> View:
     """Return the state at a point or in a file, saying where it was taken from."""
-    from processor.history.points import InFile
-
     if isinstance(point, InFile):
         return in_file(context, shard, point.path)
-    return go(context, shard, point)
+    return state_at(context, shard, point)
 
 
-def in_file(context: CommandContext, shard: int, path: Path) -> "View":
+def in_file(context: CommandContext, shard: int, path: Path) -> View:
     """Return the state that a file holds: a snapshot, or what `state get -o json` printed. Raises CommandError."""
-    from processor.cluster.document import InvalidState, from_document
-    from processor.history.stored import View
-    from processor.replay.snapshot import MAGIC
-
     try:
         content = bytes_of(path)
         if content.startswith(MAGIC):
@@ -117,19 +126,18 @@ def in_file(context: CommandContext, shard: int, path: Path) -> "View":
     return View(state, -1, 0, "", "", str(path))
 
 
-def _in_snapshot(context: CommandContext, shard: int, path: Path) -> "View":
-    from processor.cli.snapshots import read
-    from processor.history.stored import View
-    from processor.replay.snapshot import restored_from
-    from processor.replay.wiring import cluster_build
-
-    snapshot = read(context, shard, path)
-    restored = restored_from(path, snapshot, cluster_build(context.settings, context.catalogue))
-    head = snapshot.head
-    note(f"seq {head.seq}, committed {time_of(head.committed_ms)}, from {path}")
-    return View(restored.state, head.seq, head.committed_ms, restored.digest, head.digest, str(path))
-
-
 def now_ms() -> int:
     """Return the time, in ms since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def _past_state(context: CommandContext, shard: int, point: Past) -> View:
+    with Progress("commits") as progress:
+        return state_history(past_in(context, shard), note, progress.show_commits).at(point)
+
+
+def _in_snapshot(context: CommandContext, shard: int, path: Path) -> View:
+    snapshot, restored = snapshots.read(context, shard, path)
+    head = snapshot.head
+    note(f"seq {head.seq}, committed {time_of(head.committed_ms)}, from {path}")
+    return View(restored.state, head.seq, head.committed_ms, restored.digest, head.digest, str(path))

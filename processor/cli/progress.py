@@ -1,4 +1,4 @@
-"""A line on stderr that tells how far long work has come; only on a terminal."""
+"""A line on stderr that shows the progress of long work; only on a terminal."""
 
 import sys
 import time
@@ -9,11 +9,10 @@ WIDTH_CELLS = 30
 
 
 class Progress:
-    """Counts up to `total`; silent where stderr is no terminal. A context, which ends the line."""
+    """Shows how much of a total is done; silent where stderr is no terminal. A context, which ends the line."""
 
-    def __init__(self, total: int, unit: str, stream: TextIO | None = None) -> None:
+    def __init__(self, unit: str, stream: TextIO | None = None) -> None:
         stream = sys.stderr if stream is None else stream
-        self._total = total
         self._unit = unit
         self._stream = stream if stream.isatty() else None
         self._began_s = self._shown_s = time.monotonic()
@@ -26,15 +25,20 @@ class Progress:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
-    def show(self, done: int, counted: int) -> None:
-        """Show `done` of the total, and the rate of what was `counted`, now and then."""
+    def show(self, done: int, total: int, counted: int) -> None:
+        """Show `done` of `total`, and the rate of what was `counted`, at most every INTERVAL_S."""
         if self._stream is None:
             return
         now_s = time.monotonic()
         if now_s - self._shown_s >= INTERVAL_S:
             self._shown_s = now_s
-            self._stream.write(f"\r{line(done, self._total, counted, now_s - self._began_s, self._unit)}\x1b[K")
+            self._stream.write(f"\r{line(done, total, counted, now_s - self._began_s, self._unit)}\x1b[K")
             self._stream.flush()
+
+    def show_commits(self, done: int, total: int, events: int) -> None:
+        """Show how many of the commits are done; their rate, not that of their events."""
+        del events
+        self.show(done, total, done)
 
 
 def line(done: int, total: int, counted: int, seconds: float, unit: str) -> str:

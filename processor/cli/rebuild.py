@@ -12,20 +12,18 @@ from processor.admin.rebuild import Comparison, Rebuild
 from processor.admin.session import offline_parts, operator
 from processor.cli.context import CommandContext
 from processor.cli.difference import rows_of
-from processor.cli.exits import CommandError, Exit, invalid, usage
+from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
 from processor.cli.output import Row, emit_document, emit_rows, note
 from processor.cli.plans import check_servers, check_shard, note_plan
+from processor.cli.points import past_in
 from processor.cli.progress import Progress
-from processor.cli.travel import await_published
 from processor.cluster.difference import count_by_kind, differences
-from processor.engine.announcements import CommitRecord
 from processor.engine.values import Head
 from processor.etcd.shadow import Shadow
 from processor.etcd.transaction import Limits
-from processor.replay.errors import Unreplayable
-from processor.replay.refolding import refold
-from processor.replay.wiring import cluster_build, cluster_sources
+from processor.replay.replaying import Start, Step, counting, refold
+from processor.replay.wiring import ShardPast
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 COLUMNS = ("kind", "name", "field", "live", "rebuilt")
@@ -146,33 +144,26 @@ def _rebuild(context: CommandContext, into: str, shard: int) -> Iterator[Rebuild
     limits = Limits(settings.etcd.txn_ops_max, settings.etcd.request_bytes_max)
     with context.store() as client, offline_parts(settings, shard, context.topics) as parts:
         shadow = Shadow(client, settings.etcd.prefix, settings.app, into, shard, limits=limits)
-        try:
-            yield Rebuild(parts, shadow, _Refold(context, shard))
-        except Unreplayable as error:
-            raise invalid(str(error)) from error
+        yield Rebuild(parts, shadow, _Refold(past_in(context, shard)))
 
 
 class _Refold:
-    """Folds what was recorded, and shows how far it has come."""
+    """Folds what was recorded and shows the progress."""
 
-    def __init__(self, context: CommandContext, shard: int) -> None:
-        self._context = context
-        self._shard = shard
-        self._events = self._failed = 0
+    def __init__(self, past: ShardPast) -> None:
+        self._past = past
+        self._failed = 0
 
     def __call__(self, state: Any, head: Head | None, target: int) -> Any:
-        context, start = self._context, head.seq if head else 0
-        await_published(context, self._shard, target)
-        sources = cluster_sources(context.connection, context.topics, context.catalogue, shard=self._shard)
-        with Progress(target - start, "events") as progress:
-
-            def watch(commit: CommitRecord, failed: int) -> None:
-                self._events += sum(span.count for span in commit.ranges)
-                self._failed += failed
-                progress.show(commit.seq - start, self._events)
-
-            build = cluster_build(context.settings, context.catalogue)
-            rebuilt = refold(sources, build, watch, state=state, head=head, target=target)
+        past, start = self._past, Start(head, state)
+        past.await_published(target)
+        with Progress("events") as progress:
+            watch = counting(progress.show, target - start.seq, self._count_failed)
+            rebuilt = refold(past.sources, past.build, start, target, watch=watch)
         if self._failed:
             note(f"{self._failed} events could not be reduced by this build, and were passed over")
         return rebuilt
+
+    def _count_failed(self, step: Step) -> None:
+        if step.reduction is not None:
+            self._failed += len(step.reduction.dead)

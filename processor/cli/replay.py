@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -14,13 +14,18 @@ from processor.cli.context import CommandContext
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import NUMBER_MAX, ClusterName, ConfigFile, Output, within
 from processor.cli.output import emit_document, note
-from processor.cli.replaying import ShardReplay
+from processor.cli.points import named, now_ms, past_in, read_as
+from processor.cli.progress import Progress
 from processor.cli.whatif import compare, instead_of
+from processor.history import points
+from processor.history.points import Past
+from processor.replay.errors import RecordsGone, Unreplayable
+from processor.replay.recorded import first_foldable
+from processor.replay.replaying import BEGINNING, Start
+from processor.replay.report import Report, document_of, lines_of
+from processor.replay.running import replay_shard, verify_shard
+from processor.replay.wiring import ShardPast
 from processor.runtime.files import check_readable
-
-if TYPE_CHECKING:
-    from processor.history.states import Past
-    from processor.replay.report import Report
 
 FromSeq = Annotated[
     int | None,
@@ -97,20 +102,26 @@ def replay(  # noqa: PLR0913 - the options of the command
     if instead is not None and (verify or snapshot):
         raise usage("another history is compared with the recorded one: without --verify and --snapshot")
     point, context = _point(to_seq, to_time, to_offset), CommandContext(config)
-    shard = context.partition_of(cluster)
-    work = ShardReplay(context, shard)
-    with _told_what_is_gone(work):
-        target = _target(context, shard, point)
-        start = work.start(from_seq, from_snapshot, target)
-        work.check_inputs(start)
+    past = past_in(context, context.partition_of(cluster))
+    with _advised(past):
+        target = past.seq_at(None if point is None else named(context, point))
+        start = _start(past, from_seq, from_snapshot, target)
+        past.check_inputs(start)
         if instead is not None:
-            compare(work, instead, target, start, output)
+            compare(past, instead, target, start, output)
             return
-        report, replayed = work.run(target, start, from_seq=from_seq, verify=verify, announcements=announcements)
+        with Progress("events") as progress:
+            run = partial(verify_shard, first=from_seq or 0, announcements=announcements) if verify else replay_shard
+            report, replayed = run(past, start, target, progress.show)
     _print(report, output)
     if snapshot is not None:
-        written = snapshots.write(snapshot, snapshots.folded(context, shard, replayed))
+        written = snapshots.write(snapshot, past.snapshot_of(replayed))
         note(f"{written['file']}: seq {written['seq']}, {written['entities']} entities, {written['bytes']} bytes")
+    _check(report)
+
+
+def _check(report: Report) -> None:
+    """Raise CommandError when the fold differs from what was recorded, or nothing could be compared."""
     if report.agrees is False:
         raise CommandError("what was folded is not what was recorded", Exit.DIFFERS)
     if report.compared == 0 and report.commits:
@@ -124,24 +135,45 @@ def _check_start(from_seq: int | None, from_snapshot: Path | None) -> None:
         check_readable(from_snapshot)
 
 
-@contextmanager
-def _told_what_is_gone(work: ShardReplay) -> Iterator[None]:
-    """Raise CommandError where what was recorded is not whole, with what can still be done."""
-    from processor.replay.errors import RecordsGone, Unreplayable
+def _start(past: ShardPast, from_seq: int | None, from_snapshot: Path | None, target: int) -> Start:
+    """Return where folding begins. Raises CommandError, Unreplayable."""
+    if from_seq is not None:
+        if not 1 <= from_seq <= target:
+            raise usage(f"--from-seq {from_seq}: there are commits 1 to {target}")
+        return past.start_before(from_seq)
+    if from_snapshot is None:
+        return BEGINNING
+    try:
+        start = past.snapshots.start(from_snapshot, past.build)
+    except OSError as error:
+        raise usage(f"cannot read {from_snapshot}: {error.strerror}") from error
+    if start.seq > target:
+        raise usage(f"{from_snapshot} is of seq {start.seq}, behind the last commit to fold, {target}")
+    return start
 
+
+@contextmanager
+def _advised(past: ShardPast) -> Iterator[None]:
+    """Add to the error of missing records what can still be folded."""
     try:
         yield
     except RecordsGone as error:
-        raise CommandError(f"{error}. {work.advice()}", Exit.INVALID_DATA) from error
+        raise CommandError(f"{error}. {_advice(past)}", Exit.INVALID_DATA) from error
+
+
+def _advice(past: ShardPast) -> str:
+    try:
+        first = first_foldable(past.sources)
     except Unreplayable as error:
-        raise CommandError(str(error), Exit.INVALID_DATA) from error
+        return f"The commit log does not tell from where on all are there: {error}"
+    return (
+        f"From seq {first} on all records are there: --from-seq {first} begins there if the store's history or a "
+        f"snapshot of PROCESSOR_SNAPSHOTS__DIRECTORY has the state of {first - 1}, --from-snapshot at a file"
+    )
 
 
-def _point(to_seq: str | None, to_time: str | None, to_offset: str | None) -> "Past | None":
+def _point(to_seq: str | None, to_time: str | None, to_offset: str | None) -> Past | None:
     """Return the point up to which to fold, None: all there is. Raises CommandError."""
-    from processor.cli.points import now_ms, read_as
-    from processor.history import points
-
     if sum(option is not None for option in (to_seq, to_time, to_offset)) > 1:
         raise usage("one target at a time: --to-seq, --to-time or --to-offset")
     if to_seq is not None:
@@ -151,22 +183,7 @@ def _point(to_seq: str | None, to_time: str | None, to_offset: str | None) -> "P
     return None if to_offset is None else read_as("--to-offset", points.at_offset, to_offset)
 
 
-def _target(context: CommandContext, shard: int, point: "Past | None") -> int:
-    """Return the last commit to fold."""
-    from processor.cli.points import named
-    from processor.history.commit_log import CommitLog
-    from processor.history.states import seq_at
-
-    with context.reader(context.topics["commits"], (shard,)) as reader:
-        log = CommitLog(reader, shard, lambda record: context.decode(record).value)
-        if point is not None:
-            return seq_at(log, named(context, point))
-        return log.last().seq if reader.last(1) else 0
-
-
-def _print(report: "Report", output: Output) -> None:
-    from processor.replay.report import document_of, lines_of
-
+def _print(report: Report, output: Output) -> None:
     if output in {"json", "yaml"}:
         emit_document(document_of(report), output, name=report.digest)
     elif output == "name":

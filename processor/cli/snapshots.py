@@ -1,6 +1,5 @@
 """`state export|import`: a shard's state written to a file, and put into a store that knows nothing of it."""
 
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,19 +7,18 @@ from cyclopts import Parameter
 
 from processor.admin.session import operator
 from processor.cli.context import CommandContext
-from processor.cli.exits import Exit, invalid, usage
+from processor.cli.exits import Exit, usage
 from processor.cli.options import ClusterName, ConfigFile, Execute, Output
 from processor.cli.output import emit_document, note
 from processor.cli.plans import check_servers, emit_plan
 from processor.cli.records import time_of
 from processor.engine.errors import NeverRun
+from processor.engine.recovery import Restored
 from processor.history.commit_log import revision_of, seq_of
-from processor.replay.errors import SnapshotDamaged
 from processor.replay.importing import Logged, import_snapshot, plan_import
-from processor.replay.replaying import Replayed
-from processor.replay.snapshot import Snapshot, check_owner, entities_of, read_snapshot, restored_from, write_snapshot
+from processor.replay.snapshot import Snapshot, restored_from, write_snapshot
 from processor.replay.storing import stored_snapshot
-from processor.replay.wiring import cluster_build
+from processor.replay.wiring import cluster_build, snapshot_directory
 
 File = Annotated[Path, Parameter(name="FILE", help="The snapshot's file.")]
 
@@ -37,7 +35,7 @@ def export(file: File, *, cluster: ClusterName = None, config: ConfigFile = None
         snapshot = stored_snapshot(client, context.settings, shard)
     if snapshot is None:
         raise NeverRun
-    _check(context, Path("the store"), snapshot)
+    restored_from(Path("the store"), snapshot, cluster_build(context.settings, context.catalogue))
     emit_document(write(file, snapshot), output, name=str(file))
 
 
@@ -56,7 +54,7 @@ def import_(
     """
     context = CommandContext(config)
     shard = context.partition_of(cluster)
-    snapshot = read(context, shard, file)
+    snapshot, _ = read(context, shard, file)
     check_servers(context)
     with context.offline(shard) as parts:
         planned = plan_import(parts, snapshot, logged=_logged(context, shard))
@@ -68,18 +66,13 @@ def import_(
     return Exit.OK
 
 
-def read(context: CommandContext, shard: int, file: Path) -> Snapshot:
-    """Return what a file holds, checked as far as a file can be. Raises CommandError, ShardRefused."""
-    settings = context.settings
+def read(context: CommandContext, shard: int, file: Path) -> tuple[Snapshot, Restored]:
+    """Return what a file holds, and its state. Raises CommandError, SnapshotDamaged, ShardRefused (newer build's)."""
+    build = cluster_build(context.settings, context.catalogue)
     try:
-        snapshot = read_snapshot(file)
-        check_owner(file, snapshot, app=settings.app, shard=shard, cluster=settings.clusters[shard])
+        return snapshot_directory(context.settings, shard, note).read(file, build)
     except OSError as error:
         raise usage(f"cannot read {file}: {error.strerror}") from error
-    except SnapshotDamaged as error:
-        raise invalid(str(error)) from error
-    _check(context, file, snapshot)
-    return snapshot
 
 
 def write(file: Path, snapshot: Snapshot) -> dict[str, Any]:
@@ -89,14 +82,6 @@ def write(file: Path, snapshot: Snapshot) -> dict[str, Any]:
     except OSError as error:
         raise usage(f"cannot write {file}: {error.strerror}") from error
     return {**facts_of(file, snapshot), "bytes": size_bytes}
-
-
-def folded(context: CommandContext, shard: int, replayed: Replayed) -> Snapshot:
-    """Return a folded state as a snapshot."""
-    settings = context.settings
-    entities = entities_of(replayed, cluster_build(settings, context.catalogue))
-    now_ms = time.time_ns() // 1_000_000
-    return Snapshot(settings.app, shard, settings.clusters[shard], now_ms, replayed.head, entities)
 
 
 def facts_of(file: Path, snapshot: Snapshot) -> dict[str, Any]:
@@ -115,14 +100,6 @@ def facts_of(file: Path, snapshot: Snapshot) -> dict[str, Any]:
         "positions": head.positions,
         "next_number": head.announcements,
     }
-
-
-def _check(context: CommandContext, file: Path, snapshot: Snapshot) -> None:
-    """Sum the state again. Raises CommandError, ShardRefused (a newer build's)."""
-    try:
-        restored_from(file, snapshot, cluster_build(context.settings, context.catalogue))
-    except SnapshotDamaged as error:
-        raise invalid(str(error)) from error
 
 
 def _logged(context: CommandContext, shard: int) -> Logged | None:

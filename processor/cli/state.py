@@ -12,12 +12,11 @@ from processor.cli.exits import CommandError, Exit
 from processor.cli.explain import explain
 from processor.cli.options import ClusterName, ConfigFile, Output, kind_and_name
 from processor.cli.output import emit_document, emit_rows, note
-from processor.cli.points import AtOffset, AtRevision, AtSeq, AtTime, go, past_of
+from processor.cli.points import AtOffset, AtRevision, AtSeq, AtTime, past_of, state_at
 from processor.cli.remote import Server, ask
 from processor.cluster.document import to_document
 from processor.cluster.kinds import SECTIONS, entities_of
-from processor.history.points import Now
-from processor.history.states import Past
+from processor.history.points import Now, Past
 
 COLUMNS = {
     "server": ("name", "replicas", "draining", "expected_replicas", "requested_replicas", "declared", "shared"),
@@ -96,7 +95,7 @@ def _document(context: CommandContext, shard: int, point: Past | None) -> Mappin
         note(f"seq {told['seq']}, from {context.settings.server}")
         document: Mapping[str, Any] = told["state"]
         return document
-    return to_document(go(context, shard, point or Now()).state)
+    return to_document(state_at(context, shard, point or Now()).state)
 
 
 def _print_all(document: Mapping[str, Any], output: Output) -> None:

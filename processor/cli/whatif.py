@@ -4,20 +4,24 @@ import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from processor.cli.exits import CommandError, Exit, invalid, usage
 from processor.cli.options import Output
 from processor.cli.output import cell, emit_document
+from processor.cli.progress import Progress
 from processor.cli.simulate import lines_of
+from processor.cluster.difference import count_by_kind, differences
+from processor.cluster.rejection import Rejected
+from processor.cluster.simulation import parse_line
+from processor.engine.inputs import Accepted, Cause, Decoded
+from processor.engine.machine import StateMachine
+from processor.replay.replaying import Start, counting
+from processor.replay.whatif import Changed, WhatIf, what_if
+from processor.replay.wiring import ShardPast
 from processor.runtime.files import STDIN, check_readable
-
-if TYPE_CHECKING:
-    from processor.cli.replaying import ShardReplay
-    from processor.engine.inputs import Decoded
-    from processor.engine.machine import StateMachine
-    from processor.replay.replaying import Start
-    from processor.replay.whatif import WhatIf
 
 NEEDED = (
     "version",
@@ -41,7 +45,7 @@ class Instead(NamedTuple):
     events: Path | None
     at_seq: int | None
     without: tuple[str, ...]
-    machine: "StateMachine[Any, Any] | None"
+    machine: StateMachine[Any, Any] | None
 
 
 def instead_of(
@@ -57,20 +61,18 @@ def instead_of(
     return Instead(events, at_seq, without, None if reducer is None else machine_of(reducer))
 
 
-def compare(work: "ShardReplay", instead: Instead, target: int, start: "Start", output: Output) -> None:
+def compare(past: ShardPast, instead: Instead, target: int, start: Start, output: Output) -> None:
     """Fold both histories and print where they part. Raises CommandError when they do, Unreplayable."""
-    import msgspec
-
-    from processor.replay.whatif import Changed
-
     if instead.at_seq is not None and not start.seq <= instead.at_seq <= target:
         raise usage(f"--at-seq {instead.at_seq}: what is folded are commits {start.seq} to {target}")
     extra = () if instead.events is None else tuple(_events(instead.events))
-    build = work.build
+    build = past.build
     if instead.machine is not None:
         build = msgspec.structs.replace(build, machine=instead.machine)
     changed = Changed(frozenset(instead.without), extra, instead.at_seq or 0)
-    found = work.instead(target, start, build, changed)
+    with Progress("events") as progress:
+        watch = counting(progress.show, target - start.seq)
+        found = what_if(past.sources, past.build, build, target, start=start, changed=changed, watch=watch)
     if instead.without and not found.left_out:
         raise CommandError(f"no event that was folded has the id {' or '.join(instead.without)}", Exit.INVALID_DATA)
     document = document_of(found, start.seq)
@@ -85,12 +87,8 @@ def compare(work: "ShardReplay", instead: Instead, target: int, start: "Start", 
         raise CommandError(f"the histories part at seq {found.parted}", Exit.DIFFERS)
 
 
-def document_of(found: "WhatIf", from_seq: int) -> dict[str, Any]:
+def document_of(found: WhatIf, from_seq: int) -> dict[str, Any]:
     """Return both ends and what differs between them as plain JSON."""
-    import msgspec
-
-    from processor.cluster.difference import count_by_kind, differences
-
     differing = differences(found.actual.state, found.other.state)
     return {
         "from_seq": from_seq,
@@ -130,7 +128,7 @@ def readable(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {field['field']}: {cell(field['before'])} → {cell(field['after'])}"
 
 
-def machine_of(named: str) -> "StateMachine[Any, Any]":
+def machine_of(named: str) -> StateMachine[Any, Any]:
     """Return the state machine MODULE:ATTRIBUTE, made without arguments where it is a class. Raises CommandError."""
     module_name, _, attribute = named.partition(":")
     if not (module_name and attribute) or module_name.startswith("."):
@@ -148,12 +146,8 @@ def machine_of(named: str) -> "StateMachine[Any, Any]":
     return machine
 
 
-def _events(path: Path) -> "Iterator[Decoded]":
+def _events(path: Path) -> Iterator[Decoded]:
     """Yield the events of a file as they would be decoded. Raises CommandError for a line that is none."""
-    from processor.cluster.rejection import Rejected
-    from processor.cluster.simulation import parse_line
-    from processor.engine.inputs import Accepted, Cause
-
     for number, text in enumerate(lines_of(path), start=1):
         if not text.strip():
             continue

@@ -53,7 +53,8 @@ class InFile(msgspec.Struct, frozen=True):
     path: Path
 
 
-Point = Now | AtSeq | AtTime | AtOffset | AtRevision | InFile
+Past = AtSeq | AtTime | AtOffset | AtRevision
+Point = Now | Past | InFile
 
 
 def point_of(text: str, *, now_ms: int) -> Point:

@@ -6,17 +6,15 @@ from contextlib import AbstractContextManager
 from processor.engine.errors import StoreUnavailable
 from processor.etcd.failures import HistoryGoneError
 from processor.history.commit_log import CommitLog
-from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime
+from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime, Past
 from processor.history.stored import StoredStates, View
-
-Past = AtSeq | AtTime | AtOffset | AtRevision
 
 
 class StateHistory:
-    """Goes to points of one shard.
+    """The states of one shard at points of its past.
 
     `store` opens its states in the store, `log` its commit log; `fold` folds the records again up to a seq, 0 being
-    the empty state. `note` hears in words why something had to be folded.
+    the empty state. `note` receives in words why the store was not enough.
     """
 
     def __init__(
@@ -31,22 +29,22 @@ class StateHistory:
         self._fold = fold
         self._note = note
 
-    def go(self, point: Past) -> View:
+    def at(self, point: Past) -> View:
         """Return the state at a point.
 
         Raises SourceUnavailable, ShardRefused, InvalidRequest (no such point, records gone).
         """
-        return self._kept(point) or self.again(point)
+        return self._from_store(point) or self.refold(point)
 
-    def again(self, point: Past) -> View:
-        """Fold the records up to a point, whatever the store still has."""
+    def refold(self, point: Past) -> View:
+        """Fold the records up to a point, whether or not the store still has it."""
         if isinstance(point, AtSeq) and point.seq == 0:
             return self._fold(0)
         with self._log() as log:
             seq = seq_at(log, point)
         return self._fold(seq)
 
-    def _kept(self, point: Past) -> View | None:
+    def _from_store(self, point: Past) -> View | None:
         """Return the state as the store has it; None when it does not, or not as the commit left it."""
         try:
             with self._store() as states:

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from processor.engine.recovery import Restored
 from processor.replay.errors import SnapshotDamaged
 from processor.replay.fold import Build
 from processor.replay.replaying import BEGINNING, Start
-from processor.replay.snapshot import check_owner, kept_in, read_snapshot, start_from
+from processor.replay.snapshot import Snapshot, check_owner, kept_in, read_snapshot, restored_from
 
 
 class SnapshotDirectory:
@@ -36,6 +37,11 @@ class SnapshotDirectory:
 
     def start(self, path: Path, build: Build) -> Start:
         """Return the start that a file gives. Raises SnapshotDamaged, ShardRefused (a newer build's), OSError."""
+        snapshot, restored = self.read(path, build)
+        return Start(snapshot.head, restored.state, f"{path}, seq {snapshot.head.seq}")
+
+    def read(self, path: Path, build: Build) -> tuple[Snapshot, Restored]:
+        """Return what a file holds, and its state with its digest computed again. Raises as `start`."""
         snapshot = read_snapshot(path)
         check_owner(path, snapshot, app=self._app, shard=self._shard, cluster=self._cluster)
-        return start_from(path, snapshot, build)
+        return snapshot, restored_from(path, snapshot, build)

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from processor.engine.announcements import CommitRecord, Outcome
-from processor.engine.inputs import Decoded, Record
+from processor.engine.inputs import Decoded, Positions, Record
 from processor.engine.positions import MutablePositions
 from processor.engine.reduction import Reduction
 from processor.engine.sizes import UNLIMITED, SizeLimits
@@ -37,6 +37,11 @@ class Start(msgspec.Struct, frozen=True):
         """The last commit that is in the state."""
         return self.head.seq if self.head else 0
 
+    @property
+    def positions(self) -> Positions:
+        """Where the inputs are read from; empty: from their beginning."""
+        return self.head.positions if self.head else {}
+
 
 BEGINNING = Start()
 
@@ -62,11 +67,13 @@ class Step(msgspec.Struct, frozen=True):
 class Replayed(msgspec.Struct, frozen=True):
     """The state that commit `head.seq` left, with the head that it had as far as the commit log tells.
 
-    `head.digest` is the digest of the state as folded; `used` says in words where folding began.
+    `head.digest` is the digest of the state as folded, `recorded_digest` the one that its commit recorded, the same
+    where the two cannot be compared. `used` says in words where folding began.
     """
 
     state: Any
     head: Head
+    recorded_digest: str
     used: str
     commits: int
     events: int
@@ -78,6 +85,8 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 Watch = Callable[[Step], None]
+Progress = Callable[[int, int, int], None]
+"""(commits folded, of how many, events so far), called after each commit."""
 Edit = Callable[[CommitRecord, Sequence[Decoded]], Sequence[Decoded]]
 """(commit, its events) → the events to reduce instead."""
 
@@ -91,14 +100,45 @@ def replay_to(
     LogBroken (both Unreplayable), SourceUnavailable.
     """
     folding = Folding(build, start)
-    positions = start.head.positions if start.head else None
-    with Recording(sources, seq=start.seq, positions=positions) as recording:
-        for commit in recording.commits(target):
-            with Material(commit, recording) as material:
-                step = folding.take(material)
-            if watch is not None:
-                watch(step)
+    with Recording(sources, seq=start.seq, positions=start.positions) as recording:
+        _fold(folding, recording, target, watch)
         return folding.replayed(recording.positions)
+
+
+def refold(sources: Sources, build: Build, start: Start, target: int, *, watch: Watch | None = None) -> Any:
+    """Return the state at commit `target` as this build alone makes it from the recorded events.
+
+    Events of every version are reduced by this build. Edits by hand (commits of kind repair) are taken as announced,
+    removals as far as the digest shows them. Commits of kind rebuild are left out: they announced what their builds
+    made of the same events. Dead letters stay dead letters. Raises SourceUnavailable, RecordsGone, LogBroken.
+    """
+    folding = Folding(build, start, every_version=True, rebuilds=False)
+    with Recording(sources, seq=start.seq, positions=start.positions) as recording:
+        _fold(folding, recording, target, watch)
+    return folding.fold.state
+
+
+def counting(progress: Progress, commits: int, *watches: Watch) -> Watch:
+    """Return a watcher that reports how many of the `commits` and their events are folded, and tells the others."""
+    done = events = 0
+
+    def watch(step: Step) -> None:
+        nonlocal done, events
+        done += 1
+        events += len(step.events)
+        progress(done, commits, events)
+        for other in watches:
+            other(step)
+
+    return watch
+
+
+def _fold(folding: "Folding", recording: Recording, target: int | None, watch: Watch | None) -> None:
+    for commit in recording.commits(target):
+        with Material(commit, recording) as material:
+            step = folding.take(material)
+        if watch is not None:
+            watch(step)
 
 
 class Material:
@@ -142,14 +182,23 @@ class Material:
 class Folding:
     """A fold on its way through the commits.
 
-    `every_version`: events of every version are folded, instead of taking what another version announced. With `edit`
-    other events are reduced than those that were recorded.
+    `every_version`: events of every version are folded, instead of taking what another version announced. Without
+    `rebuilds` commits of that kind change nothing. With `edit` other events are reduced than those that were recorded.
     """
 
-    def __init__(self, build: Build, start: Start, *, every_version: bool = False, edit: Edit | None = None) -> None:
+    def __init__(
+        self,
+        build: Build,
+        start: Start,
+        *,
+        every_version: bool = False,
+        rebuilds: bool = True,
+        edit: Edit | None = None,
+    ) -> None:
         self._build = build
         self._start = start
         self._fold_all = every_version
+        self._rebuilds = rebuilds
         self._edit = edit
         self._last: CommitRecord | None = None
         self._commits = self._events = 0
@@ -166,9 +215,9 @@ class Folding:
         removed: tuple[str, ...] = ()
         if commit.kind == "upgrade":
             way = "upgraded"
-        elif commit.kind != "gap":
+        elif commit.kind != "gap" and (self._rebuilds or commit.kind != "rebuild"):
             self.fold.put(material.images)
-            if comparable and self._edit is None and self.fold.digest != commit.digest.hex():
+            if (comparable or self._fold_all) and self._edit is None and self.fold.digest != commit.digest.hex():
                 removed = self.fold.remove_towards(commit.digest.hex())
             way = "announced"
         return Step(commit, way, self.fold.digest if comparable else "", comparable, removed=removed)
@@ -180,8 +229,10 @@ class Folding:
 
     def replayed(self, positions: MutablePositions) -> Replayed:
         """Return where the fold has got to."""
-        head = _head_after(self._last, self._start.head, positions, self.fold.digest, self._build.machine.version)
-        return Replayed(self.fold.state, head, self._start.source, self._commits, self._events)
+        last, version = self._last, self._build.machine.version
+        head = _head_after(last, self._start.head, positions, self.fold.digest, version)
+        recorded = last.digest.hex() if last is not None and last.reducer_version == version else head.digest
+        return Replayed(self.fold.state, head, recorded, self._start.source, self._commits, self._events)
 
     def _is_announced(self, material: Material) -> bool:
         """Tell whether the announcements of a commit are still there; once they are not, events are folded."""

@@ -19,7 +19,7 @@ from processor.engine.values import Head
 from processor.engine.values import Snapshot as StoreSnapshot
 from processor.replay.errors import SnapshotDamaged
 from processor.replay.fold import Build
-from processor.replay.replaying import Replayed, Start
+from processor.replay.replaying import Replayed
 
 MAGIC = b"processor snapshot 1\n"
 CHECKSUM_BYTES = 32
@@ -87,15 +87,11 @@ def restored_from(path: Path, snapshot: Snapshot, build: Build) -> Restored:
     return restored
 
 
-def start_from(path: Path, snapshot: Snapshot, build: Build) -> Start:
-    """Return where a fold begins that goes on from a snapshot. Raises SnapshotDamaged, ShardRefused."""
-    return Start(snapshot.head, restored_from(path, snapshot, build).state, f"{path}, seq {snapshot.head.seq}")
-
-
-def entities_of(replayed: Replayed, build: Build) -> tuple[tuple[str, bytes], ...]:
-    """Return a folded state's entities as they are stored."""
+def snapshot_of(replayed: Replayed, build: Build, *, app: str, shard: int, cluster: str, now_ms: int) -> Snapshot:
+    """Return a folded state as a snapshot."""
     encode = build.encoder.encode
-    return tuple((key, encode(key, entity)) for key, entity in build.machine.entities(replayed.state))
+    entities = tuple((key, encode(key, entity)) for key, entity in build.machine.entities(replayed.state))
+    return Snapshot(app, shard, cluster, now_ms, replayed.head, entities)
 
 
 def check_owner(path: Path, snapshot: Snapshot, *, app: str, shard: int, cluster: str) -> None:

@@ -68,8 +68,7 @@ def what_if(  # noqa: PLR0913 - each is a part handed in, those with a default b
     actual = Folding(build, start, every_version=True)
     other = Folding(instead, start, every_version=True, edit=edits)
     comparison = _Comparison()
-    positions = start.head.positions if start.head else None
-    with Recording(sources, seq=start.seq, positions=positions) as recording:
+    with Recording(sources, seq=start.seq, positions=start.positions) as recording:
         for commit in recording.commits(target):
             with Material(commit, recording) as material:
                 step, beside = actual.take(material), other.take(material)

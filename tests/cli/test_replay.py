@@ -91,8 +91,8 @@ class Terminal(io.StringIO):
 def test_progress_is_for_terminals_only() -> None:
     file, terminal = io.StringIO(), Terminal()
     for stream in (file, terminal):
-        with Progress(2, "events", stream) as progress:
-            progress.show(1, 10)
+        with Progress("events", stream) as progress:
+            progress.show(1, 2, 10)
     assert file.getvalue() == ""
     assert terminal.getvalue().endswith("\r\x1b[K")
 

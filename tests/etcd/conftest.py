@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.store_worlds import EtcdWorld, owned
+from tests.contracts.store_worlds import EtcdWorld
 
 
 @pytest.fixture
@@ -17,4 +17,6 @@ def world(etcd: Any, namespace: str) -> Iterator[EtcdWorld]:
 @pytest.fixture
 def epoch(world: EtcdWorld) -> int:
     """The epoch under which an instance owns the world's shard."""
-    return owned(world.ownership("first").campaign())
+    epoch = world.ownership("first").campaign()
+    assert epoch is not None
+    return epoch

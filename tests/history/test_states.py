@@ -8,8 +8,8 @@ import pytest
 
 from processor.engine.errors import InvalidRequest, StoreUnavailable
 from processor.etcd.failures import HistoryGoneError
-from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime
-from processor.history.states import Past, StateHistory
+from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime, Past
+from processor.history.states import StateHistory
 from processor.history.stored import View
 
 
@@ -62,7 +62,7 @@ class Places:
         self.folded.append(seq)
         return _view(seq, source="the records")
 
-    def traveller(self) -> StateHistory:
+    def history(self) -> StateHistory:
         return StateHistory(self.store, self.log, self.fold, self.notes.append)
 
 
@@ -72,7 +72,7 @@ POINTS: list[Past] = [AtSeq(7), AtTime(1), AtOffset("normal", 0, 3), AtRevision(
 @pytest.mark.parametrize("point", POINTS)
 def test_what_the_store_has_is_not_folded(point: Past) -> None:
     places = Places(_view(7))
-    assert places.traveller().go(point).source == "the store"
+    assert places.history().at(point).source == "the store"
     assert (places.folded, places.notes) == ([], [])
 
 
@@ -80,25 +80,25 @@ def test_what_the_store_has_is_not_folded(point: Past) -> None:
 @pytest.mark.parametrize("error", [HistoryGoneError("forgotten"), StoreUnavailable("away")])
 def test_what_the_store_has_not_is_folded_and_said(point: Past, error: Exception) -> None:
     places = Places(error)
-    assert places.traveller().go(point).source == "the records"
+    assert places.history().at(point).source == "the records"
     assert (places.folded, places.notes) == ([7], [f"{error}: the records are folded again"])
 
 
 def test_a_state_that_was_changed_by_hand_is_folded_unless_it_was_asked_for_by_its_revision() -> None:
     places = Places(_view(7, digest="bb"))
-    assert places.traveller().go(AtSeq(7)).source == "the records"
+    assert places.history().at(AtSeq(7)).source == "the records"
     assert "changed behind the head's back" in places.notes[0]
-    assert not places.traveller().go(AtRevision(9)).whole
+    assert not places.history().at(AtRevision(9)).whole
 
 
 def test_the_empty_state_needs_no_log() -> None:
     places = Places(HistoryGoneError("forgotten"))
-    places.traveller().go(AtSeq(0))
+    places.history().at(AtSeq(0))
     assert places.folded == [0]
 
 
 def test_a_point_that_is_none_is_no_reason_to_fold() -> None:
     places = Places(InvalidRequest("in the future"))
     with pytest.raises(InvalidRequest, match="in the future"):
-        places.traveller().go(AtSeq(7))
+        places.history().at(AtSeq(7))
     assert places.folded == []

@@ -27,7 +27,7 @@ from processor.engine.inputs import Accepted
 from processor.engine.values import Head
 from processor.etcd.shadow import Shadow
 from processor.replay.fold import Build
-from processor.replay.refolding import refold
+from processor.replay.replaying import Start, refold
 from processor.replay.wiring import cluster_build, cluster_sources
 from tests.checker.artefacts import Artefacts
 from tests.checker.replay import Reference
@@ -65,7 +65,7 @@ def _rebuild(play: Play, machine: ClusterMachine) -> Iterator[Rebuild]:
     sources = cluster_sources(context.connection, context.topics, catalogue, shard=0)
 
     def fold(state: Any, head: Head | None, target: int) -> Any:
-        return refold(sources, build, lambda _commit, _failed: None, state=state, head=head, target=target)
+        return refold(sources, build, Start(head, state), target)
 
     with store_client(settings) as client, offline_parts(settings, 0, context.topics) as parts:
         shadow = Shadow(client, settings.etcd.prefix, settings.app, "fix", 0)

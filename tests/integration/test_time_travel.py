@@ -7,17 +7,16 @@ from typing import Any
 
 import pytest
 
-from processor.admin.shards import stored_states
-from processor.assembly.connections import store_client
 from processor.cli.context import CommandContext
 from processor.cli.exits import Exit
-from processor.cli.travel import traveller
+from processor.cli.points import past_in
 from processor.cluster.document import to_document
-from processor.configuration.loading import load
-from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime
-from processor.history.states import Past, StateHistory
+from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime, Past
+from processor.history.states import StateHistory
 from processor.history.stored import StoredStates
 from processor.replay.snapshot import file_name
+from processor.replay.states import state_history
+from processor.replay.wiring import ShardPast
 from tests.checker.artefacts import Artefacts
 from tests.integration.play import Play
 from tests.integration.processes import command
@@ -48,17 +47,21 @@ def told(play: Play) -> Artefacts:
 
 
 @pytest.fixture
-def states(play: Play) -> Iterator[StoredStates]:
-    settings = load(environment=play.stage.environment()).settings
-    with store_client(settings) as client:
-        yield stored_states(client, settings, 0)
+def past(play: Play, monkeypatch: pytest.MonkeyPatch) -> ShardPast:
+    for name, value in play.stage.environment().items():
+        monkeypatch.setenv(name, value)
+    return past_in(CommandContext(None), 0)
 
 
 @pytest.fixture
-def journey(play: Play, monkeypatch: pytest.MonkeyPatch) -> StateHistory:
-    for name, value in play.stage.environment().items():
-        monkeypatch.setenv(name, value)
-    return traveller(CommandContext(None), 0)
+def states(past: ShardPast) -> Iterator[StoredStates]:
+    with past.stored_states() as states:
+        yield states
+
+
+@pytest.fixture
+def history(past: ShardPast) -> StateHistory:
+    return state_history(past, lambda _sentence: None, lambda *_counts: None)
 
 
 def _random_points(told: Artefacts) -> list[tuple[Past, int]]:
@@ -82,13 +85,13 @@ def _random_points(told: Artefacts) -> list[tuple[Past, int]]:
 
 
 def test_any_point_is_the_same_by_the_stores_history_and_by_folding_the_records_again(
-    play: Play, told: Artefacts, states: StoredStates, journey: StateHistory
+    play: Play, told: Artefacts, states: StoredStates, history: StateHistory
 ) -> None:
     revisions = [int(one.headers["processor-revision"]) for one in told.commits]
     assert any(play.store.count("delta/", revision=revision) for revision in revisions), "keys were behind now and then"
     digests = {one.value["seq"]: one.value["digest"].hex() for one in told.commits}
     for point, seq in _random_points(told):
-        view, again = states.at(point), journey.again(point)
+        view, again = states.at(point), history.refold(point)
         assert (point, view.seq, view.digest) == (point, seq, digests[seq])
         assert (point, again.seq, again.digest) == (point, seq, digests[seq])
         assert again.state == view.state

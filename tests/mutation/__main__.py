@@ -22,7 +22,7 @@ from coverage import CoverageData
 
 from tests.zoo.page import caught
 
-SUITES = ("cluster", "engine", "golden", "history", "reference", "replay", "scenarios", "simulation")
+SUITES = ("cluster", "engine", "examples", "golden", "history", "reference", "replay", "scenarios", "simulation")
 OPERATORS = """AddNot ReplaceAndWithOr ReplaceOrWithAnd ReplaceTrueWithFalse ReplaceFalseWithTrue ExceptionReplacer
   ReplaceBreakWithContinue ReplaceContinueWithBreak NumberReplacer ZeroIterationForLoop ReplaceUnaryOperator_Delete_Not
   ReplaceComparisonOperator_Eq_NotEq ReplaceComparisonOperator_NotEq_Eq ReplaceComparisonOperator_Is_IsNot

@@ -8,7 +8,7 @@ from processor.memory.cluster import MemoryCluster
 from processor.memory.cluster import Shard as Keys
 from processor.replay.importing import Import, Logged, import_snapshot, plan_import
 from processor.replay.replaying import replay_to
-from processor.replay.snapshot import Snapshot, entities_of
+from processor.replay.snapshot import Snapshot, snapshot_of
 from processor.replay.verifying import Verifier
 from tests.replay.shard import Shard, lived, load
 
@@ -20,7 +20,7 @@ def shard() -> Shard:
 
 def _folded(shard: Shard, seq: int | None = None) -> Snapshot:
     replayed = replay_to(shard.past().sources, shard.build, seq)
-    return Snapshot("app", 0, "cluster", 1, replayed.head, entities_of(replayed, shard.build))
+    return snapshot_of(replayed, shard.build, app="app", shard=0, cluster="cluster", now_ms=1)
 
 
 def _lose_the_store(shard: Shard) -> None:

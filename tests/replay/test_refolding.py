@@ -10,15 +10,13 @@ from processor.cluster.events import Event, ModelLoadRequested
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import State
-from processor.engine.announcements import CommitRecord
 from processor.engine.errors import InvalidRequest
 from processor.engine.operator.adoption import adopt
 from processor.engine.recovery import restore
 from processor.engine.values import Head, Image
 from processor.replay.errors import RecordsGone
 from processor.replay.fold import Build
-from processor.replay.refolding import refold
-from processor.replay.replaying import replay_to
+from processor.replay.replaying import Start, Step, refold, replay_to
 from tests.admin.test_rebuild import Shadow
 from tests.engine.test_shard import edit
 from tests.engine.test_takeover import refusals
@@ -58,10 +56,10 @@ class Folds:
         self.told: list[tuple[int, int]] = []
 
     def __call__(self, state: Any, head: Head | None, target: int) -> State:
-        def watch(commit: CommitRecord, failed: int) -> None:
-            self.told.append((commit.seq, failed))
+        def watch(step: Step) -> None:
+            self.told.append((step.commit.seq, len(step.reduction.dead) if step.reduction else 0))
 
-        folded: State = refold(self.shard.past().sources, self.build, watch, state=state, head=head, target=target)
+        folded: State = refold(self.shard.past().sources, self.build, Start(head, state), target, watch=watch)
         return folded
 
     def whole(self) -> State:

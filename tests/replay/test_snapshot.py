@@ -12,12 +12,11 @@ from processor.replay.replaying import BEGINNING, replay_to
 from processor.replay.snapshot import (
     Snapshot,
     check_owner,
-    entities_of,
     file_name,
     kept_in,
     read_snapshot,
     restored_from,
-    start_from,
+    snapshot_of,
     write_snapshot,
 )
 from processor.replay.verifying import Verifier
@@ -33,10 +32,10 @@ def shard() -> Shard:
 
 def _at(shard: Shard, seq: int) -> Snapshot:
     replayed = replay_to(shard.past().sources, shard.build, seq)
-    return Snapshot("app", 0, "cluster", 1, replayed.head, entities_of(replayed, shard.build))
+    return snapshot_of(replayed, shard.build, app="app", shard=0, cluster="cluster", now_ms=1)
 
 
-def _shelf(directory: Path | None, notes: list[str]) -> SnapshotDirectory:
+def _directory(directory: Path | None, notes: list[str]) -> SnapshotDirectory:
     return SnapshotDirectory(directory, app="app", shard=0, cluster="cluster", note=notes.append)
 
 
@@ -53,7 +52,7 @@ def test_a_fold_from_any_snapshot_ends_where_the_fold_from_the_beginning_does(sh
     for seq in range(shard.head.seq + 1):
         write_snapshot(path, _at(shard, seq))
         verifier = Verifier()
-        start = start_from(path, read_snapshot(path), shard.build)
+        start = _directory(None, []).start(path, shard.build)
         replayed = replay_to(past.sources, shard.build, start=start, watch=verifier)
         assert (replayed.head.digest, verifier.findings) == (shard.head.digest, [])
         assert (replayed.head.positions, replayed.commits) == (shard.head.positions, shard.head.seq - seq)
@@ -99,17 +98,17 @@ def test_a_snapshot_of_another_shard_is_refused(shard: Shard) -> None:
 
 def test_the_nearest_whole_snapshot_is_begun_from(shard: Shard, tmp_path: Path) -> None:
     notes: list[str] = []
-    shelf = _shelf(tmp_path, notes)
-    assert shelf.nearest(4, shard.build) == BEGINNING
+    directory = _directory(tmp_path, notes)
+    assert directory.nearest(4, shard.build) == BEGINNING
     for seq in (1, 3, 5):
         write_snapshot(tmp_path / file_name("app", 0, seq), _at(shard, min(seq, shard.head.seq)))
     (tmp_path / "app-0-x.snapshot").touch()
     assert list(kept_in(tmp_path, "app", 0)) == [1, 3, 5]
-    assert shelf.nearest(4, shard.build).seq == 3
-    assert shelf.nearest(0, shard.build) == BEGINNING
+    assert directory.nearest(4, shard.build).seq == 3
+    assert directory.nearest(0, shard.build) == BEGINNING
     (tmp_path / file_name("app", 0, 3)).write_bytes(b"")
-    assert shelf.nearest(4, shard.build).seq == 1
+    assert directory.nearest(4, shard.build).seq == 1
     assert len(notes) == 1
     assert "passed by" in notes[0]
-    assert _shelf(None, notes).nearest(4, shard.build) == BEGINNING
-    assert _shelf(tmp_path / "absent", notes).nearest(4, shard.build) == BEGINNING
+    assert _directory(None, notes).nearest(4, shard.build) == BEGINNING
+    assert _directory(tmp_path / "absent", notes).nearest(4, shard.build) == BEGINNING

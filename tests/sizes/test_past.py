@@ -7,13 +7,11 @@ import msgspec
 from processor.avro.records import RecordCodec
 from processor.avro.schema import parse_schema
 from processor.cluster.event_parsing import parse_event
-from processor.engine.announcements import CommitRecord
 from processor.engine.inputs import Accepted, Cause, Record
 from processor.memory.store import MemoryStore
 from processor.replay.announced import Announced
 from processor.replay.announcing import AnnouncementVerifier
-from processor.replay.refolding import refold
-from processor.replay.replaying import BEGINNING, replay_to
+from processor.replay.replaying import BEGINNING, Step, refold, replay_to
 from processor.replay.verifying import Finding, Verifier
 from processor.replay.whatif import Changed, what_if
 from tests.checker.memory_run import GIBIBYTE, SPEC, BoundedSink
@@ -80,19 +78,12 @@ def test_replay_refuses_and_announces_as_the_log_says_whatever_the_limits_were()
 
 def test_a_rebuild_refuses_the_same_events() -> None:
     shard = refusing()
-    watched: list[tuple[CommitRecord, int]] = []
-    state = refold(
-        shard.past().sources,
-        shard.build,
-        lambda commit, failed: watched.append((commit, failed)),
-        state=None,
-        head=None,
-        target=shard.head.seq,
-    )
+    steps: list[Step] = []
+    state = refold(shard.past().sources, shard.build, BEGINNING, shard.head.seq, watch=steps.append)
     folded = {key: shard.encoder.encode(key, entity) for key, entity in shard.machine.entities(state)}
     stored = dict(shard.store.load().entities)
     assert stored == {key: folded[key] for key in stored}
-    assert all(failed == 0 for _, failed in watched)
+    assert not any(step.reduction.dead for step in steps if step.reduction)
 
 
 def test_events_of_another_history_are_refused_by_the_limits_of_the_commit_that_they_go_into() -> None:
