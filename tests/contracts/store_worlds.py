@@ -8,8 +8,9 @@ import pytest
 from etcd3.etcdrpc import rpc_pb2 as rpc
 
 from processor.engine.announcements import OutboxEntry
-from processor.engine.ports import Ownership, Store
-from processor.engine.values import Attempts, Commit, Head, Image, Tried
+from processor.engine.errors import OutcomeUnknown, StoreUnavailable
+from processor.engine.ports import InFlight, Ownership, Store
+from processor.engine.values import Attempts, Commit, Committed, Conflict, Head, Image, Tried
 from processor.etcd import requests
 from processor.etcd.channel import Access
 from processor.etcd.client import EtcdClient
@@ -112,6 +113,43 @@ def open_world(request: pytest.FixtureRequest, namespace: str) -> Iterator[World
     world = EtcdWorld(request.getfixturevalue("etcd").endpoint, namespace)
     yield world
     world.close()
+
+
+def owned(epoch: int | None) -> int:
+    """Return the epoch that a campaign has won."""
+    assert epoch is not None
+    return epoch
+
+
+def committed(answer: Committed | Conflict) -> int:
+    """Return the revision of a commit that has to succeed."""
+    assert isinstance(answer, Committed), answer
+    return answer.revision
+
+
+def refused(answer: Committed | Conflict) -> Conflict:
+    """Return the state that stands in the way of a commit."""
+    assert isinstance(answer, Conflict), answer
+    return answer
+
+
+def settled(flight: InFlight) -> Committed | Conflict:
+    """Return the answer to a request that is sent again as often as its outcome is unknown."""
+    for _ in range(100):
+        try:
+            return flight.result()
+        except OutcomeUnknown:
+            flight.again()
+    raise AssertionError("never answered")
+
+
+def answers(client: EtcdClient) -> bool:
+    """Tell whether a server answers."""
+    try:
+        client.ping()
+    except StoreUnavailable:
+        return False
+    return True
 
 
 def head(seq: int, epoch: int, **fields: Any) -> Head:

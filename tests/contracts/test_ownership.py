@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from processor.engine.values import Attempts
-from tests.contracts.store_worlds import World, open_world
+from tests.contracts.store_worlds import World, open_world, owned
+from tests.waiting import wait_until
 
 PATIENCE_S = 20.0
 
@@ -15,11 +16,6 @@ PATIENCE_S = 20.0
 def world(request: pytest.FixtureRequest, namespace: str) -> Iterator[World]:
     with open_world(request, namespace) as opened:
         yield opened
-
-
-def owned(epoch: int | None) -> int:
-    assert epoch is not None
-    return epoch
 
 
 def test_the_first_to_campaign_owns_and_the_second_does_not(world: World) -> None:
@@ -79,23 +75,14 @@ def test_a_lost_lease_makes_the_shard_vacant_and_the_loser_learns_of_it(world: W
     world.lose_lease(first)
     assert second.campaign() is not None
     assert not first.verify(epoch)
-    wait_until_dead = threading.Event()
-    for _ in range(int(PATIENCE_S * 10)):
-        if not first.alive():
-            break
-        wait_until_dead.wait(0.1)
-    assert not first.alive()
+    wait_until(lambda: not first.alive(), what="the loser has noticed")
 
 
 def test_who_lost_its_lease_may_own_again_under_a_new_epoch(world: World) -> None:
     ownership = world.ownership("first")
     earlier = owned(ownership.campaign())
     world.lose_lease(ownership)
-    pause = threading.Event()
-    for _ in range(int(PATIENCE_S * 10)):
-        if not ownership.alive():
-            break
-        pause.wait(0.1)
+    wait_until(lambda: not ownership.alive(), what="the loser has noticed")
     assert owned(ownership.campaign()) > earlier
     assert ownership.alive()
 

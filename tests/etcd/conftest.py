@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.store_worlds import EtcdWorld
+from tests.contracts.store_worlds import EtcdWorld, owned
 
 
 @pytest.fixture
@@ -17,6 +17,4 @@ def world(etcd: Any, namespace: str) -> Iterator[EtcdWorld]:
 @pytest.fixture
 def epoch(world: EtcdWorld) -> int:
     """The epoch under which an instance owns the world's shard."""
-    epoch = world.ownership("first").campaign()
-    assert epoch is not None
-    return epoch
+    return owned(world.ownership("first").campaign())

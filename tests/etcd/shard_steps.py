@@ -4,9 +4,9 @@ import hashlib
 from typing import Any
 
 from processor.engine.announcements import Announcement
-from processor.engine.values import Commit, Committed, Conflict, Image, TrimRequest
+from processor.engine.values import Commit, Image, TrimRequest
 from processor.etcd.store import EtcdStore
-from tests.contracts.store_worlds import EtcdWorld, entry, head
+from tests.contracts.store_worlds import EtcdWorld, committed, entry, head
 
 
 def noise(seed: int, size: int) -> bytes:
@@ -16,16 +16,6 @@ def noise(seed: int, size: int) -> bytes:
 
 def many(count: int, value: bytes | None = b"v", first: int = 0) -> tuple[Image, ...]:
     return tuple(Image(f"model/{number:05}", value) for number in range(first, first + count))
-
-
-def committed(answer: Committed | Conflict) -> int:
-    assert isinstance(answer, Committed), answer
-    return answer.revision
-
-
-def refused(answer: Committed | Conflict) -> Conflict:
-    assert isinstance(answer, Conflict), answer
-    return answer
 
 
 def started(world: EtcdWorld, epoch: int, store: EtcdStore | None = None) -> tuple[EtcdStore, int]:

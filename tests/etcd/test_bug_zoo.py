@@ -15,9 +15,9 @@ from processor.etcd.inflight import EtcdInFlight
 from processor.etcd.layout import numbered
 from processor.etcd.store import EtcdStore
 from processor.etcd.transaction import Plan
-from tests.contracts.store_worlds import EtcdWorld, commit
+from tests.contracts.store_worlds import EtcdWorld, commit, committed
 from tests.etcd.etcd_fake import LossyClient
-from tests.etcd.shard_steps import committed, many, started
+from tests.etcd.shard_steps import many, started
 from tests.etcd.test_overflow_machine import OverflowMachine
 
 SOUND_EXAMPLES, FOUND_WITHIN_EXAMPLES = 80, 1000

@@ -7,6 +7,7 @@ from processor.engine.errors import StoreUnavailable
 from processor.etcd import requests
 from processor.etcd.channel import Access, target_of
 from processor.etcd.client import EtcdClient
+from tests.contracts.store_worlds import answers
 from tests.integration.servers import free_port
 from tests.local_servers import LocalServer
 from tests.services import Etcd
@@ -42,10 +43,10 @@ def test_members_on_ipv6_and_ipv4_are_called_in_turn_and_a_dead_one_first_is_ski
     # whether a local server is ready is asked on IPv4
     own_etcd(f"--listen-client-urls=http://[::1]:{port},http://127.0.0.1:{port}", port=port)
     with closing(EtcdClient(Access(("127.0.0.1:1", f"[::1]:{port}", etcd.endpoint)))) as client:
-        wait_until(lambda: _answers(client), what="a member answers")
+        wait_until(lambda: answers(client), what="a member answers")
         wait_until(lambda: _cluster_of(client) != _cluster_of(client), what="two members answer in turn")
     with closing(EtcdClient(Access((f"[::1]:{port}", "[::1]:1")))) as client:
-        wait_until(lambda: _answers(client), what="the member on IPv6 answers")
+        wait_until(lambda: answers(client), what="the member on IPv6 answers")
 
 
 def _cluster_of(client: EtcdClient) -> int:
@@ -61,14 +62,6 @@ def test_a_proxy_in_the_environment_is_not_asked_for_the_way_to_etcd(
     for endpoint in (etcd.endpoint, etcd.endpoint.replace("127.0.0.1", "localhost")):
         with closing(EtcdClient(Access((endpoint,)))) as client:
             client.ping()
-
-
-def _answers(client: EtcdClient) -> bool:
-    try:
-        client.ping()
-    except StoreUnavailable:
-        return False
-    return True
 
 
 def test_names_without_any_address_are_a_store_that_is_away() -> None:

@@ -3,13 +3,14 @@ from typing import Any
 
 import pytest
 
-from processor.engine.errors import StoreUnavailable
 from processor.etcd import requests
 from processor.etcd.channel import Access
 from processor.etcd.client import EtcdClient, Status
 from processor.etcd.compactor import Compactor, History, pressure
 from processor.etcd.failures import CompactedError
+from tests.contracts.store_worlds import answers
 from tests.local_servers import LocalServer
+from tests.waiting import wait_until
 
 
 def status(*, in_use: int = 0, quota: int = 1_000, revision: int = 1) -> Status:
@@ -90,9 +91,18 @@ def test_the_thread_goes_on_after_an_outage(own_etcd: Callable[..., LocalServer]
     compactor.start()
     server.kill()
     server.start()
-    oldest = _eventually_written(client)
-    write(client, b"later")
-    assert _is_compacted_in_the_end(client, oldest)
+    wait_until(lambda: answers(client), what="the server is back")
+    oldest = write(client, b"")
+
+    def is_compacted() -> bool:
+        write(client, b"later")
+        try:
+            list(client.pages(b"/", b"0", revision=oldest, page_keys=10))
+        except CompactedError:
+            return True
+        return False
+
+    wait_until(is_compacted)
     compactor.stop()
     compactor.stop()
     client.close()
@@ -103,23 +113,3 @@ def test_a_compactor_never_started_stops_and_knows_nothing() -> None:
     compactor = Compactor(client)
     compactor.stop()
     assert (compactor.status(), compactor.pressure()) == (None, 0.0)
-
-
-def _eventually_written(client: EtcdClient) -> int:
-    for _ in range(100):
-        try:
-            client.ping()
-        except StoreUnavailable:
-            continue
-        break
-    return write(client, b"")
-
-
-def _is_compacted_in_the_end(client: EtcdClient, revision: int) -> bool:
-    for _ in range(10_000):
-        write(client, b"later")
-        try:
-            list(client.pages(b"/", b"0", revision=revision, page_keys=10))
-        except CompactedError:
-            return True
-    return False

@@ -10,18 +10,13 @@ import pytest
 from processor.engine.errors import StoreUnavailable
 from processor.etcd.layout import ShardKeys
 from processor.etcd.ownership import EtcdOwnership
-from tests.contracts.store_worlds import EtcdWorld
+from tests.contracts.store_worlds import EtcdWorld, owned
 from tests.etcd.etcd_fake import LossyClient
 from tests.local_servers import LocalServer
 
 pytestmark = pytest.mark.services
 
 PATIENCE_S = 30.0
-
-
-def owned(epoch: int | None) -> int:
-    assert epoch is not None
-    return epoch
 
 
 def test_a_campaign_whose_reply_was_lost_is_found_won_the_next_time(world: EtcdWorld) -> None:
@@ -46,7 +41,6 @@ def test_a_campaign_with_a_lease_that_just_died_is_tried_again_with_a_new_one(wo
 
 
 def test_one_lease_owns_several_shards_and_losing_it_loses_all_of_them(world: EtcdWorld) -> None:
-
     lease = world.lease("one")
     shards = [
         EtcdOwnership(world.client, ShardKeys(world.root.removesuffix("/app"), "app", shard), lease)

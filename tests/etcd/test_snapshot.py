@@ -1,52 +1,20 @@
 """Snapshots while others write and history is compacted, and snapshots of the past."""
 
-import threading
 from typing import Any
 
 import msgspec
 import pytest
 
-from processor.engine.errors import InvalidRequest, ShardRefused, StoreUnavailable
-from processor.engine.values import Image
+from processor.engine.errors import InvalidRequest, StoreUnavailable
 from processor.etcd import requests
-from processor.etcd.failures import CompactedError
 from processor.etcd.layout import encode_head
 from processor.etcd.snapshot import read_shard
 from processor.etcd.store import EtcdStore
-from tests.contracts.store_worlds import EtcdWorld, commit, head
+from tests.contracts.store_worlds import EtcdWorld, commit, committed, head
 from tests.etcd.etcd_fake import LossyClient
-from tests.etcd.shard_steps import committed, many, started
+from tests.etcd.shard_steps import many, started
 
 pytestmark = pytest.mark.services
-
-
-def test_a_snapshot_is_of_one_revision_while_commits_go_on(world: EtcdWorld, epoch: int) -> None:
-    store, revision = started(world, epoch)
-    keys = many(100)
-    stop = threading.Event()
-
-    def write() -> None:
-        seq, at = 0, revision
-        while not stop.is_set():
-            seq += 1
-            images = tuple(Image(image.key, b"%d" % seq) for image in keys)
-            at = committed(store.send(commit(seq, epoch, at, *images, announced_seq=seq - 1)).result())
-
-    writer = threading.Thread(target=write, daemon=True)
-    writer.start()
-    seen: list[int] = []
-    for _ in range(2_000):
-        if len(set(seen)) >= 20:
-            break
-        snapshot = world.store().load()
-        assert snapshot.head is not None
-        assert {value for _, value in snapshot.entities} <= {b"%d" % snapshot.head.seq}
-        assert [stored.entry.seq for stored in snapshot.outbox] == [snapshot.head.seq] * bool(snapshot.head.seq)
-        seen.append(snapshot.head.seq)
-    stop.set()
-    writer.join()
-    assert len(set(seen)) >= 20
-    assert seen == sorted(seen)
 
 
 class CompactingClient(LossyClient):
@@ -89,19 +57,6 @@ def test_the_past_can_be_read_as_far_as_history_reaches(world: EtcdWorld, epoch:
     world.client.compact(second)
     with pytest.raises(InvalidRequest, match=f"no longer reaches back to revision {first}"):
         read_shard(world.client, world.keys, at_revision=first)
-
-
-def test_a_newer_layout_refuses_the_shard(world: EtcdWorld, epoch: int) -> None:
-    world.write_head_by_hand(head(0, epoch, layout=99))
-    with pytest.raises(ShardRefused, match="layout 99"):
-        world.store().load()
-
-
-def test_compacted_history_is_an_error_of_its_own(world: EtcdWorld) -> None:
-    revision = world.transact(requests.put(b"/other", b"")).header.revision
-    world.client.compact(world.transact(requests.put(b"/other", b"")).header.revision)
-    with pytest.raises(CompactedError):
-        list(world.client.pages(b"/", b"0", revision=revision, page_keys=10))
 
 
 def test_a_head_repaired_by_hand_survives_a_load(world: EtcdWorld, epoch: int) -> None:

@@ -2,18 +2,16 @@
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from processor.engine.errors import OutcomeUnknown
-from processor.engine.values import Committed, Conflict, TrimRequest
-from processor.etcd import requests
+from processor.engine.values import TrimRequest
 from processor.etcd.layout import numbered
 from processor.etcd.store import EtcdStore
-from processor.etcd.transaction import Limits, plan_commit
-from tests.contracts.store_worlds import EtcdWorld, commit, head
+from processor.etcd.transaction import Limits
+from tests.contracts.store_worlds import EtcdWorld, commit, committed, head, refused
 from tests.etcd.etcd_fake import LossyClient
-from tests.etcd.shard_steps import committed, many, refused, staged, started, trimmed
+from tests.etcd.shard_steps import many, staged, started, trimmed
 
 pytestmark = pytest.mark.services
 
@@ -32,18 +30,6 @@ def test_a_thousand_entities_are_one_transaction_and_their_keys_follow(world: Et
     stands = store.read_head().head
     assert stands is not None
     assert stands.pending == 0
-
-
-def test_a_removal_of_what_a_delta_mentions_stays_removed_for_every_reader(world: EtcdWorld, epoch: int) -> None:
-    store, revision = started(world, epoch)
-    revision = committed(store.send(commit(1, epoch, revision, *many(300))).result())
-    revision = committed(store.send(commit(2, epoch, revision, *many(300, None))).result())
-    assert world.store().load().entities == ()
-    successor = world.store()
-    successor.load()
-    trimmed(successor, 2, epoch, revision)
-    assert world.raw_entities() == {}
-    assert world.keys_under(world.keys.delta) == []
 
 
 def test_the_capacity_shrinks_while_too_much_is_behind_and_grows_again(world: EtcdWorld, epoch: int) -> None:
@@ -82,53 +68,6 @@ def test_two_mebibytes_are_staged_and_read_back_whole(world: EtcdWorld, epoch: i
     assert world.keys_under(world.keys.outbox) == [numbered(world.keys.outbox, 2)]
 
 
-def test_every_part_of_a_staged_commit_may_be_lost_and_sent_again(world: EtcdWorld, epoch: int) -> None:
-    lossy: Any = LossyClient(world.client)
-    store, revision = started(world, epoch, EtcdStore(lossy, world.keys))
-    large = staged(1, epoch, revision)
-    steps = len(plan_commit(large, store._ground).steps)
-    lossy.fates.extend(["reply lost", "request lost", "answered"] * steps)
-    flight = store.send(large)
-    unknown = 0
-    answer: Committed | Conflict | None = None
-    while answer is None:
-        try:
-            answer = flight.result()
-        except OutcomeUnknown:
-            unknown += 1
-            flight.again()
-    assert unknown > steps
-    revision = committed(answer)
-    snapshot = world.store().load()
-    assert snapshot.head_revision == revision
-    assert snapshot.entities == tuple((image.key, image.value) for image in large.images)
-
-
-def test_parts_of_a_commit_given_up_are_ignored_and_deleted_by_the_next_commit(world: EtcdWorld, epoch: int) -> None:
-    store, revision = started(world, epoch)
-    for step in plan_commit(staged(1, epoch, revision), store._ground).steps[:-1]:
-        assert world.client.transact(step).result().succeeded
-    successor = world.store()
-    snapshot = successor.load()
-    assert (snapshot.entities, snapshot.outbox) == ((), ())
-    assert len(world.keys_under(world.keys.delta)) > 1
-    committed(successor.send(commit(1, epoch, revision, *many(1))).result())
-    assert world.keys_under(world.keys.delta) == []
-    assert world.keys_under(world.keys.outbox) == [numbered(world.keys.outbox, 1)]
-
-
-def test_a_staged_commit_after_a_larger_one_given_up_is_read_as_its_own(world: EtcdWorld, epoch: int) -> None:
-    store, revision = started(world, epoch)
-    for step in plan_commit(staged(1, epoch, revision), store._ground).steps[:-1]:
-        assert world.client.transact(step).result().succeeded
-    successor = world.store()
-    successor.load()
-    whole = staged(1, epoch, revision)
-    smaller = msgspec.structs.replace(whole, images=whole.images[:5])
-    committed(successor.send(smaller).result())
-    assert world.store().load().entities == tuple((image.key, image.value) for image in smaller.images)
-
-
 def test_a_part_refused_is_a_refusal_and_parts_left_are_deleted_after_the_reload(world: EtcdWorld, epoch: int) -> None:
     lossy: Any = LossyClient(world.client)
     store, revision = started(world, epoch, EtcdStore(lossy, world.keys))
@@ -151,32 +90,6 @@ def test_a_store_that_was_refused_has_to_load_before_it_commits_again(world: Etc
     stands = refused(store.send(commit(1, epoch, revision)).result())
     with pytest.raises(RuntimeError, match="load first"):
         store.send(commit(1, epoch, stands.head_revision))
-
-
-def test_a_write_that_was_applied_but_not_answered_is_committed_where_it_was(world: EtcdWorld, epoch: int) -> None:
-    lossy: Any = LossyClient(world.client)
-    store, revision = started(world, epoch, EtcdStore(lossy, world.keys))
-    lossy.fates.append("reply lost")
-    flight = store.send(commit(1, epoch, revision, *many(300)))
-    with pytest.raises(OutcomeUnknown):
-        flight.result()
-    applied = store.read_head().head_revision
-    assert applied > revision
-    flight.again()
-    assert committed(flight.result()) == committed(flight.result()) == applied
-    committed(store.send(commit(2, epoch, applied, *many(300, b"w"))).result())
-    assert set(dict(world.store().load().entities).values()) == {b"w"}
-
-
-def test_a_late_copy_of_a_former_owner_is_kept_out_by_the_owner_compare(world: EtcdWorld, epoch: int) -> None:
-    lossy: Any = LossyClient(world.client)
-    zombie, revision = started(world, epoch, EtcdStore(lossy, world.keys))
-    lossy.fates.append("request lost")
-    zombie.send(commit(1, epoch, revision, *many(1, b"late")))
-    world.transact(requests.delete(world.keys.owner))
-    assert world.ownership("second").campaign() is not None
-    assert not world.client.transact(lossy.sent[-1]).result().succeeded
-    assert world.store().load().entities == ()
 
 
 def test_a_failpoint_is_passed_before_a_transaction_that_trims_and_not_where_nothing_is_to_be_trimmed(

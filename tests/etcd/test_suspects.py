@@ -1,8 +1,8 @@
 import pytest
 
 from processor.etcd import requests
-from tests.contracts.store_worlds import EtcdWorld, commit
-from tests.etcd.shard_steps import committed, many, started, trimmed
+from tests.contracts.store_worlds import EtcdWorld, commit, committed
+from tests.etcd.shard_steps import many, started, trimmed
 
 pytestmark = pytest.mark.services
 

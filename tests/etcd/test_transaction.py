@@ -1,4 +1,3 @@
-import hashlib
 from typing import Any
 
 import msgspec
@@ -11,18 +10,10 @@ from processor.etcd.backlog import Backlog, Delta, Effect
 from processor.etcd.layout import ShardKeys, decode_head, encode_attempts, encode_audit, numbered
 from processor.etcd.transaction import Ground, Limits, Plan, plan_commit, plan_trim
 from tests.contracts.store_worlds import commit, entry, head
+from tests.etcd.shard_steps import many, noise
 
 KEYS = ShardKeys("/p", "app", 0)
 EPOCH, EXPECTED = 7, 40
-
-
-def noise(size: int) -> bytes:
-    blocks = (hashlib.sha256(b"%d" % block).digest() for block in range(size // 32 + 1))
-    return b"".join(blocks)[:size]
-
-
-def many(count: int, value: bytes | None = b"v", first: int = 0) -> tuple[Image, ...]:
-    return tuple(Image(f"model/{number:05}", value) for number in range(first, first + count))
 
 
 def ground(*deltas: Delta, leftovers: bool = False, trimmed_through: int = 0, **limits: int) -> Ground:
@@ -33,7 +24,7 @@ def ground(*deltas: Delta, leftovers: bool = False, trimmed_through: int = 0, **
 
 
 def staged_commit() -> Commit:
-    return commit(3, EPOCH, EXPECTED, Image("model/a", noise(2_500)), Image("model/b", noise(2_600)))
+    return commit(3, EPOCH, EXPECTED, Image("model/a", noise(0, 2_500)), Image("model/b", noise(0, 2_600)))
 
 
 def puts(plan: Plan, step: int = -1) -> dict[bytes, bytes]:
@@ -167,8 +158,8 @@ def test_a_tombstone_is_materialised_by_deleting_the_key() -> None:
 
 
 def test_what_exceeds_the_bytes_is_staged_in_parts_that_fit() -> None:
-    announced = entry(3, EPOCH, announcements=(Announcement("model/a", "T", noise(150_000)),))
-    images = tuple(Image(f"model/{number}", noise(70_000 + number)) for number in range(4))
+    announced = entry(3, EPOCH, announcements=(Announcement("model/a", "T", noise(0, 150_000)),))
+    images = tuple(Image(f"model/{number}", noise(0, 70_000 + number)) for number in range(4))
     plan = plan_commit(Commit(EXPECTED, head(3, EPOCH), images, announced), ground(request_bytes_max=100_000))
     parts = [key for step in range(len(plan.steps) - 1) for key in puts(plan, step)]
     assert all(step.ByteSize() <= 100_000 for step in plan.steps)
@@ -179,7 +170,7 @@ def test_what_exceeds_the_bytes_is_staged_in_parts_that_fit() -> None:
 
 
 def test_a_staged_commit_sweeps_beyond_its_own_parts_in_its_last_step_only() -> None:
-    announced = entry(3, EPOCH, announcements=(Announcement("model/a", "T", noise(150_000)),))
+    announced = entry(3, EPOCH, announcements=(Announcement("model/a", "T", noise(0, 150_000)),))
     plan = plan_commit(Commit(EXPECTED, head(3, EPOCH), (), announced), ground(request_bytes_max=100_000))
     parts = len(plan.steps) - 1
     assert [deletes(plan, step) for step in range(parts)] == [[]] * parts
@@ -190,19 +181,19 @@ def test_a_staged_commit_sweeps_beyond_its_own_parts_in_its_last_step_only() -> 
 
 
 def test_an_entity_that_stands_there_although_it_is_too_large_is_written_to_its_key() -> None:
-    big, announced = Image("model/big", noise(150_000)), entry(3, EPOCH)
+    big, announced = Image("model/big", noise(0, 150_000)), entry(3, EPOCH)
     small = tuple(Image(f"model/{number}", b"") for number in range(200))
     plan = plan_commit(Commit(EXPECTED, head(3, EPOCH), (*small, big), announced), ground(request_bytes_max=100_000))
     assert len(plan.steps) == 1
     assert "model/big" in entities(plan)
-    announced = entry(3, EPOCH, announcements=(Announcement("model/big", "T", noise(150_000)),))
+    announced = entry(3, EPOCH, announcements=(Announcement("model/big", "T", noise(0, 150_000)),))
     plan = plan_commit(Commit(EXPECTED, head(3, EPOCH), (small[0], big), announced), ground(request_bytes_max=100_000))
     assert [step.ByteSize() > 100_000 for step in plan.steps] == [False] * (len(plan.steps) - 1) + [True]
     assert entities(plan) == ["model/big"]
 
 
 def test_what_waits_in_a_delta_follows_though_the_limit_was_lowered_meanwhile() -> None:
-    waiting = (Image("model/big", noise(150_000)), Image("model/small", b""))
+    waiting = (Image("model/big", noise(0, 150_000)), Image("model/small", b""))
     lowered = ground(Delta(1, 10, waiting), request_bytes_max=100_000)
     plan = plan_trim(TrimRequest(EXPECTED, head(1, EPOCH), EPOCH), lowered)
     assert plan is not None
@@ -210,13 +201,13 @@ def test_what_waits_in_a_delta_follows_though_the_limit_was_lowered_meanwhile() 
 
 
 def test_a_commit_record_that_fits_into_no_transaction_is_an_invalid_request() -> None:
-    huge = Commit(EXPECTED, head(3, EPOCH), (), entry(3, EPOCH, commit_record=noise(120_000)))
+    huge = Commit(EXPECTED, head(3, EPOCH), (), entry(3, EPOCH, commit_record=noise(0, 120_000)))
     with pytest.raises(InvalidRequest, match="seq 3 exceed a request"):
         plan_commit(huge, ground(request_bytes_max=100_000))
 
 
 def test_large_entities_follow_a_few_at_a_time_and_at_least_one() -> None:
-    large = tuple(Image(f"model/{number}", noise(100_000)) for number in range(3))
+    large = tuple(Image(f"model/{number}", noise(0, 100_000)) for number in range(3))
     plan = plan_trim(TrimRequest(EXPECTED, head(1, EPOCH), EPOCH), ground(Delta(1, 10, large)))
     assert plan is not None
     assert entities(plan) == ["model/0"]

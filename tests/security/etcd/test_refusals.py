@@ -23,7 +23,7 @@ from processor.etcd.ownership import EtcdOwnership
 from processor.etcd.store import EtcdStore
 from processor.etcd.transaction import Limits
 from processor.runtime.addresses import parse
-from tests.contracts.store_worlds import commit
+from tests.contracts.store_worlds import answers, commit, owned
 from tests.security.etcd_lab import Administrator, EtcdLab
 from tests.waiting import wait_until
 
@@ -61,14 +61,6 @@ def limited(lab: EtcdLab, root: Administrator, namespace: str) -> Iterator[Limit
     user = Limited(lab, root, namespace)
     yield user
     user.close()
-
-
-def answers(client: EtcdClient) -> bool:
-    try:
-        client.ping()
-    except StoreUnavailable:
-        return False
-    return True
 
 
 def refusal_of(access: Access) -> str:
@@ -150,8 +142,7 @@ def test_a_role_limited_to_the_prefix_is_enough_for_all_that_a_shard_needs(limit
     client = limited.client
     client.ping()
     check_limits(client, Limits())
-    epoch = limited.ownership.campaign()
-    assert epoch is not None
+    epoch = owned(limited.ownership.campaign())
     store = EtcdStore(client, limited.keys)
     store.load()
     assert isinstance(store.send(commit(0, epoch, 0)).result(), Committed)
@@ -169,6 +160,20 @@ def test_a_token_that_has_expired_is_replaced(lab: EtcdLab, limited: Limited) ->
     assert limited.client.metadata() != first
 
 
+def test_a_token_that_was_ended_is_replaced_whatever_it_was_used_for(limited: Limited, root: Administrator) -> None:
+    lease_id = limited.client.grant_lease(60)
+    put = requests.transaction((), (requests.put(limited.root.encode(), b""),))
+    for use in (
+        limited.client.ping,
+        lambda: limited.client.transact(put).result(),
+        lambda: limited.client.keep_alive(lease_id, timeout_s=5),
+    ):
+        ended = limited.client.metadata()
+        root.change_password(limited.name, limited.password)
+        use()
+        assert limited.client.metadata() != ended
+
+
 def forgotten_tokens(lab: EtcdLab, user: str) -> list[str]:
     return [line for line in lab.server.log.splitlines() if "deleted a simple token" in line and user in line]
 
@@ -176,8 +181,7 @@ def forgotten_tokens(lab: EtcdLab, user: str) -> list[str]:
 def test_a_role_revoked_under_a_commit_leaves_it_unknown_until_the_right_is_back(
     limited: Limited, root: Administrator
 ) -> None:
-    epoch = limited.ownership.campaign()
-    assert epoch is not None
+    epoch = owned(limited.ownership.campaign())
     store = EtcdStore(limited.client, limited.keys)
     store.load()
     root.revoke(limited.name, limited.name)
@@ -195,8 +199,7 @@ def test_a_role_revoked_under_a_commit_leaves_it_unknown_until_the_right_is_back
 def test_a_lease_that_may_not_be_prolonged_ends_by_our_own_clock_and_is_had_again(
     limited: Limited, root: Administrator
 ) -> None:
-    epoch = limited.ownership.campaign()
-    assert epoch is not None
+    epoch = owned(limited.ownership.campaign())
     root.revoke(limited.name, limited.name)
     wait_until(lambda: not limited.ownership.alive(), what="the lease is lost")
     with pytest.raises(StoreDenied):
