@@ -32,7 +32,7 @@ from processor.consume import (
     ShardRefused,
     announcement_reader,
 )
-from processor.replay.snapshot import Snapshot, read_snapshot
+from processor.replay.snapshots import Snapshot, read_snapshot
 
 PROJECT = Path(__file__).resolve().parent.parent
 POLL_TIMEOUT_S = 1.0

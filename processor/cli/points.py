@@ -22,7 +22,7 @@ from processor.history import points
 from processor.history.points import AtOffset as OffsetPoint
 from processor.history.points import InFile, Now, Past, Point
 from processor.history.stored import View
-from processor.replay.snapshot import MAGIC
+from processor.replay.snapshots import MAGIC
 from processor.replay.states import state_history
 from processor.replay.wiring import ShardPast
 from processor.runtime.files import NotText, bytes_of, decoded

@@ -20,10 +20,9 @@ from processor.cli.whatif import compare, instead_of
 from processor.history import points
 from processor.history.points import Past
 from processor.replay.errors import RecordsGone, Unreplayable
-from processor.replay.recorded import first_foldable
+from processor.replay.recording import first_foldable
 from processor.replay.replaying import BEGINNING, Start
-from processor.replay.report import Report, document_of, lines_of
-from processor.replay.running import replay_shard, verify_shard
+from processor.replay.running import Report, document_of, lines_of, replay_shard, verify_shard
 from processor.replay.wiring import ShardPast
 from processor.runtime.files import check_readable
 

@@ -16,8 +16,8 @@ from processor.engine.errors import NeverRun
 from processor.engine.recovery import Restored
 from processor.history.commit_log import revision_of, seq_of
 from processor.replay.importing import Logged, import_snapshot, plan_import
-from processor.replay.snapshot import Snapshot, restored_from, write_snapshot
-from processor.replay.storing import stored_snapshot
+from processor.replay.snapshot_writer import stored_snapshot
+from processor.replay.snapshots import Snapshot, restored_from, write_snapshot
 from processor.replay.wiring import cluster_build, snapshot_directory
 
 File = Annotated[Path, Parameter(name="FILE", help="The snapshot's file.")]

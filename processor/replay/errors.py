@@ -5,7 +5,6 @@ InvalidRequest
     ├── RecordsGone       records that a commit reduced are not there any more, or not as many
     ├── LogBroken         the commit log itself cannot be read, or lacks a commit
     ├── TopicReplaced     an input was deleted and made again: its offsets mean other records
-    ├── StoreBehind       the store's head is older than the commit log
     └── SnapshotDamaged   a snapshot's file is cut short, altered, or of another shard
 """
 
@@ -30,10 +29,6 @@ class LogBroken(Unreplayable):
 
 class TopicReplaced(Unreplayable):
     """An input topic is another one of the same name."""
-
-
-class StoreBehind(Unreplayable):
-    """The store does not know of commits that were published: it was restored, or is of another state."""
 
 
 class SnapshotDamaged(Unreplayable):

@@ -15,7 +15,7 @@ from processor.engine.parts import Parts
 from processor.engine.positions import checked_positions
 from processor.engine.values import AuditEntry, Commit, Head, Image
 from processor.engine.values import Snapshot as StoreSnapshot
-from processor.replay.snapshot import Snapshot
+from processor.replay.snapshots import Snapshot
 
 
 class Import(msgspec.Struct, frozen=True):

@@ -1,9 +1,7 @@
 """Folding what was recorded, from a start to a target, telling a watcher of every commit."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,9 +12,9 @@ from processor.engine.reduction import Reduction
 from processor.engine.sizes import UNLIMITED, SizeLimits
 from processor.engine.values import Head
 from processor.replay.errors import LogBroken
-from processor.replay.fold import Build, Fold, limits_of, outcomes_of, reducible
-from processor.replay.recorded import Recording
-from processor.replay.sources import Image, Sources
+from processor.replay.fold import Build, Fold, limits_of, reducible
+from processor.replay.recording import RecordedCommit, Recording
+from processor.replay.sources import Sources
 
 Way = Literal["folded", "announced", "moved", "upgraded"]
 """How a commit was taken: its events folded, its entities as announced, positions moved only, or bytes made anew."""
@@ -134,49 +132,10 @@ def counting(progress: Progress, commits: int, *watches: Watch) -> Watch:
 
 
 def _fold(folding: "Folding", recording: Recording, target: int | None, watch: Watch | None) -> None:
-    for commit in recording.commits(target):
-        with Material(commit, recording) as material:
-            step = folding.take(material)
+    for recorded in recording.commits(target):
+        step = folding.take(recorded)
         if watch is not None:
             watch(step)
-
-
-class Material:
-    """What one commit was made of, read when first asked for; leaving it moves the recording on."""
-
-    def __init__(self, commit: CommitRecord, recording: Recording) -> None:
-        self.commit = commit
-        self._recording = recording
-        self._were_read = False
-
-    @cached_property
-    def records(self) -> Sequence[Record]:
-        """The records in the order in which they were reduced. Raises RecordsGone, LogBroken, SourceUnavailable."""
-        self._were_read = True
-        return self._recording.records(self.commit)
-
-    @cached_property
-    def outcomes(self) -> Sequence[Outcome]:
-        """What became of each of the records then. Raises as `records`."""
-        outcomes = outcomes_of(self.commit.outcomes)
-        if len(outcomes) != len(self.records):
-            told = f"tells {len(outcomes)} outcomes of {len(self.records)} records"
-            raise LogBroken(f"commit {self.commit.seq} {told}")
-        return outcomes
-
-    @cached_property
-    def images(self) -> Sequence[Image]:
-        """What its announcements say that entities became. Raises LogBroken, SourceUnavailable."""
-        return self._recording.images(self.commit)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None and not self._were_read:
-            self._recording.skip(self.commit)
 
 
 class Folding:
@@ -204,19 +163,19 @@ class Folding:
         self._commits = self._events = 0
         self.fold = Fold(build, start.state)
 
-    def take(self, material: Material) -> Step:
+    def take(self, recorded: RecordedCommit) -> Step:
         """Move the fold by the next commit."""
-        commit = self._last = material.commit
+        commit = self._last = recorded.commit
         self._commits += 1
         comparable = commit.reducer_version == self._build.machine.version
-        if commit.kind == "batch" and (comparable or self._fold_all or not self._is_announced(material)):
-            return self._reduced(material, comparable=comparable)
+        if commit.kind == "batch" and (comparable or self._fold_all or not self._is_announced(recorded)):
+            return self._reduced(recorded, comparable=comparable)
         way: Way = "moved"
         removed: tuple[str, ...] = ()
         if commit.kind == "upgrade":
             way = "upgraded"
         elif commit.kind != "gap" and (self._rebuilds or commit.kind != "rebuild"):
-            self.fold.put(material.images)
+            self.fold.put(recorded.images)
             if (comparable or self._fold_all) and self._edit is None and self.fold.digest != commit.digest.hex():
                 removed = self.fold.remove_towards(commit.digest.hex())
             way = "announced"
@@ -234,16 +193,16 @@ class Folding:
         recorded = last.digest.hex() if last is not None and last.reducer_version == version else head.digest
         return Replayed(self.fold.state, head, recorded, self._start.source, self._commits, self._events)
 
-    def _is_announced(self, material: Material) -> bool:
+    def _is_announced(self, recorded: RecordedCommit) -> bool:
         """Tell whether the announcements of a commit are still there; once they are not, events are folded."""
         try:
-            return material.images is not None
+            return recorded.images is not None
         except LogBroken:
             self._fold_all = True
             return False
 
-    def _reduced(self, material: Material, *, comparable: bool) -> Step:
-        commit, records, outcomes = material.commit, material.records, material.outcomes
+    def _reduced(self, recorded: RecordedCommit, *, comparable: bool) -> Step:
+        commit, records, outcomes = recorded.commit, recorded.records, recorded.outcomes
         kept = records if not commit.dead_lettered else reducible(records, outcomes)
         decode = self._build.decoder.decode
         events: Sequence[Decoded] = [decode(record) for record in kept]

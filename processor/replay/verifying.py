@@ -1,18 +1,21 @@
-"""Comparing what is folded with what was recorded, commit by commit. No I/O."""
+"""Comparing what is folded with what was recorded, commit by commit, and at the end with the store. No I/O."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from processor.engine.announcements import CommitRecord, Outcome
-from processor.engine.inputs import Record
-from processor.replay.replaying import Step, Way
+from processor.engine.inputs import Positions, Record
+from processor.engine.machine import Change, StateMachine
+from processor.history.stored import StoredState
+from processor.replay.replaying import Replayed, Step, Way
 
 RENEWED = frozenset({"upgrade", "rebuild"})
 """Kinds of commits that may be the first of another version."""
 FINDINGS_MAX = 100
 """How many findings are kept; more are counted."""
+ENTITIES_NAMED_MAX = 20
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -112,6 +115,39 @@ class Verifier:
             last.last = commit.seq
         else:
             self.stretches.append(Stretch(commit.seq, commit.seq, commit.reducer_version, way, compared))
+
+
+def compare_with_store(stored: StoredState, replayed: Replayed, machine: StateMachine[Any, Any]) -> Iterator[Finding]:
+    """Yield what differs between the fold and the state that the store has of the same commit."""
+    theirs, ours, digest = stored.head, replayed.head, stored.digest
+
+    def messages() -> Iterator[str]:
+        if digest != theirs.digest:
+            yield f"the store's state has digest {digest}, its head says {theirs.digest}"
+        if digest != ours.digest:
+            yield f"the store's state has digest {digest}, the folded one {ours.digest}"
+        yield from _other_entities(machine.diff(machine.begin(replayed.state), stored.state))
+        yield from _other_positions(theirs.positions, ours.positions)
+        if theirs.announcements != ours.announcements:
+            yield f"the store's next number is {theirs.announcements}, the commit log's {ours.announcements}"
+
+    return (Finding(theirs.seq, "state", message) for message in messages())
+
+
+def _other_entities(differing: Sequence[Change]) -> Iterator[str]:
+    for change in differing[:ENTITIES_NAMED_MAX]:
+        how = {"create": "is not in the fold", "delete": "is not in the store"}.get(change.op, "differs from the fold")
+        yield f"{change.key} {how}"
+    if len(differing) > ENTITIES_NAMED_MAX:
+        yield f"and {len(differing) - ENTITIES_NAMED_MAX} entities more"
+
+
+def _other_positions(theirs: Positions, ours: Positions) -> Iterator[str]:
+    for topic, partitions in ours.items():
+        for partition, position in partitions.items():
+            stored = theirs.get(topic, {}).get(partition)
+            if stored != position:
+                yield f"the store's position in {topic}[{partition}] is {stored}, the commit log's {position}"
 
 
 def _other_line(before: CommitRecord, commit: CommitRecord) -> Iterator[str]:

@@ -10,8 +10,8 @@ import msgspec
 from processor.engine.announcements import CommitRecord
 from processor.engine.inputs import Decoded
 from processor.replay.fold import Build
-from processor.replay.recorded import Recording
-from processor.replay.replaying import Folding, Material, Replayed, Start, Step
+from processor.replay.recording import Recording
+from processor.replay.replaying import Folding, Replayed, Start, Step
 from processor.replay.sources import Sources
 
 TURNS_MAX = 100
@@ -69,9 +69,8 @@ def what_if(  # noqa: PLR0913 - each is a part handed in, those with a default b
     other = Folding(instead, start, every_version=True, edit=edits)
     comparison = _Comparison()
     with Recording(sources, seq=start.seq, positions=start.positions) as recording:
-        for commit in recording.commits(target):
-            with Material(commit, recording) as material:
-                step, beside = actual.take(material), other.take(material)
+        for recorded in recording.commits(target):
+            step, beside = actual.take(recorded), other.take(recorded)
             other.fold.put((key, None) for key in step.removed)
             edits.heard(beside)
             comparison.see(step, beside, agree=actual.fold.digest == other.fold.digest)

@@ -15,6 +15,7 @@ from processor.configuration.settings import Settings
 from processor.engine.announcements import Role
 from processor.engine.errors import InvalidRequest, Retry, ShardRefused, StoreUnavailable
 from processor.etcd.client import EtcdClient
+from processor.etcd.layout import ShardKeys
 from processor.etcd.past import EtcdHeads
 from processor.history.commit_log import CommitLog, Log
 from processor.history.points import Past
@@ -24,12 +25,9 @@ from processor.kafka.connection import KafkaConnection
 from processor.kafka.reader import RecordReader
 from processor.kafka.source import KafkaSource
 from processor.replay.fold import Build
-from processor.replay.nearest import SnapshotDirectory
 from processor.replay.replaying import Replayed, Start
-from processor.replay.snapshot import Snapshot, snapshot_of
+from processor.replay.snapshots import Snapshot, SnapshotDirectory, snapshot_of
 from processor.replay.sources import LogDecoder, Sources, check_inputs
-from processor.replay.standing import standing
-from processor.replay.storing import shard_keys
 
 PUBLISHED_WAIT_S = 10.0
 PUBLISHED_PAUSE_S = 0.2
@@ -66,8 +64,13 @@ class ShardPast:
         self.environment = environment
         self.shard = shard
         self.build = cluster_build(environment.settings, environment.catalogue)
-        self.keys = shard_keys(environment.settings, shard)
-        self.snapshots = snapshot_directory(environment.settings, shard, note)
+        self.keys = ShardKeys(environment.settings.etcd.prefix, environment.settings.app, shard)
+        self._note = note
+
+    @property
+    def snapshots(self) -> SnapshotDirectory:
+        """The shard's periodic snapshots."""
+        return snapshot_directory(self.environment.settings, self.shard, self._note)
 
     @cached_property
     def sources(self) -> Sources:
@@ -88,7 +91,11 @@ class ShardPast:
         if self.environment.settings.server is not None:
             raise StoreUnavailable("a processor's API tells of now only")
         with self.environment.store() as client:
-            yield StoredStates(client, self.keys, machine=self.build.machine, encoder=self.build.encoder)
+            yield self.states_in(client)
+
+    def states_in(self, client: EtcdClient) -> StoredStates:
+        """Return the states that the store still has."""
+        return StoredStates(client, self.keys, machine=self.build.machine, encoder=self.build.encoder)
 
     def seq_at(self, point: Past | None) -> int:
         """Return the commit that a point stands for; None: the last one, 0 where there is none."""
@@ -108,12 +115,12 @@ class ShardPast:
             return kept
         try:
             with self.environment.store() as client:
-                found = standing(client, self.keys, self.build, seq=wanted)
+                found = self.states_in(client).of_commit(wanted)
         except (InvalidRequest, ShardRefused, StoreUnavailable):
             return kept
-        if found.restored.digest != found.head.digest:
+        if found is None or found.digest != found.head.digest:
             return kept
-        return Start(found.head, found.restored.state, f"the store's history, seq {wanted}")
+        return Start(found.head, found.state, f"the store's history, seq {wanted}")
 
     def snapshot_of(self, replayed: Replayed) -> Snapshot:
         """Return a folded state as a snapshot of this shard."""

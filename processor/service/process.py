@@ -20,7 +20,7 @@ from processor.configuration.settings import Settings
 from processor.configuration.topics import topic_names
 from processor.engine.health import Health
 from processor.engine.reports import Middleware, StepReport, outcomes_of
-from processor.replay.storing import snapshots_kept
+from processor.replay.snapshot_writer import snapshots_kept
 from processor.runtime.failpoints import armed
 from processor.runtime.logs import error_function, log_function, warning_function
 from processor.runtime.shutdown import ended_in_time

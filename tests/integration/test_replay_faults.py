@@ -15,9 +15,9 @@ from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Record
 from processor.history.commit_log import Log
 from processor.kafka.connection import KafkaConnection
-from processor.replay.announced import Announced
-from processor.replay.announcing import AnnouncementVerifier
+from processor.replay.announcements import AnnouncementVerifier
 from processor.replay.fold import Build
+from processor.replay.recording import AnnouncementLog
 from processor.replay.replaying import Step, replay_to
 from processor.replay.sources import Sources
 from processor.replay.verifying import Finding, Verifier
@@ -83,7 +83,7 @@ class Copies:
         verifier = Verifier()
         changes = sources.topics["changes"]
         with copied.open(changes, 0) as log:
-            announced = Announced(log, (changes, 0)).of
+            announced = AnnouncementLog(log, (changes, 0)).of
             told = AnnouncementVerifier(self._stage.name, self._build.encoder, announced, verifier.find, trimmed=False)
 
             def watch(step: Step) -> None:

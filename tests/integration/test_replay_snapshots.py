@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from processor.cli.exits import Exit
-from processor.replay.snapshot import kept_in
+from processor.replay.snapshots import kept_in
 from tests.integration.play import Play
 from tests.integration.processes import command
 from tests.integration.stage import Stage

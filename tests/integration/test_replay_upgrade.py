@@ -8,12 +8,11 @@ from processor.assembly.connections import store_client
 from processor.avro.catalogue import Catalogue
 from processor.cli.exits import Exit
 from processor.configuration.loading import load
+from processor.etcd.layout import ShardKeys
+from processor.history.stored import StoredStates
 from processor.kafka.connection import KafkaConnection
-from processor.replay.live import compare_with
 from processor.replay.replaying import replay_to
-from processor.replay.standing import standing
-from processor.replay.storing import shard_keys
-from processor.replay.verifying import Verifier
+from processor.replay.verifying import Verifier, compare_with_store
 from processor.replay.wiring import cluster_build, cluster_sources
 from tests.integration.play import Play
 from tests.integration.processes import command
@@ -47,8 +46,10 @@ def test_an_upgrade_in_the_history_is_followed_and_compared_from_it_on(play: Pla
         (upgrade, 2, True),
     ]
     with store_client(settings) as client:
-        live = standing(client, shard_keys(settings, 0), build, seq=replayed.seq).live
-    assert list(compare_with(live, replayed, build.machine)) == []
+        keys = ShardKeys(settings.etcd.prefix, settings.app, 0)
+        stored = StoredStates(client, keys, machine=build.machine, encoder=build.encoder).of_commit(replayed.seq)
+    assert stored is not None
+    assert list(compare_with_store(stored, replayed, build.machine)) == []
     older = command(play.stage.environment(), "replay", "--verify", "--to-seq", str(upgrade - 1), "-o", "json")
     assert older.returncode == Exit.OK, older.stderr
     report = json.loads(older.stdout)

@@ -14,7 +14,7 @@ from processor.cluster.document import to_document
 from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime, Past
 from processor.history.states import StateHistory
 from processor.history.stored import StoredStates
-from processor.replay.snapshot import file_name
+from processor.replay.snapshots import file_name
 from processor.replay.states import state_history
 from processor.replay.wiring import ShardPast
 from tests.checker.artefacts import Artefacts

@@ -6,7 +6,7 @@ import pytest
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Record
 from processor.replay.errors import LogBroken, RecordsGone
-from processor.replay.recorded import first_foldable
+from processor.replay.recording import first_foldable
 from processor.replay.replaying import Start, replay_to
 from processor.replay.verifying import FINDINGS_MAX, Finding, Verifier
 from tests.replay.shard import UNDERSTANDING, Past, Shard, lived

@@ -8,7 +8,7 @@ from processor.memory.cluster import MemoryCluster
 from processor.memory.cluster import Shard as Keys
 from processor.replay.importing import Import, Logged, import_snapshot, plan_import
 from processor.replay.replaying import replay_to
-from processor.replay.snapshot import Snapshot, snapshot_of
+from processor.replay.snapshots import Snapshot, snapshot_of
 from processor.replay.verifying import Verifier
 from tests.replay.shard import Shard, lived, load
 

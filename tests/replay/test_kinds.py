@@ -13,8 +13,8 @@ from processor.engine.operator.swapping import swap
 from processor.engine.values import Head
 from processor.memory.broker import NewRecord
 from processor.memory.cluster import Shard as Keys
-from processor.replay.recorded import Recording
-from processor.replay.replaying import BEGINNING, Folding, Material, replay_to
+from processor.replay.recording import Recording
+from processor.replay.replaying import BEGINNING, Folding, replay_to
 from processor.replay.verifying import Verifier
 from tests.replay.shard import PLACE, Past, Shard, lived, load
 
@@ -153,9 +153,8 @@ def test_a_fold_may_be_told_to_reduce_what_every_version_recorded() -> None:
     build = msgspec.structs.replace(shard.build, machine=NextMachine())
     folding = Folding(build, BEGINNING, every_version=True)
     with Recording(shard.past().sources) as recording:
-        for commit in recording.commits():
-            with Material(commit, recording) as material:
-                assert folding.take(material).way == "folded"
+        for recorded in recording.commits():
+            assert folding.take(recorded).way == "folded"
         assert folding.replayed(recording.positions).head.digest == shard.head.digest
 
 
@@ -170,6 +169,6 @@ def test_ends_of_transactions_that_are_gone_from_an_input_are_no_records_that_ar
         shard.process()
     shard.world.broker.trim("normal", 0, 2)
     with Recording(shard.past().sources, seq=1, positions={"normal": {0: 1}}) as recording:
-        (commit,) = recording.commits()
-        assert [(span.start, span.end, span.count) for span in commit.ranges] == [(1, 3, 1)]
-        assert [record.offset for record in recording.records(commit)] == [2]
+        recorded = next(recording.commits())
+        assert [(span.start, span.end, span.count) for span in recorded.commit.ranges] == [(1, 3, 1)]
+        assert [record.offset for record in recorded.records] == [2]

@@ -9,8 +9,8 @@ from processor.avro.schema import parse_schema
 from processor.cluster.event_parsing import parse_event
 from processor.engine.inputs import Accepted, Cause, Record
 from processor.memory.store import MemoryStore
-from processor.replay.announced import Announced
-from processor.replay.announcing import AnnouncementVerifier
+from processor.replay.announcements import AnnouncementVerifier
+from processor.replay.recording import AnnouncementLog
 from processor.replay.replaying import BEGINNING, Step, refold, replay_to
 from processor.replay.verifying import Finding, Verifier
 from processor.replay.whatif import Changed, what_if
@@ -59,7 +59,7 @@ def test_replay_refuses_and_announces_as_the_log_says_whatever_the_limits_were()
     shard = refusing()
     past = shard.past()
     findings: list[Finding] = []
-    announced = Announced(past.topics["changes"], ("changes", 0)).of
+    announced = AnnouncementLog(past.topics["changes"], ("changes", 0)).of
     announcements = AnnouncementVerifier("app", shard.encoder, announced, findings.append, trimmed=False)
     verifier = Verifier()
 

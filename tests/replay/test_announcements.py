@@ -2,8 +2,8 @@
 
 import pytest
 
-from processor.replay.announced import Announced
-from processor.replay.announcing import AnnouncementVerifier
+from processor.replay.announcements import AnnouncementVerifier
+from processor.replay.recording import AnnouncementLog
 from processor.replay.replaying import replay_to
 from processor.replay.verifying import Finding
 from tests.replay.shard import Past, Shard, lived
@@ -22,7 +22,7 @@ def past(shard: Shard) -> Past:
 def _compared(shard: Shard, past: Past) -> tuple[AnnouncementVerifier, list[Finding]]:
     findings: list[Finding] = []
     changes = past.topics["changes"]
-    announced = Announced(changes, ("changes", 0)).of
+    announced = AnnouncementLog(changes, ("changes", 0)).of
     verifier = AnnouncementVerifier("app", shard.encoder, announced, findings.append, trimmed=changes.low > 0)
     replay_to(past.sources, shard.build, watch=verifier)
     return verifier, findings

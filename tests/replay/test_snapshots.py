@@ -7,10 +7,10 @@ import pytest
 
 from processor.engine.errors import ShardRefused
 from processor.replay.errors import SnapshotDamaged
-from processor.replay.nearest import SnapshotDirectory
 from processor.replay.replaying import BEGINNING, replay_to
-from processor.replay.snapshot import (
+from processor.replay.snapshots import (
     Snapshot,
+    SnapshotDirectory,
     check_owner,
     file_name,
     kept_in,

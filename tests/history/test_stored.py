@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from processor.engine.values import Head
 from processor.etcd.failures import CompactedError
 from processor.etcd.past import StandingHead
-from processor.history.revisions import First, before, first_where
+from processor.history.stored import First, before, first_where
 from tests.contracts.store_worlds import head
 
 

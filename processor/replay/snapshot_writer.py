@@ -6,12 +6,18 @@ as it stands. Whether a state is its head's is looked at when a snapshot is used
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from processor.assembly.connections import etcd_client
+from processor.configuration.settings import Settings
 from processor.engine.errors import ProcessorError
-from processor.replay.snapshot import Snapshot, file_name, kept_in, write_snapshot
+from processor.etcd.client import EtcdClient
+from processor.etcd.layout import ShardKeys
+from processor.etcd.snapshot import read_shard
+from processor.replay.snapshots import Snapshot, file_name, kept_in, write_snapshot
 
 LOOK_INTERVAL_S = 1.0
 STOP_TIMEOUT_S = 2.0
@@ -91,3 +97,38 @@ class SnapshotWriter:
     def _run(self) -> None:
         while not self._stopped.wait(LOOK_INTERVAL_S):
             self.run_once()
+
+
+def stored_snapshot(client: EtcdClient, settings: Settings, shard: int) -> Snapshot | None:
+    """Return a shard as the store has it, None before its first commit. Raises StoreUnavailable, ShardRefused."""
+    stored = read_shard(client, ShardKeys(settings.etcd.prefix, settings.app, shard)).snapshot
+    if stored.head is None:
+        return None
+    now_ms = time.time_ns() // 1_000_000
+    return Snapshot(settings.app, shard, settings.clusters[shard], now_ms, stored.head, stored.entities)
+
+
+@contextmanager
+def snapshots_kept(
+    settings: Settings, owned: Callable[[], Mapping[int, int]], log: Callable[..., None], *, embedded: bool
+) -> Iterator[None]:
+    """Write periodic snapshots while the body runs, where the settings want them; an embedded store has none."""
+    wanted = settings.snapshots
+    if wanted.directory is None or embedded:
+        yield
+        return
+    client = etcd_client(settings)
+    keeper = SnapshotWriter(
+        wanted.directory,
+        interval_s=wanted.interval_s,
+        keep_count=wanted.keep_count,
+        owned=owned,
+        read=lambda shard: stored_snapshot(client, settings, shard),
+        log=log,
+    )
+    keeper.start()
+    try:
+        yield
+    finally:
+        keeper.stop()
+        client.close()

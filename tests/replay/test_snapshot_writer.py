@@ -7,8 +7,8 @@ import pytest
 
 from processor.engine.errors import StoreUnavailable
 from processor.engine.values import Head
-from processor.replay.keeping import RETRY_INTERVAL_S, SnapshotWriter
-from processor.replay.snapshot import Snapshot, kept_in, read_snapshot
+from processor.replay.snapshot_writer import RETRY_INTERVAL_S, SnapshotWriter
+from processor.replay.snapshots import Snapshot, kept_in, read_snapshot
 from tests.waiting import wait_until
 
 INTERVAL_S = 100.0
