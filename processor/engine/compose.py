@@ -36,7 +36,11 @@ OMISSIONS: tuple[tuple[Omitted, ...], ...] = (
 
 
 class UnstampedCommit(msgspec.Struct, frozen=True, kw_only=True):
-    """All of a commit that does not depend on the revision that it will be compared with."""
+    """All of a commit but what `Stamp` adds.
+
+    `after` is the state that it leads to, `encoded` the changes that lead there. `dead` are records and why each
+    becomes a dead letter. `sizes` are the limits that its events met.
+    """
 
     kind: CommitKind = "batch"
     after: Any
@@ -47,7 +51,6 @@ class UnstampedCommit(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: tuple[OutcomeRun, ...] = ()
     positions: Positions = {}
     traceparent: str | None = None
-    attempts: int = 0
     guard: bool = False
     sizes: SizeLimits = UNLIMITED
 
@@ -58,7 +61,11 @@ class UnstampedCommit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stamp(msgspec.Struct, frozen=True):
-    """What is known only when the commit is sent; `record_bytes_max` 0: records of any size can be published."""
+    """What is known only when the commit is sent.
+
+    `attempts`: which try it is to commit this seq, counted from 1. `clear_attempts`: delete the crash counter.
+    `record_bytes_max` 0: records of any size can be published.
+    """
 
     head: Head
     revision: int
@@ -67,15 +74,16 @@ class Stamp(msgspec.Struct, frozen=True):
     commit_id: str
     announced_seq: int
     clear_attempts: bool = False
+    attempts: int = 1
     record_bytes_max: int = 0
     stretches: Stretches = {}
 
 
-def compose(draft: UnstampedCommit, stamp: Stamp, *, identity: Identity, encoder: Encoder) -> Commit:
+def compose(unstamped: UnstampedCommit, stamp: Stamp, *, identity: Identity, encoder: Encoder) -> Commit:
     """Return the commit that follows `stamp.head`."""
     seq = stamp.head.seq + 1
-    announcements = tuple(_announcements(draft, stamp, identity, encoder))
-    facts = DeadLetterFacts(seq, stamp.epoch, identity.shard, len(draft.dead))
+    announcements = tuple(_announcements(unstamped, stamp, identity, encoder))
+    facts = DeadLetterFacts(seq, stamp.epoch, identity.shard, len(unstamped.dead))
     entry = OutboxEntry(
         seq=seq,
         epoch=stamp.epoch,
@@ -84,14 +92,14 @@ def compose(draft: UnstampedCommit, stamp: Stamp, *, identity: Identity, encoder
         announcements=announcements,
         dead_letters=tuple(
             dead_letter(record, why, facts, index=index, bytes_max=stamp.record_bytes_max)
-            for index, (record, why) in enumerate(draft.dead)
+            for index, (record, why) in enumerate(unstamped.dead)
         ),
-        commit_record=encoder.commit(_commit_record(draft, stamp, identity)),
+        commit_record=encoder.commit(_commit_record(unstamped, stamp, identity)),
     )
     return Commit(
         expected_revision=stamp.revision,
-        head=_next_head(draft, stamp, identity),
-        images=tuple([Image(item.key, item.after.value if item.after else None) for item in draft.encoded.changes]),
+        head=_next_head(unstamped, stamp, identity),
+        images=tuple([Image(item.key, item.after.value if item.after else None) for item in unstamped.encoded.changes]),
         outbox=entry,
         clear_attempts=stamp.clear_attempts,
     )
@@ -130,21 +138,21 @@ def record_bytes(announcement: Announcement) -> int:
 
 
 def _announcements(
-    draft: UnstampedCommit, stamp: Stamp, identity: Identity, encoder: Encoder
+    unstamped: UnstampedCommit, stamp: Stamp, identity: Identity, encoder: Encoder
 ) -> Iterator[Announcement]:
-    count, first, seq = draft.announcements, stamp.head.announcements, stamp.head.seq + 1
+    count, first, seq = unstamped.announcements, stamp.head.announcements, stamp.head.seq + 1
     ts_ms, make = stamp.now_ms, encoder.change
     cluster, shard, version = identity.cluster, identity.shard, identity.reducer_version
     epoch, revision = stamp.epoch, stamp.revision
-    for index, item in enumerate(draft.encoded.changes):
+    for index, item in enumerate(unstamped.encoded.changes):
         source = ChangeSource(cluster, shard, epoch, seq, index, count, first + index, revision, version)
         before = item.before.value if item.before is not None else None
         after = item.after.value if item.after is not None else None
         made = make(item.change, before=before, after=after, source=source, ts_ms=ts_ms)
         if stamp.record_bytes_max and record_bytes(made) > stamp.record_bytes_max:
             made = _shortened(made, item, partial(make, source=source, ts_ms=ts_ms), stamp.record_bytes_max)
-        yield _traced(made, draft.traceparent)
-    for index, rejection in enumerate(draft.rejections, start=len(draft.encoded.changes)):
+        yield _traced(made, unstamped.traceparent)
+    for index, rejection in enumerate(unstamped.rejections, start=len(unstamped.encoded.changes)):
         source = ChangeSource(cluster, shard, epoch, seq, index, count, first + index, revision, version)
         yield _traced(encoder.rejection(rejection, source=source, ts_ms=ts_ms), rejection.cause.traceparent)
 
@@ -189,48 +197,48 @@ def _traced(announcement: Announcement, traceparent: str | None) -> Announcement
     return msgspec.structs.replace(announcement, traceparent=traceparent)
 
 
-def _commit_record(draft: UnstampedCommit, stamp: Stamp, identity: Identity) -> CommitRecord:
+def _commit_record(unstamped: UnstampedCommit, stamp: Stamp, identity: Identity) -> CommitRecord:
     return CommitRecord(
         seq=stamp.head.seq + 1,
         epoch=stamp.epoch,
         shard=identity.shard,
         cluster=identity.cluster,
-        kind=draft.kind,
+        kind=unstamped.kind,
         previous_revision=stamp.revision,
         committed_ms=stamp.now_ms,
         reducer_version=identity.reducer_version,
-        ranges=draft.ranges,
-        outcomes=draft.outcomes,
-        changed=len(draft.encoded.changes),
-        rejected=len(draft.rejections),
-        dead_lettered=len(draft.dead),
+        ranges=unstamped.ranges,
+        outcomes=unstamped.outcomes,
+        changed=len(unstamped.encoded.changes),
+        rejected=len(unstamped.rejections),
+        dead_lettered=len(unstamped.dead),
         first_number=stamp.head.announcements,
-        announcements=draft.announcements,
-        attempts=draft.attempts,
-        guard=draft.guard,
-        digest=digest_bytes(draft.encoded.digest),
+        announcements=unstamped.announcements,
+        attempts=stamp.attempts,
+        guard=unstamped.guard,
+        digest=digest_bytes(unstamped.encoded.digest),
         previous_digest=bytes.fromhex(stamp.head.digest),
-        entity_bytes_max=draft.sizes.entity_bytes_max,
-        value_bytes_max=draft.sizes.value_bytes_max,
+        entity_bytes_max=unstamped.sizes.entity_bytes_max,
+        value_bytes_max=unstamped.sizes.value_bytes_max,
         record_bytes_max=stamp.record_bytes_max,
     )
 
 
-def _next_head(draft: UnstampedCommit, stamp: Stamp, identity: Identity) -> Head:
+def _next_head(unstamped: UnstampedCommit, stamp: Stamp, identity: Identity) -> Head:
     return msgspec.structs.replace(
         stamp.head,
         seq=stamp.head.seq + 1,
         epoch=stamp.epoch,
         commit_id=stamp.commit_id,
         committed_ms=stamp.now_ms,
-        positions=_plain(draft.positions),
-        digest=digest_hex(draft.encoded.digest),
+        positions=_plain(unstamped.positions),
+        digest=digest_hex(unstamped.encoded.digest),
         reducer_version=identity.reducer_version,
-        announcements=stamp.head.announcements + draft.announcements,
+        announcements=stamp.head.announcements + unstamped.announcements,
         announced_seq=max(stamp.head.announced_seq, stamp.announced_seq),
-        scanned=scanned_after(stamp.head, draft.positions, stamp.stretches),
+        scanned=scanned_after(stamp.head, unstamped.positions, stamp.stretches),
         # a gap does not look at the state, so a repair that nobody has announced is not announced by it either
-        repaired=stamp.head.repaired if draft.kind == "gap" else {},
+        repaired=stamp.head.repaired if unstamped.kind == "gap" else {},
     )
 
 

@@ -4,7 +4,7 @@ from collections import deque
 
 import msgspec
 
-from processor.engine.inputs import HIGH, NORMAL, LaneName, Positions, Record
+from processor.engine.inputs import HIGH, NORMAL, Decoded, LaneName, Positions, Record
 from processor.engine.limits import Limits
 from processor.engine.ports import Clock, Source
 
@@ -54,16 +54,39 @@ def _reserved(waiting: Waiting, high_batches: int, limits: Limits) -> int:
     return min(waiting.normal, share, limits.batch_events_max)
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """Records in the order in which they are reduced; `high` of them come first.
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Records in the order in which they are reduced, `high` of them first; `decoded` goes in step, or is empty.
 
-    `overtook`: how many high records went before normal ones that were waiting. `guard`: the share was reserved.
+    It may be cut anywhere: `rest` is then the next batch. `limit`: at most so many events in the next commit (0: no
+    such limit). `overtook`: how many high records went before normal ones that were waiting. `guard`: the share of the
+    normal lane was reserved. `poll_s` and `decode_s` are the seconds that taking and decoding took.
     """
 
     records: tuple[Record, ...]
+    decoded: tuple[Decoded, ...] = ()
     high: int = 0
     overtook: int = 0
     guard: bool = False
+    limit: int = 0
+    poll_s: float = 0.0
+    decode_s: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def rest(self, count: int) -> "Batch | None":
+        """Return what is left after the first `count` events, None when nothing is."""
+        if count >= len(self.records):
+            return None
+        return Batch(records=self.records[count:], decoded=self.decoded[count:], guard=self.guard)
+
+    def limited(self, limit: int) -> "Batch":
+        """Return the same batch, to be cut after `limit` events."""
+        return msgspec.structs.replace(self, limit=limit)
+
+    def with_first(self, decoded: Decoded) -> "Batch":
+        """Return the batch with its first event replaced, to be cut after it."""
+        return msgspec.structs.replace(self, decoded=(decoded, *self.decoded[1:]), limit=1)
 
 
 class Intake:
@@ -87,8 +110,8 @@ class Intake:
         self._high_batches = 0
         self._source.assign(positions)
 
-    def take(self, limit: int | None = None) -> Taken | None:
-        """Return the next batch's records, None when nothing waits. `limit` 1 serves careful starts."""
+    def take(self, limit: int | None = None) -> Batch | None:
+        """Return the next batch, of at most `limit` records, nothing decoded; None when nothing waits."""
         waiting = self._look()
         if not (waiting.high or waiting.normal):
             return None
@@ -102,7 +125,7 @@ class Intake:
         if normal:
             self._normal_since_s = self._clock.monotonic_s()
         overtook = len(high) if waiting.normal else 0
-        return Taken((*high, *normal), high=len(high), overtook=overtook, guard=share.guard)
+        return Batch(records=(*high, *normal), high=len(high), overtook=overtook, guard=share.guard)
 
     def wait(self, timeout_ms: int) -> None:
         """Wait for a high record, at most this long."""

@@ -1,15 +1,32 @@
-"""From a snapshot to a state that may be built upon: decoded, summed again and compared with the head."""
+"""From what stands in the store to a state that may be built upon: decoded, summed again and compared with the head.
+
+The head's digest says which state was committed. What stands beside it may differ, because somebody changed entities by
+hand. Such an edit is committed before anything else, as a commit of kind `repair`, if the state before it is known, so
+that its announcements tell both sides: it is one of the owner's own states where a running owner met the edit
+(`known_states`), or what `Head.repaired` tells where an earlier repair left it. Otherwise the shard is refused, until a
+person accepts what stands there. A state made by an older reducer has no digest that could be compared: it is taken as
+it stands, and the commit of kind `upgrade` records the digest that it has with this build.
+
+Until that first commit is known, the committed state is the one before the edit (`Recovered.before`), and the tip is
+what stands in the store (`Recovered.restored`).
+"""
 
 from base64 import b64decode
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from processor.engine.announcements import CommitKind
+from processor.engine.compose import UnstampedCommit
 from processor.engine.digest import digest_hex
 from processor.engine.errors import ShardRefused
 from processor.engine.images import Images
-from processor.engine.machine import StateMachine
+from processor.engine.inputs import Positions
+from processor.engine.machine import Change, StateMachine
+from processor.engine.parts import Parts
 from processor.engine.ports import Encoder, Store
+from processor.engine.positions import MutablePositions, reached
 from processor.engine.values import LAYOUT, Head, Snapshot
 
 NAMED_MAX = 20
@@ -21,6 +38,68 @@ class Restored(msgspec.Struct, frozen=True):
     state: Any
     images: Images
     digest: str
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """A shard that may be run: `positions` are its head's, reading goes on at `reading`.
+
+    `before` is the state that has the head's digest. `first_commit` leads from there to what stands in the store; None:
+    it stands there already.
+    """
+
+    snapshot: Snapshot
+    head: Head
+    revision: int
+    restored: Restored
+    before: Any
+    positions: MutablePositions
+    reading: MutablePositions
+    first_commit: UnstampedCommit | None = None
+
+
+def recover(
+    parts: Parts, snapshot: Snapshot, head: Head, *, positions: MutablePositions, known_states: Mapping[str, Any]
+) -> Recovered:
+    """Return the shard as its snapshot has it; `head` is the snapshot's, `positions` are where its commits go on.
+
+    `known_states`: digest (32 hex digits) → a state of ours that was committed or sent. Raises ShardRefused when
+    entities were changed without the head and nothing tells what stood there before.
+    """
+    restored = restore(snapshot, machine=parts.machine, encoder=parts.encoder)
+    before, first_commit = restored.state, None
+    if head.reducer_version < parts.machine.version:
+        first_commit = restored_commit("upgrade", restored, (), positions)
+    elif restored.digest != head.digest:
+        before = known_states.get(head.digest)
+        if before is None:
+            told = before_repair(snapshot, machine=parts.machine, encoder=parts.encoder)
+            if told is None:
+                raise foreign_edit(parts.store, snapshot, found=restored.digest)
+            before = told.state
+        first_commit = restored_commit("repair", restored, parts.machine.diff(before, restored.state), positions)
+    return Recovered(
+        snapshot=snapshot,
+        head=head,
+        revision=snapshot.head_revision,
+        restored=restored,
+        before=before,
+        positions=positions,
+        reading=reached(msgspec.structs.replace(head, positions=positions)),
+        first_commit=first_commit,
+    )
+
+
+def restored_commit(
+    kind: CommitKind, restored: Restored, changes: Sequence[Change], positions: Positions
+) -> UnstampedCommit:
+    """Return the commit that makes these changes and leads to the restored state, which stands in the store already."""
+    encoded = restored.images.encode(changes)
+    return UnstampedCommit(
+        kind=kind,
+        after=restored.state,
+        encoded=msgspec.structs.replace(encoded, digest=restored.images.digest),
+        positions=positions,
+    )
 
 
 def restore(snapshot: Snapshot, *, machine: StateMachine[Any, Any], encoder: Encoder) -> Restored:

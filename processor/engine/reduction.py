@@ -29,8 +29,8 @@ class Reduction(msgspec.Struct, frozen=True):
     after: Any
 
     @property
-    def silent(self) -> bool:
-        """Nothing changed, nothing is announced and nothing is dead: positions alone move on."""
+    def no_op(self) -> bool:
+        """Nothing changed, was rejected or dead-lettered: only positions move on."""
         return not (self.changes or self.rejections or self.dead)
 
 
@@ -45,7 +45,7 @@ class _Fold:
         self.outcomes: list[Outcome] = []
         self.rejections: list[tuple[int, EventRejection]] = []
         self.dead: list[tuple[int, Undecodable]] = []
-        self._touched: tuple[int, tuple[Change, ...]] = (0, ())
+        self._changes_of: tuple[int, tuple[Change, ...]] = (0, ())
 
     def run(self, events: Sequence[Decoded]) -> None:
         """Reduce these events after those before."""
@@ -77,19 +77,19 @@ class _Fold:
                 state = result
             states.append(state)
 
-    def touched(self, count: int) -> tuple[Change, ...]:
+    def changes_of(self, count: int) -> tuple[Change, ...]:
         """Return the changes of the first `count` events."""
-        if self._touched[0] != count:
-            self._touched = count, self._machine.diff(self.base, self.states[count - 1]) if count else ()
-        return self._touched[1]
+        if self._changes_of[0] != count:
+            self._changes_of = count, self._machine.diff(self.base, self.states[count - 1]) if count else ()
+        return self._changes_of[1]
 
-    def cut(self, count: int) -> Reduction:
+    def prefix(self, count: int) -> Reduction:
         """Return the reduction of the first `count` events."""
         return Reduction(
             outcomes=tuple(self.outcomes[:count]),
             rejections=tuple(item for item in self.rejections if item[0] < count),
             dead=tuple(item for item in self.dead if item[0] < count),
-            changes=self.touched(count),
+            changes=self.changes_of(count),
             after=self.states[count - 1] if count else self.base,
         )
 
@@ -122,11 +122,11 @@ def reduce_batch(
     while done < len(events) and entities_max - changed >= entities_max // FULL_ENOUGH_SHARE:
         reached = min(len(events), done + _chunk(done, changed, entities_max - changed))
         fold.run(events[done:reached])
-        changed = len(fold.touched(reached))
+        changed = len(fold.changes_of(reached))
         if changed > entities_max:
-            return fold.cut(max(1, _largest_cut(fold, done, reached, entities_max)))
+            return fold.prefix(max(1, _largest_prefix(fold, done, reached, entities_max)))
         done = reached
-    return fold.cut(done)
+    return fold.prefix(done)
 
 
 def _chunk(done: int, changed: int, room: int) -> int:
@@ -137,10 +137,10 @@ def _chunk(done: int, changed: int, room: int) -> int:
     return max(1, int(room * (1 - 1 / FULL_ENOUGH_SHARE) / entities_per_event))
 
 
-def _largest_cut(fold: _Fold, fits: int, exceeds: int, entities_max: int) -> int:
+def _largest_prefix(fold: _Fold, fits: int, exceeds: int, entities_max: int) -> int:
     while exceeds - fits > 1:
         middle = (fits + exceeds) // 2
-        if len(fold.touched(middle)) > entities_max:
+        if len(fold.changes_of(middle)) > entities_max:
             exceeds = middle
         else:
             fits = middle

@@ -8,8 +8,10 @@ from typing import overload
 import msgspec
 
 from processor.engine.announcements import CommitKind, Outcome
-from processor.engine.inputs import Cause, Decoded, Record
+from processor.engine.inputs import Cause
+from processor.engine.intake import Batch
 from processor.engine.machine import Change
+from processor.engine.reduction import Reduction
 
 
 class EventReport(msgspec.Struct, frozen=True):
@@ -22,22 +24,13 @@ class EventReport(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class Reduced(msgspec.Struct, frozen=True):
-    """The events of one batch that a commit took: `whys` has code and message of those that were put aside, by index.
+class PhaseSeconds(msgspec.Struct, frozen=True):
+    """How long the phases of preparing a batch took; `reduce` includes the difference of the states."""
 
-    `records` and `decoded` may go on beyond `outcomes`: what follows was left to the next commit.
-    """
-
-    records: tuple[Record, ...]
-    decoded: tuple[Decoded, ...]
-    outcomes: tuple[Outcome, ...]
-    whys: Mapping[int, tuple[str, str]]
-
-    def reports(self) -> Iterator[EventReport]:
-        """Yield a report an event, in the order in which they were reduced."""
-        for index, outcome in enumerate(self.outcomes):
-            cause, at_ms = self.decoded[index].cause, self.records[index].timestamp_ms
-            yield EventReport(cause, outcome, at_ms, *self.whys.get(index, ()))
+    poll: float
+    decode: float
+    reduce: float
+    encode: float
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -48,36 +41,39 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class Events(Sequence[EventReport]):
-    """The reports of a step's events, made when somebody looks at one: most steps are only counted."""
+    """The reports of a step's events, made when somebody looks at one: most steps are only counted.
 
-    def __init__(self, batches: Sequence[Reduced] = ()) -> None:
+    A batch may go on beyond its reduction: what follows was left to the next commit.
+    """
+
+    def __init__(self, batches: Sequence[tuple[Batch, Reduction]] = ()) -> None:
         self._batches = batches
         self._reports: tuple[EventReport, ...] | None = None
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """Return the outcomes alone, in order."""
-        return tuple(chain.from_iterable([batch.outcomes for batch in self._batches]))
+        return tuple(chain.from_iterable([reduction.outcomes for _, reduction in self._batches]))
 
     def tally(self) -> Tally:
         """Return the events counted."""
         outcomes: Counter[tuple[str, str, Outcome]] = Counter()
         times: dict[str, Counter[int]] = {}
-        for batch in self._batches:
+        for batch, reduction in self._batches:
             causes = [item.cause for item in batch.decoded]
             outcomes.update(
                 [
                     (cause.topic, cause.event_type, outcome)
-                    for cause, outcome in zip(causes, batch.outcomes, strict=False)
+                    for cause, outcome in zip(causes, reduction.outcomes, strict=False)
                 ]
             )
-            records = batch.records[: len(batch.outcomes)]
+            records = batch.records[: len(reduction.outcomes)]
             for topic in {record.topic for record in records}:
                 at_ms = [record.timestamp_ms for record in records if record.topic == topic]
                 times.setdefault(topic, Counter()).update(at_ms)
         return Tally(outcomes, times)
 
     def __len__(self) -> int:
-        return sum([len(batch.outcomes) for batch in self._batches])
+        return sum([len(reduction.outcomes) for _, reduction in self._batches])
 
     @overload
     def __getitem__(self, index: int) -> EventReport: ...
@@ -91,8 +87,17 @@ class Events(Sequence[EventReport]):
 
     def _made(self) -> tuple[EventReport, ...]:
         if self._reports is None:
-            self._reports = tuple([report for batch in self._batches for report in batch.reports()])
+            self._reports = tuple([report for pair in self._batches for report in _reports_of(*pair)])
         return self._reports
+
+
+def _reports_of(batch: Batch, reduction: Reduction) -> Iterator[EventReport]:
+    """Yield a report an event, in the order in which they were reduced."""
+    refused = {index: (item.code, item.message) for index, item in reduction.rejections}
+    refused |= {index: (item.code, item.message) for index, item in reduction.dead}
+    for index, outcome in enumerate(reduction.outcomes):
+        cause, at_ms = batch.decoded[index].cause, batch.records[index].timestamp_ms
+        yield EventReport(cause, outcome, at_ms, *refused.get(index, ()))
 
 
 class StepReport(msgspec.Struct, frozen=True, kw_only=True):

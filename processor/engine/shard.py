@@ -8,9 +8,10 @@ from processor.engine.health import NOT_OWNED, ShardStatus
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.parts import Parts
 from processor.engine.publisher import Publisher
+from processor.engine.recovery import Recovered
 from processor.engine.requests import Requests
 from processor.engine.stall import Stall
-from processor.engine.takeover import TakenOver, take_over
+from processor.engine.takeover import take_over
 
 CALL_SHOWN_AFTER_S = 5.0
 """A call of the publisher that takes so long is shown, for liveness."""
@@ -139,15 +140,18 @@ class ShardRunner:
         while not self._leaving():
             try:
                 self._refused_at = parts.store.read_head().head_revision
-                taken = take_over(parts, epoch=epoch, publisher=publisher, requests=self._requests())
-                orchestrator = self._new_orchestrator(taken, epoch=epoch, publisher=publisher)
+                recovered = take_over(parts, epoch=epoch, publisher=publisher, requests=self._requests())
+                orchestrator = self._new_orchestrator(recovered, epoch=epoch, publisher=publisher)
+                orchestrator.begin(recovered)
             except Retry as error:
                 self._check_lease()
                 self._pause(error)
                 continue
             self._recovered()
             took_ms = round((parts.clock.monotonic_s() - began_s) * 1000)
-            parts.log("shard_taken_over", shard=parts.identity.shard, epoch=epoch, seq=taken.head.seq, took_ms=took_ms)
+            parts.log(
+                "shard_taken_over", shard=parts.identity.shard, epoch=epoch, seq=recovered.head.seq, took_ms=took_ms
+            )
             return orchestrator
         return None
 
@@ -170,9 +174,9 @@ class ShardRunner:
         background = self._parts.announce_in_background
         return (BackgroundAnnouncer if background else InlineAnnouncer)(self._parts, publisher)
 
-    def _new_orchestrator(self, taken: TakenOver, *, epoch: int, publisher: Publisher) -> Orchestrator:
+    def _new_orchestrator(self, recovered: Recovered, *, epoch: int, publisher: Publisher) -> Orchestrator:
         return Orchestrator(
-            self._parts, taken, epoch=epoch, publisher=publisher, status=self.status, stopping=self._leaving
+            self._parts, recovered, epoch=epoch, publisher=publisher, status=self.status, stopping=self._leaving
         )
 
     def _loop(self, orchestrator: Orchestrator, publisher: Publisher, announcer: Announcer) -> None:

@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 from examples.device_twins.machine import DeviceTwins, Twins
-from processor.engine.housekeeping import Alarm
+from processor.engine.housekeeping import TickTimer
 from tests.engine.world import World
 
 
@@ -30,9 +30,9 @@ class Ticks:
 def ticks_until(seconds: float, *, due_ms: int | None) -> list[int]:
     world, ticks = World(tick_interval_ms=1000), Ticks()
     machine = Impatient(due_ms)
-    alarm = Alarm(world.parts(machine=machine, ticker=ticks))
+    alarm = TickTimer(world.parts(machine=machine, ticker=ticks))
     while world.clock.seconds < seconds:
-        alarm.ring(machine.empty())
+        alarm.tick_if_due(machine.empty())
         world.clock.sleep(0.05)
     return ticks.sent
 
@@ -52,5 +52,5 @@ def test_a_tick_is_sent_once_the_time_has_come_and_then_once_an_interval_while_i
 def test_without_a_ticker_ticks_are_left_to_others() -> None:
     world = World()
     machine = Impatient(0)
-    Alarm(world.parts(machine=machine)).ring(machine.empty())
+    TickTimer(world.parts(machine=machine)).tick_if_due(machine.empty())
     assert world.output("changes") == []

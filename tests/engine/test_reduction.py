@@ -78,7 +78,7 @@ def test_outcomes_tell_applied_unchanged_rejected_and_dead_lettered_apart() -> N
     assert reduction.outcomes == ("applied", "unchanged", "rejected", "rejected", "dead_lettered")
     assert [(index, item.code) for index, item in reduction.rejections] == [(2, "unknown_target"), (3, "invalid_event")]
     assert [index for index, _ in reduction.dead] == [4]
-    assert not reduction.silent
+    assert not reduction.no_op
 
 
 def test_a_bug_of_the_reducer_costs_its_event_and_no_other() -> None:
@@ -92,5 +92,5 @@ def test_a_batch_that_changes_nothing_is_silent() -> None:
     event = DeviceReported(at_ms=1, device="a", reading=1)
     state = reduce_batch(MACHINE, MACHINE.empty(), accepted([event]), entities_max=10).after
     again = reduce_batch(MACHINE, state, accepted([event]), entities_max=10)
-    assert again.silent
+    assert again.no_op
     assert again.after == state

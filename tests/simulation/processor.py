@@ -9,8 +9,8 @@ from processor.engine.health import ShardStatus
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.parts import Parts
 from processor.engine.publisher import Publisher
+from processor.engine.recovery import Recovered
 from processor.engine.shard import ShardRunner
-from processor.engine.takeover import TakenOver
 from processor.engine.values import Identity
 from tests.engine.world import EventCodec, JsonCodec
 from tests.simulation.announcer import SimulatedAnnouncer
@@ -84,11 +84,11 @@ class SimulatedRunner(ShardRunner):
             return (self._defect.announcer or SimulatedAnnouncer)(self._process, self._parts, publisher)
         return super()._new_announcer(publisher)
 
-    def _new_orchestrator(self, taken: TakenOver, *, epoch: int, publisher: Publisher) -> Orchestrator:
+    def _new_orchestrator(self, recovered: Recovered, *, epoch: int, publisher: Publisher) -> Orchestrator:
         defective = self._defect.orchestrator
         if defective is None:
-            return super()._new_orchestrator(taken, epoch=epoch, publisher=publisher)
-        return defective(self._parts, taken, epoch=epoch, publisher=publisher, status=self.status)
+            return super()._new_orchestrator(recovered, epoch=epoch, publisher=publisher)
+        return defective(self._parts, recovered, epoch=epoch, publisher=publisher, status=self.status)
 
 
 class Workshop:

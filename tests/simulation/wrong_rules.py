@@ -71,13 +71,13 @@ class Skipping(FragileTwins):
 class PublishedBeforeCommit(Orchestrator):
     """Announces what it has sent to the store, whatever becomes of it."""
 
-    def _dispatch(self, draft: UnstampedCommit, prepared: Prepared | None) -> None:
-        super()._dispatch(draft, prepared)
-        if self._sent is not None and self._sent.commit.outbox is not None:
-            self._publisher.offer(StoredEntry(self._sent.commit.outbox, self._revision))
-            self._sent = msgspec.structs.replace(
-                self._sent, commit=msgspec.structs.replace(self._sent.commit, outbox=None)
-            )
+    def _send(self, commit: UnstampedCommit, prepared: Prepared | None = None) -> None:
+        super()._send(commit, prepared)
+        sent = self._commits.sent
+        if sent is not None and sent.commit.outbox is not None:
+            self._publisher.offer(StoredEntry(sent.commit.outbox, self.revision))
+            unannounced = msgspec.structs.replace(sent.commit, outbox=None)
+            self._commits.sent = msgspec.structs.replace(sent, commit=unannounced)
 
 
 class TrimmedByThePublisher(SimulatedAnnouncer):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from processor.engine.announcements import Role, StoredEntry, Tail
-from processor.engine.batch import Batch
 from processor.engine.inputs import Positions
+from processor.engine.intake import Batch
 from processor.engine.orchestrator import Orchestrator
 from processor.engine.outputs import tail_of
 from processor.engine.preparation import Prepared
@@ -196,9 +196,8 @@ class SameBatchAfterReload(Orchestrator):
     _taken: Batch | None = None
 
     def _reload(self) -> None:
-        kept = self._preparer._rest or self._taken
         super()._reload()
-        self._preparer.put_back(kept)
+        self._preparer.put_back(self._taken)
 
     def _take_up(self, prepared: Prepared) -> None:
         self._taken = prepared.batch

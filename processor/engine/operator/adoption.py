@@ -9,8 +9,7 @@ from processor.engine.errors import ShardRefused
 from processor.engine.images import Encoded, EncodedChange
 from processor.engine.operator.transaction import known_head, owned, settled
 from processor.engine.parts import Parts
-from processor.engine.recovery import Restored, restore
-from processor.engine.reloading import mend
+from processor.engine.recovery import Restored, before_repair, restore, restored_commit
 from processor.engine.values import AuditEntry, Commit, Head, Snapshot
 
 NAMED_MAX = 100
@@ -83,10 +82,12 @@ def _look(parts: Parts) -> tuple[Adoption, Snapshot, Restored]:
 
 
 def _commit(parts: Parts, adoption: Adoption, snapshot: Snapshot, restored: Restored, *, epoch: int) -> Commit:
-    told = mend(snapshot, adoption.head, restored, (), machine=parts.machine, encoder=parts.encoder)
-    draft = _adopted(parts, adoption, restored)
-    if told is not None and told.draft is not None and told.draft.kind == "repair":
-        draft = told.draft  # the head tells what was repaired: its owner would commit the same
+    told = before_repair(snapshot, machine=parts.machine, encoder=parts.encoder)
+    if told is None:
+        unstamped = _adopted(parts, adoption, restored)
+    else:  # the head tells what was repaired: its owner would commit the same
+        changes = parts.machine.diff(told.state, restored.state)
+        unstamped = restored_commit("repair", restored, changes, adoption.head.positions)
     stamp = Stamp(
         head=adoption.head,
         revision=snapshot.head_revision,
@@ -96,7 +97,7 @@ def _commit(parts: Parts, adoption: Adoption, snapshot: Snapshot, restored: Rest
         announced_seq=adoption.head.announced_seq,
         record_bytes_max=parts.sink.record_bytes_max(),
     )
-    return compose(draft, stamp, identity=parts.identity, encoder=parts.encoder)
+    return compose(unstamped, stamp, identity=parts.identity, encoder=parts.encoder)
 
 
 def _adopted(parts: Parts, adoption: Adoption, restored: Restored) -> UnstampedCommit:

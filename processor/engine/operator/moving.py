@@ -102,7 +102,7 @@ def move(parts: Parts, plan: Planner, *, action: str, by: str) -> Move:
 def _commit(parts: Parts, snapshot: Snapshot, planned: Move, *, epoch: int, action: str, by: str) -> Commit:
     """Return the gap commit: the state is not looked at, so it keeps its digest and its reducer version."""
     head, now_ms = planned.head, parts.clock.now_ms()
-    draft = UnstampedCommit(
+    unstamped = UnstampedCommit(
         kind="gap",
         after=None,
         encoded=Encoded((), int(head.digest, 16), 0),
@@ -118,7 +118,7 @@ def _commit(parts: Parts, snapshot: Snapshot, planned: Move, *, epoch: int, acti
         announced_seq=head.announced_seq,
     )
     identity = msgspec.structs.replace(parts.identity, reducer_version=head.reducer_version)
-    commit = compose(draft, stamp, identity=identity, encoder=parts.encoder)
+    commit = compose(unstamped, stamp, identity=identity, encoder=parts.encoder)
     # what was known of a topic does not hold for the one made anew
     scanned = {topic: ends for topic, ends in commit.head.scanned.items() if topic not in planned.topics}
     renewed = msgspec.structs.replace(commit.head, topics=head.topics | dict(planned.topics), scanned=scanned)

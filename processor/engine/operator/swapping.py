@@ -70,7 +70,7 @@ def standing_state(parts: Parts, snapshot: Snapshot, head: Head) -> Restored:
 
 
 def _commit(parts: Parts, snapshot: Snapshot, head: Head, encoded: Encoded, *, epoch: int) -> Commit:
-    draft = UnstampedCommit(kind="rebuild", after=None, encoded=encoded, positions=head.positions)
+    unstamped = UnstampedCommit(kind="rebuild", after=None, encoded=encoded, positions=head.positions)
     stamp = Stamp(
         head=head,
         revision=snapshot.head_revision,
@@ -80,7 +80,7 @@ def _commit(parts: Parts, snapshot: Snapshot, head: Head, encoded: Encoded, *, e
         announced_seq=head.announced_seq,
         record_bytes_max=parts.sink.record_bytes_max(),
     )
-    return compose(draft, stamp, identity=parts.identity, encoder=parts.encoder)
+    return compose(unstamped, stamp, identity=parts.identity, encoder=parts.encoder)
 
 
 def _check_size(parts: Parts, commit: Commit) -> None:
