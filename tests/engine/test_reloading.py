@@ -49,6 +49,7 @@ def test_an_edit_that_meets_the_repair_of_another_is_announced_together_with_it(
     world.run(world.parts(store=Meddled(world, meddling)))
     (repair,) = [commit for commit in world.commits() if commit.kind == "repair"]
     assert repair.changed == 2
+    assert [commit.attempts for commit in world.commits()][:3] == [1, 3, 1], "a batch and two repairs met an edit"
     assert readings(world)[5:7] == [("device/d0", 1, 98), ("device/d1", 1, 99)]
     digests = [commit.digest for commit in world.commits()]
     assert [commit.previous_digest for commit in world.commits()[1:]] == digests[:-1]
