@@ -19,7 +19,7 @@ from processor.runtime.signals import interruptible, is_service
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("run:run", "Own shards, process events and announce the changes until asked to stop."),
-    "dev": ("dev:dev", "Try the processor without any server; with --demo watch a cluster live on it."),
+    "dev": ("dev:dev", "Try the processor without any server; with --demo a simulated cluster uses it."),
     "submit": (
         "submit:submit",
         "Check events, produce them, and print where they went; with --wait the outcome of each.",

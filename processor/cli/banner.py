@@ -11,9 +11,9 @@ every topic has four partitions, and the only shard reads them all. Everything e
 """
 
 
-def embedded_banner(running: ServiceProcess) -> str:
+def embedded_banner(process: ServiceProcess) -> str:
     """Return the banner of a service that runs embedded."""
-    backend = running.backend
+    backend = process.backend
     if not isinstance(backend, EmbeddedBackend):
         raise TypeError("this service is not embedded")
     return BANNER.format(servers=backend.kafka.bootstrap_servers)

@@ -1,4 +1,4 @@
-"""`dev`: broker, store and processor in one process, with or without a living cluster on it."""
+"""`dev`: broker, store and processor in one process, with or without a demo on it."""
 
 import sys
 import threading
@@ -8,21 +8,19 @@ from typing import Annotated, Literal, TextIO
 from cyclopts import Parameter
 
 from processor.admin.shards import shard_views
+from processor.admin.topics import create_missing_topics
 from processor.assembly.backends import EmbeddedBackend
 from processor.assembly.connections import kafka_connection, store_client
 from processor.cli.banner import embedded_banner
-from processor.cli.exits import Exit, unreachable, usage
+from processor.cli.exits import Exit, usage
 from processor.cli.options import NUMBER_MAX, SECONDS, ConfigFile, settings_of, within
 from processor.cli.output import json_text, note
-from processor.cli.topics import specs_of
 from processor.configuration.settings import Settings
 from processor.demo.acts import Acts
 from processor.demo.show import Show
 from processor.demo.totals import Totals
 from processor.demo.vacancy import await_vacancy
 from processor.engine.reports import StepReport
-from processor.kafka.admin import CreateTopic, TopicsAdmin
-from processor.kafka.recognition import recognised
 from processor.runtime.logs import error_function, set_up
 from processor.runtime.shutdown import ended_in_time
 from processor.runtime.signals import stopped_by_signals
@@ -32,37 +30,37 @@ from processor.service.process import ServiceProcess
 
 def dev(
     *,
-    demo: Annotated[bool, Parameter(negative="", help="Play a living cluster on it.")] = False,
+    demo: Annotated[bool, Parameter(negative="", help="Simulate a cluster that uses it.")] = False,
     for_: Annotated[
-        float | None, Parameter(name="--for", help="Seconds after which it ends; else Ctrl-C."), SECONDS
+        float | None, Parameter(name="--for", help="Seconds after which it ends; by default at Ctrl-C."), SECONDS
     ] = None,
-    seed: Annotated[int, Parameter(help="Chance of the demo; the same seed decides alike."), within(0, NUMBER_MAX)] = 1,
+    seed: Annotated[int, Parameter(help="Seed of the demo's random decisions."), within(0, NUMBER_MAX)] = 1,
     http: Annotated[str | None, Parameter(help="HOST:PORT for probes, metrics and the API.")] = None,
     output: Annotated[
-        Literal["table", "json"], Parameter(name=["--output", "-o"], help="json: stdout holds the summary alone.")
+        Literal["table", "json"], Parameter(name=["--output", "-o"], help="json: stdout holds only the summary.")
     ] = "table",
     config: ConfigFile = None,
 ) -> int:
-    """Try the processor without any server; with --demo watch a cluster live on it.
+    """Try the processor without any server; with --demo a simulated cluster uses it.
 
     With PROCESSOR_KAFKA__BOOTSTRAP_SERVERS and PROCESSOR_ETCD__ENDPOINTS both set, those servers are used instead of
-    the embedded ones, and the topics are made first.
+    the embedded ones, and missing topics are created first.
     """
     loaded = settings_of(config, http__address=http)
     settings = loaded.settings
     real = [name for name in ("kafka.bootstrap_servers", "etcd.endpoints") if loaded.origins[name] != "default"]
     if len(real) == 1:
-        raise usage(f"{real[0]} is set alone: set Kafka's and etcd's addresses for real servers, or neither")
+        raise usage(f"only {real[0]} is set: set the addresses of both Kafka and etcd for real servers, or neither")
     set_up(settings.log.format, settings.log.level)
     return _run(settings, embedded=not real, as_json=output == "json", demo=demo, for_s=for_, seed=seed)
 
 
 def _run(settings: Settings, *, embedded: bool, as_json: bool, demo: bool, for_s: float | None, seed: int) -> int:
     ending = threading.Event()
-    begun: list[Show] = []
+    shows: list[Show] = []
 
     def give_up() -> None:
-        for show in begun:
+        for show in shows:
             show.give_up()
 
     watched = ended_in_time(
@@ -73,40 +71,40 @@ def _run(settings: Settings, *, embedded: bool, as_json: bool, demo: bool, for_s
     )
     with stopped_by_signals(ending), watched:
         if not embedded:
-            _make_topics(settings)
-            _look_for_owner(settings, ending, demo=demo)
+            create_missing_topics(settings)
+            _check_owner(settings, ending, demo=demo)
         show = _show(settings, embedded=embedded, stream=sys.stderr if as_json else sys.stdout)
-        begun.append(show)
+        shows.append(show)
         if demo:
             show.play(ending, for_s=for_s, seed=seed)
         else:
             show.watch(ending, for_s=for_s)
         asked_to_end = ending.is_set()
     _sum_up(show.totals, show.acts, as_json=as_json)
-    nothing_seen = demo and not (show.heard and show.totals.announced)
-    return Exit.DIFFERS if nothing_seen and not asked_to_end else Exit.OK
+    nothing_announced = demo and not (show.heard and show.totals.announced)
+    return Exit.DIFFERS if nothing_announced and not asked_to_end else Exit.OK
 
 
 def _show(settings: Settings, *, embedded: bool, stream: TextIO) -> Show:
-    """Put the processor together with what is told about it on `stream`, and say what it works on."""
+    """Build the processor and its feed on `stream`, and note the servers that it works on."""
     reports: SimpleQueue[StepReport] = SimpleQueue()
-    running = ServiceProcess(settings, embedded=embedded, middleware=(reports.put,))
-    backend = running.backend
+    process = ServiceProcess(settings, embedded=embedded, middleware=(reports.put,))
+    backend = process.backend
     connection = backend.kafka.connection() if isinstance(backend, EmbeddedBackend) else kafka_connection(settings)
     servers = connection.bootstrap_servers
-    note(embedded_banner(running) if embedded else f"processor on Kafka at {servers}")
-    return Show(running, reports, connection, write=lambda line: _write(stream, line), colours=coloured(stream))
+    note(embedded_banner(process) if embedded else f"processor on Kafka at {servers}")
+    return Show(process, reports, connection, write=lambda line: _write(stream, line), colours=coloured(stream))
 
 
-def _look_for_owner(settings: Settings, ending: threading.Event, *, demo: bool) -> None:
-    """Say who owns the shard; a demo waits until nobody does. Raises OwnershipLost when that does not come about."""
+def _check_owner(settings: Settings, ending: threading.Event, *, demo: bool) -> None:
+    """Note the owner of each shard; a demo waits until there is none. Raises OwnershipLost if it waits in vain."""
     if demo:
         await_vacancy(settings, ending, note)
         return
     with store_client(settings) as client:
         for view in shard_views(client, settings):
             if view.owner is not None:
-                note(f"shard {view.shard} ({view.cluster}) is owned by {view.owner.instance}: this one stands by")
+                note(f"shard {view.shard} ({view.cluster}) is owned by {view.owner.instance}: this process stands by")
 
 
 def _write(stream: TextIO, line: str) -> None:
@@ -125,12 +123,3 @@ def _sum_up(totals: Totals, acts: Acts, *, as_json: bool) -> None:
         f"{totals.high_first} high records went before waiting normal ones\n"
         f"state digest {totals.digest or '-'}\n"
     )
-
-
-def _make_topics(settings: Settings) -> None:
-    """Create what is missing of the topics. Raises SourceUnavailable."""
-    admin = TopicsAdmin(recognised(kafka_connection(settings)))
-    wanted = [action for action in admin.plan(specs_of(settings)) if isinstance(action, CreateTopic)]
-    failures = [f"{result.action}: {result.failure}" for result in admin.apply(wanted) if result.failure]
-    if failures:
-        raise unreachable("; ".join(failures))

@@ -3,11 +3,11 @@
 import msgspec
 
 from processor.admin.doctor import check_up
+from processor.admin.topics import topic_specs
 from processor.cli.context import CommandContext
 from processor.cli.exits import Exit
 from processor.cli.options import ConfigFile, Output
 from processor.cli.output import CELL_WIDTH_MAX, emit_rows, note
-from processor.cli.topics import specs_of
 from processor.configuration.topics import load_topics
 
 
@@ -17,7 +17,7 @@ def doctor(*, config: ConfigFile = None, output: Output = "table") -> int:
     Nothing is owned or written, so it can run at any time. Exit 1 if a check failed.
     """
     context = CommandContext(config)
-    checks = list(check_up(context.settings, load_topics(context.settings.topics_file), specs_of(context.settings)))
+    checks = list(check_up(context.settings, load_topics(context.settings.topics_file), topic_specs(context.settings)))
     emit_rows(
         [msgspec.to_builtins(check) for check in checks], output, columns=("check", "verdict", "detail"), name="check"
     )

@@ -24,8 +24,8 @@ def run(
     """Own shards, process events and announce the changes until asked to stop."""
     settings = settings_of(config, http__address=http).settings
     set_up(settings.log.format, settings.log.level)
-    running = ServiceProcess(settings, embedded=embedded, once=once)
+    process = ServiceProcess(settings, embedded=embedded, once=once)
     if embedded:
-        note(embedded_banner(running))
-    with stopped_by_signals(running.stop), running.ended_in_time():
-        return running.run()
+        note(embedded_banner(process))
+    with stopped_by_signals(process.stop), process.ended_in_time():
+        return process.run()

@@ -1,4 +1,4 @@
-"""`topics plan|apply|check`: topics.yaml against the brokers."""
+"""`topics plan|apply|check`: compares topics.yaml with the brokers, and applies it."""
 
 import time
 from pathlib import Path
@@ -6,27 +6,23 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from processor.assembly.connections import kafka_connection
-from processor.cli.exits import Exit, usage
+from processor.admin.topics import topic_specs, topics_admin
+from processor.cli.exits import Exit
 from processor.cli.options import ConfigFile, Output, settings_of
 from processor.cli.output import emit_rows, note
-from processor.configuration.settings import Settings
-from processor.configuration.shipped import resolve
-from processor.configuration.topics import load_topics
 from processor.kafka.admin import Action, TopicsAdmin, TopicSpec
-from processor.kafka.recognition import recognised
 
 Patch = Annotated[
     Path | None,
     Parameter(
         name="--patch",
-        help="File that changes the `spec` of topics by name; topics.production.yaml comes with the program.",
+        help="File that changes the `spec` of topics by name; topics.production.yaml ships with the program.",
     ),
 ]
 
-SHOWN_TIMEOUT_S = 10.0
-SHOWN_INTERVAL_S = 0.1
-AS_THEY_SHALL_BE = "all topics are as they shall be"
+VISIBLE_TIMEOUT_S = 10.0
+VISIBLE_INTERVAL_S = 0.1
+UP_TO_DATE = "all topics are up to date"
 
 
 app = App(name="topics")
@@ -35,66 +31,53 @@ app = App(name="topics")
 @app.command
 def plan(*, patch: Patch = None, config: ConfigFile = None, output: Output = "table") -> None:
     """Print what `topics apply` would do."""
-    admin, specs = _sides(config, patch)
+    admin, specs = _admin_and_specs(config, patch)
     _print(admin.plan(specs), output)
 
 
 @app.command
 def apply(*, patch: Patch = None, config: ConfigFile = None, output: Output = "table") -> int:
-    """Create topics, add partitions and set what differs; run again, it finds nothing to do."""
-    admin, specs = _sides(config, patch)
+    """Create topics, add partitions and change settings that differ; a second run has nothing to do."""
+    admin, specs = _admin_and_specs(config, patch)
     results = admin.apply(admin.plan(specs))
     if results and not any(result.failure for result in results):
-        _await_all(admin, specs)
+        _await_visible(admin, specs)
     rows = [{**_row(result.action), "failure": result.failure} for result in results]
     if rows or output != "table":
         emit_rows(rows, output, columns=("topic", "action", "failure"), name="topic")
     failed = sum(1 for result in results if result.failure)
-    note(f"{len(results) - failed} done, {failed} failed" if results else AS_THEY_SHALL_BE)
+    note(f"{len(results) - failed} done, {failed} failed" if results else UP_TO_DATE)
     return Exit.DIFFERS if failed else Exit.OK
 
 
 @app.command
 def check(*, patch: Patch = None, config: ConfigFile = None, output: Output = "table") -> int:
-    """Print how the brokers differ from the file; exit 1 when they do."""
-    admin, specs = _sides(config, patch)
+    """Print how the brokers differ from the file; exit 1 if they do."""
+    admin, specs = _admin_and_specs(config, patch)
     actions = admin.plan(specs)
     _print(actions, output)
     return Exit.DIFFERS if actions else Exit.OK
 
 
-def specs_of(settings: Settings, patch: Path | None = None) -> list[TopicSpec]:
-    """Return the topics as they shall be. Raises InvalidRequest."""
-    topics = load_topics(settings.topics_file, *([resolve(patch)] if patch else []))
-    if topics.partitions < len(settings.clusters):
-        names = ", ".join(settings.clusters)
-        raise usage(f"{settings.topics_file} has {topics.partitions} partitions a topic, too few for {names}")
-    return [TopicSpec(topic.name, topic.partitions, topic.replicas, topic.config) for topic in topics.by_role.values()]
-
-
-def _sides(config: Path | None, patch: Path | None) -> tuple[TopicsAdmin, list[TopicSpec]]:
-    """Return the brokers' side and the files': the files first, which need no broker."""
+def _admin_and_specs(config: Path | None, patch: Path | None) -> tuple[TopicsAdmin, list[TopicSpec]]:
+    """Return the brokers and the wanted topics; the files are read first, which needs no broker."""
     settings = settings_of(config).settings
-    specs = specs_of(settings, patch)
-    return _admin(settings), specs
+    specs = topic_specs(settings, patch)
+    return topics_admin(settings), specs
 
 
-def _admin(settings: Settings) -> TopicsAdmin:
-    return TopicsAdmin(recognised(kafka_connection(settings)))
-
-
-def _await_all(admin: TopicsAdmin, specs: list[TopicSpec]) -> None:
-    """Wait until the brokers show what they were told: they answer before every one of them has heard."""
-    deadline_s = time.monotonic() + SHOWN_TIMEOUT_S
+def _await_visible(admin: TopicsAdmin, specs: list[TopicSpec]) -> None:
+    """Wait until the brokers report the changes: they acknowledge them before all of them know."""
+    deadline_s = time.monotonic() + VISIBLE_TIMEOUT_S
     while admin.plan(specs) and time.monotonic() < deadline_s:
-        time.sleep(SHOWN_INTERVAL_S)
+        time.sleep(VISIBLE_INTERVAL_S)
 
 
 def _print(actions: list[Action], output: Output) -> None:
     if actions or output != "table":
         emit_rows([_row(action) for action in actions], output, columns=("topic", "action"), name="topic")
     else:
-        note(AS_THEY_SHALL_BE)
+        note(UP_TO_DATE)
 
 
 def _row(action: Action) -> dict[str, Any]:

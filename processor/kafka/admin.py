@@ -98,7 +98,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def plan(specs: Iterable[TopicSpec], topics: Mapping[str, TopicDescription]) -> list[Action]:
-    """Return what would have to be done, nothing when all topics are as they shall be. Pure."""
+    """Return what would have to be done, an empty tuple if all topics are up to date. Pure."""
     actions: list[Action] = []
     for spec in specs:
         topic = topics.get(spec.name)

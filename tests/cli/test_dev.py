@@ -63,7 +63,7 @@ def test_one_address_alone_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setenv("PROCESSOR_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.delenv("PROCESSOR_ETCD__ENDPOINTS", raising=False)
     assert run(["dev"]) == Exit.USAGE
-    assert "kafka.bootstrap_servers is set alone" in capsys.readouterr().err
+    assert "only kafka.bootstrap_servers is set" in capsys.readouterr().err
 
 
 class Embedded(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ def test_the_demo_beside_an_owner_says_who_it_is_and_ends(cli: Cli) -> None:
     assert "which is at work" in ended
     assert cli("commits", "list", "-o", "json").json == before
     beside = cli("dev", "--for", "1")
-    assert (beside.code, "this one stands by" in beside.err) == (Exit.OK, True)
+    assert (beside.code, "this process stands by" in beside.err) == (Exit.OK, True)
 
 
 @pytest.mark.slow

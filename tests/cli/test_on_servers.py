@@ -39,7 +39,7 @@ def test_topics_are_planned_made_and_then_as_they_shall_be(servers: dict[str, st
     applied = cli("topics", "apply", "-o", "json")
     assert (applied.code, [row["failure"] for row in applied.json]) == (Exit.OK, [""] * 5)
     again = cli("topics", "check")
-    assert (again.code, again.out, again.err) == (Exit.OK, "", "all topics are as they shall be\n")
+    assert (again.code, again.out, again.err) == (Exit.OK, "", "all topics are up to date\n")
 
 
 @pytest.mark.usefixtures("processor")
