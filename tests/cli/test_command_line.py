@@ -33,7 +33,7 @@ WHAT_IT_NEEDS: Mapping[str, list[str]] = {
     "acls": ["processor"],
 }
 """The least arguments with which a command does something, where it needs any."""
-NUMBERS = ["", "x", "1.5", "²", "-1", "nan", "inf", "9" * 5000]
+NUMBERS = ["", "x", "1.5", "²", "nan", "inf", "-1", "9" * 5000]
 FRACTIONS = [(kind, "1.5") for kind in (float, float | None)]
 BAD_TEXTS = {
     "--at-seq": ["x", "-1", "9" * 5000, "²x"],
@@ -75,13 +75,16 @@ def _arguments(command: str) -> Iterator[Any]:
 
 
 def _bad_numbers() -> Iterator[tuple[str, str, str]]:
-    """Yield command, how the number's argument is called, and a value that it does not take."""
+    """Yield command, how the number's argument is called, and a value that it does not take: all where it is new."""
+    seen: set[tuple[str, str]] = set()
     for command in COMMANDS:
         for argument in _arguments(command):
             if not re.search(r"\b(int|float)\b", str(argument.hint)):
                 continue
             positional = "POSITIONAL" in argument.field_info.kind.name
-            for value in NUMBERS:
+            known = (argument.name, str(argument.hint)) in seen
+            seen.add((argument.name, str(argument.hint)))
+            for value in NUMBERS[-2:-1] if known else NUMBERS:
                 fits = (argument.name, value) == ("--shift-by", "-1") or (argument.hint, value) in FRACTIONS
                 if not fits:
                     yield command, argument.name.lstrip("-").upper() if positional else argument.name, value

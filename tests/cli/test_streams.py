@@ -35,8 +35,15 @@ def shell(line: str, **environment: str) -> Done:
     )
 
 
-@pytest.mark.parametrize("command", ["version", "schemas list -o json", "config show -o name", "--help"])
-@pytest.mark.parametrize(("to", "why"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")])
+@pytest.mark.parametrize(
+    ("command", "to", "why"),
+    [
+        ("version", ">/dev/full", "No space left on device"),
+        ("config show -o name", ">&-", "it is closed"),
+        ("--help", ">/dev/full", "No space left on device"),
+        ("--help", ">&-", "it is closed"),
+    ],
+)
 def test_a_stdout_that_takes_nothing_is_one_line_and_exit_1(command: str, to: str, why: str) -> None:
     done = shell(f"processor {command} {to}")
     assert done.returncode == Exit.DIFFERS
@@ -79,7 +86,7 @@ def test_an_argument_that_is_no_utf8_is_named() -> None:
     assert (done.returncode, done.stderr) == (Exit.USAGE, b"error: argument 3 is not UTF-8: byte 0xE9 at offset 3\n")
 
 
-@pytest.mark.parametrize("command", ["submit -f -", "simulate -", "schemas decode -"])
+@pytest.mark.parametrize("command", ["submit -f -", "simulate -"])
 def test_a_closed_stdin_is_told(command: str) -> None:
     done = shell(f"processor {command} <&-")
     assert (done.returncode, done.stderr) == (Exit.USAGE, b"error: cannot read stdin: it is closed\n")

@@ -75,7 +75,7 @@ def test_the_hash_seed_does_not_matter() -> None:
             check=True,
             capture_output=True,
         ).stdout
-        for seed in ("0", "1", "4711")
+        for seed in ("0", "4711")
     }
     assert len(outputs) == 1
     assert len(outputs.pop()) > 1000

@@ -40,7 +40,7 @@ def folded(python: Path | str, name: str, **environment: str) -> list[list[str]]
 
 
 @pytest.mark.parametrize("name", RELEASES)
-@pytest.mark.parametrize("seed", ["0", "1", "4711"])
+@pytest.mark.parametrize("seed", ["1", "4711"])
 def test_hash_seed_and_batch_cut_do_not_matter(name: str, seed: str) -> None:
     assert folded(sys.executable, name, PYTHONHASHSEED=seed) == expected(name)
 

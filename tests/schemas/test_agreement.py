@@ -7,7 +7,7 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
@@ -35,6 +35,8 @@ EVENTS = CATALOGUE.namespace("processor.events")
 ENCODER = AvroEncoder(CATALOGUE, ENTITY_TYPES)
 DECODER = AvroEventDecoder(CATALOGUE, parse_event, InvalidEvent, parse_json=parse_json_event)
 RECORDS = RecordCodec(CATALOGUE)
+# Large records are drawn slowly; tests/avro holds the codec against any schema.
+DRAWN = settings(max_examples=25)
 EXAMPLES = sorted((PROJECT / "tests" / "examples").glob("*.json"))
 
 
@@ -66,6 +68,7 @@ def test_every_transition_has_its_schema(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(ENTITY_TYPES))
+@DRAWN
 @given(data=st.data())
 def test_every_entity_is_written_as_the_reference_writes_it_and_comes_back(data: st.DataObject, kind: str) -> None:
     plain = data.draw(values(state(kind)))
@@ -76,6 +79,7 @@ def test_every_entity_is_written_as_the_reference_writes_it_and_comes_back(data:
 
 
 @pytest.mark.parametrize("kind", sorted(ENTITY_TYPES))
+@DRAWN
 @given(data=st.data())
 def test_every_change_is_written_as_the_reference_writes_it(data: st.DataObject, kind: str) -> None:
     plain = data.draw(values(changed(kind)))
@@ -146,6 +150,7 @@ def test_the_lanes_carry_what_the_state_machine_says() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EVENT_TYPES))
+@DRAWN
 @given(data=st.data())
 def test_whatever_fits_a_schema_is_an_event_or_refused_by_the_border(data: st.DataObject, name: str) -> None:
     value = single_object_prefix(EVENTS[name]) + reference_bytes(EVENTS[name], data.draw(values(EVENTS[name])))
