@@ -1,33 +1,6 @@
 from tests.cluster.world import World
 
 
-def test_changes_come_by_kind_then_name() -> None:
-    world = World()
-    before = world.machine.begin(world.state)
-    world.state = before
-    world.load("bee")
-    world.load("ant")
-    world.flow()
-    world.start()
-    world.responders()
-    world.connect("s2", memory=0)
-    world.declare("s1")
-    world.policy(retry_limit=3)
-    assert [change.key for change in world.machine.diff(before, world.state)] == [
-        "policy/cluster",
-        "server/s1",
-        "server/s2",
-        "responder/dataflow_engine/e0",
-        "responder/pipeline_gateway/g0",
-        "model/ant",
-        "model/bee",
-        "pipeline/flow",
-        "experiment/duel",
-        "failure/model/ant",
-        "failure/model/bee",
-    ]
-
-
 def test_what_came_and_went_within_a_batch_is_no_change() -> None:
     world = World()
     before = world.machine.begin(world.state)

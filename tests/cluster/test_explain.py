@@ -1,5 +1,4 @@
 import json
-from typing import Any
 
 import pytest
 
@@ -75,14 +74,8 @@ def test_nothing_explains_what_does_not_exist() -> None:
 
 def test_a_policy_says_what_an_operator_changed() -> None:
     world = World()
-    assert _explained(world, "policy", "cluster")["rule"] == "every field is as it is by default"
+    assert world.explained("policy", "cluster")["rule"] == "every field is as it is by default"
     world.policy(retry_limit=3)
-    told_now = _explained(world, "policy", "cluster")
+    told_now = world.explained("policy", "cluster")
     assert told_now["rule"] == "an operator changed retry_limit"
     assert (told_now["facts"]["retry_limit"], told_now["facts"]["clock_due_ms"]) == (3, None)
-
-
-def _explained(world: World, kind: str, name: str) -> dict[str, Any]:
-    explanation = explain(world.state, kind, name)
-    assert explanation is not None
-    return to_json(explanation)

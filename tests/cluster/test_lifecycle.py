@@ -1,5 +1,5 @@
 from processor.cluster import lifecycle, pipeline_lifecycle
-from processor.cluster.entities import Deployment, Replica
+from processor.cluster.entities import Replica
 from processor.cluster.events import EVENT_TYPES
 
 
@@ -40,25 +40,3 @@ def test_every_report_about_a_replica_has_a_rule() -> None:
 def test_every_axis_state_knows_what_to_do_when_its_last_responder_leaves() -> None:
     assert pipeline_lifecycle.RESPONDER_JOINED.keys() | {"Terminated"} == pipeline_lifecycle.LAST_RESPONDER_LEFT.keys()
     assert pipeline_lifecycle.ANSWERS_COMBINED.keys() <= pipeline_lifecycle.LAST_RESPONDER_LEFT.keys()
-
-
-def test_a_tally_counts_each_entry_once() -> None:
-    counts = lifecycle.tally(
-        tuple(Replica(index, state, "", 0) for index, state in enumerate(lifecycle.REPLICA_STATES))
-    )
-    assert (counts.available, counts.loading, counts.failed, counts.leaving) == (1, 3, 2, 3)
-    assert (counts.unload_failed, counts.draining) == (1, 1)
-    assert counts.assignment == (2, 3, 4)
-
-
-def test_draining_entries_take_traffic_only_when_nothing_is_live() -> None:
-    assert lifecycle.tally((Replica(4, "Draining", "", 0), Replica(7, "UnloadRequested", "", 0))).assignment == (4,)
-    assert lifecycle.tally((Replica(4, "Draining", "", 0), Replica(7, "Loaded", "", 0))).assignment == (7,)
-
-
-def test_a_version_is_rolled_out_when_it_has_all_or_its_minimum() -> None:
-    assert lifecycle.reaches(Deployment(0, 0, 0), 0)
-    assert lifecycle.reaches(Deployment(2, 0, 0), 2)
-    assert lifecycle.reaches(Deployment(3, 1, 0), 1)
-    assert not lifecycle.reaches(Deployment(3, 1, 0), 0)
-    assert not lifecycle.reaches(Deployment(2, 0, 0), 1)

@@ -4,6 +4,7 @@ from typing import Any
 
 from processor.cluster.document import entity_to_json, to_document
 from processor.cluster.event_parsing import parse_event
+from processor.cluster.explain import explain, to_json
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.state import State
@@ -135,6 +136,12 @@ class World:
 
     def server(self, name: str = "s1") -> Json:
         return entity_to_json("server", self.state.servers[name])
+
+    def explained(self, kind: str, name: str) -> Json:
+        """Return what `explain` says of a thing that exists, as JSON."""
+        explanation = explain(self.state, kind, name)
+        assert explanation is not None
+        return to_json(explanation)
 
     def transitions(self, before: State) -> list[str]:
         """Return the types of what has happened since."""
