@@ -24,6 +24,7 @@ from processor.engine.outputs import (
     commit_record,
     dead_letter,
     dead_letter_records,
+    letter_bytes,
     tail_of,
 )
 from processor.engine.values import Identity
@@ -177,6 +178,10 @@ def test_a_record_too_large_keeps_its_beginning_its_size_and_its_hash() -> None:
     assert ours["dead-letter-sha256"] == sha256(value).hexdigest().encode()
     assert "small" in ours
     assert "large" not in ours
+
+
+def test_the_size_of_a_dead_letter_is_that_of_key_value_and_headers() -> None:
+    assert letter_bytes(DeadLetter(b"k", b"value", (("a", b"12"), ("é", None)))) == 1 + 5 + 3 + 2
 
 
 def test_of_headers_too_many_the_first_are_kept() -> None:

@@ -200,7 +200,9 @@ def test_a_report_that_would_take_a_model_beyond_what_the_store_takes_is_refused
     run.submit("ModelReplicaLoadFailed", {**place, "reason": "r" * 8 * KIBIBYTE})
     unload(run, "iris", 2)
     run.process()
-    assert [(event, code) for event, code, _ in rejections(run)] == [("ModelReplicaLoadFailed", "entity_too_large")]
+    ((event, code, message),) = rejections(run)
+    assert (event, code) == ("ModelReplicaLoadFailed", "entity_too_large")
+    assert "at most 6144 are taken" in message, "halfway between what a load and what the store may take"
     assert run.entity("model/iris")["deleted"]
     whole(run)
 

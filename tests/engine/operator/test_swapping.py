@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from examples.device_twins.machine import Device, DeviceTwins, Twins
+from processor.engine.announcements import Announcement
 from processor.engine.errors import InvalidRequest, OwnershipLost, ShardRefused
 from processor.engine.operator.swapping import swap
 from processor.engine.values import Head
@@ -14,7 +15,7 @@ from processor.memory.sink import MemorySink
 from processor.memory.store import MemoryStore
 from tests.engine.test_shard import report
 from tests.engine.test_takeover import edited_world, refusals
-from tests.engine.world import TOPICS, World
+from tests.engine.world import TOPICS, JsonCodec, World
 
 
 class NarrowSink(MemorySink):
@@ -106,6 +107,15 @@ def test_what_could_not_be_published_is_not_committed(world: World) -> None:
     with pytest.raises(InvalidRequest, match="the output's topics take 10"):
         swap(parts, _fold(("d0", 77)), by="someone", facts={})
     assert world.devices()["d0"] == 1
+
+
+def test_what_could_be_announced_only_in_part_is_not_committed(world: World) -> None:
+    class Omitting(JsonCodec):
+        def change(self, change: Any, **rest: Any) -> Announcement:
+            return msgspec.structs.replace(super().change(change, **rest), omitted=("after",))
+
+    with pytest.raises(InvalidRequest, match="device/d0, device/d1, device/d2 cannot be announced"):
+        swap(world.parts("tool", encoder=Omitting()), _fold(("d0", 77)), by="someone", facts={})
 
 
 def test_a_fold_that_fails_gives_the_shard_back(world: World) -> None:
