@@ -47,7 +47,7 @@ outages: $(DEV)/project  ## take real servers away, freeze and fill them, swallo
 
 kill-matrix: $(DEV)/project  ## end, freeze, fail and delay processes at every failpoint; PYTEST_ARGS="-k after_commit" for some
 	$(SERVERS) install
-	$(DEV)/bin/pytest -m kill_matrix tests/integration/test_kill_matrix.py -s $(PYTEST_ARGS)
+	$(DEV)/bin/pytest -n $(WORKERS) -m kill_matrix tests/integration/test_kill_matrix.py $(PYTEST_ARGS)
 
 chaos: $(DEV)/project  ## kill, freeze, end and add processes at random; MINUTES=10 SEED=1
 	$(SERVERS) install

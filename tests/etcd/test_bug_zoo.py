@@ -20,7 +20,7 @@ from tests.etcd.etcd_fake import LossyClient
 from tests.etcd.shard_steps import many, started
 from tests.etcd.test_overflow_machine import OverflowMachine
 
-SOUND_EXAMPLES, FOUND_WITHIN_EXAMPLES = 80, 1000
+SOUND_EXAMPLES, FOUND_WITHIN_EXAMPLES = 20, 1000
 LOOKING = settings(
     stateful_step_count=40,
     derandomize=True,

@@ -1,43 +1,29 @@
 """Every place at which a crash could hurt, and every way to fall: a sample; with `make kill-matrix` all of them."""
 
-from collections.abc import Iterator
 from itertools import product
 
 import pytest
 
 from processor.runtime.failpoints import POINTS
-from tests.integration.ahead import Ahead
 from tests.integration.conftest import Note
 from tests.integration.kill_matrix import ACTIONS, MATRIX, MODES, PROCESSES, Cell, sample
-from tests.services import Etcd, Kafka
-
-
-@pytest.fixture(scope="module")
-def ahead(
-    kafka: Kafka, etcd: Etcd, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Ahead]:
-    """Begin to play the cells of all tests that will ask for one."""
-    asked = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    chosen = [item.callspec.params["cell"] for item in asked if "ahead" in item.fixturenames]
-    directories = {cell: tmp_path_factory.mktemp(cell.name) for cell in chosen if isinstance(cell, Cell)}
-    playing = Ahead(kafka, etcd, directories)
-    yield playing
-    playing.close()
+from tests.integration.play import Play
+from tests.integration.trial import Trial
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", sample(), ids=lambda cell: cell.name)
 def test_whatever_happens_at_a_failpoint_nothing_is_lost_and_somebody_goes_on(
-    ahead: Ahead, note: Note, cell: Cell
+    play: Play, note: Note, cell: Cell
 ) -> None:
-    note(str(ahead.survived(cell)))
+    note(str(Trial(play, cell).run()))
 
 
 @pytest.mark.slow
 @pytest.mark.kill_matrix
 @pytest.mark.parametrize("cell", MATRIX, ids=lambda cell: cell.name)
-def test_nothing_is_lost_and_somebody_goes_on_in_every_cell_of_the_matrix(ahead: Ahead, note: Note, cell: Cell) -> None:
-    note(str(ahead.survived(cell)))
+def test_nothing_is_lost_and_somebody_goes_on_in_every_cell_of_the_matrix(play: Play, note: Note, cell: Cell) -> None:
+    note(str(Trial(play, cell).run()))
 
 
 def test_the_sample_has_every_point_and_every_pair_of_fault_and_number_and_of_fault_and_mode() -> None:
