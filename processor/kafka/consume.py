@@ -6,7 +6,7 @@ the announcements, in one transaction.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -18,6 +18,7 @@ from processor.kafka.connection import KafkaConnection, Property, client, words_
 from processor.kafka.reader import REMOVED
 from processor.kafka.records import record_of
 from processor.kafka.source import HOLES
+from processor.runtime.closing import Closing
 
 WATERMARKS_TIMEOUT_S = 10.0
 # A transaction's end does not wake a waiting fetch, so a long wait would only delay what is committed meanwhile.
@@ -63,7 +64,7 @@ class Received(msgspec.Struct, frozen=True):
     missing: int = 0
 
 
-class AnnouncementReader:
+class AnnouncementReader(Closing):
     """Reads `partitions` of the changes topic; `decode` turns a record into what `Received.value` holds.
 
     It drops repeats (a number at or below the partition's last), so with `isolation.level=read_uncommitted` in the
@@ -130,12 +131,6 @@ class AnnouncementReader:
     def close(self) -> None:
         """Leave; safe to call twice."""
         self._consumer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_failure: object) -> None:
-        self.close()
 
     def _received(self, record: Record) -> Received | None:
         number = _number(record)

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
-from typing import IO, Any, Self, cast
+from typing import IO, Any, cast
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException
 
 from processor.kafka.connection import LOGGER, UNHEARD, KafkaConnection, not_accepted
+from processor.runtime.closing import Closing
 
 PROGRAM = Path(__file__).with_name("describing.py")
 SETTINGS_PREFIX = "PROCESSOR_"
@@ -51,7 +51,7 @@ class _Question(msgspec.Struct):
     deadline_s: float
 
 
-class TopicDescriber:
+class TopicDescriber(Closing):
     """Asks for topics by name; starts its process when first asked, and anew when it ended. Safe from any thread."""
 
     def __init__(self, connection: KafkaConnection) -> None:
@@ -64,14 +64,6 @@ class TopicDescriber:
         self._credentials: tuple[str, str] | None = None
         self._numbers = itertools.count()
         self._questions: dict[int, _Question] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def ask(
         self, names: Sequence[str], timeout_s: float, *, groups: Sequence[str] = (), rights: bool = False

@@ -5,12 +5,11 @@ but neither fences nor hides: no test of fencing, aborts or take-over uses it.
 """
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from confluent_kafka import Producer
 
 from processor.kafka.connection import KafkaConnection, Property, client
+from processor.runtime.closing import Closing
 
 PARTITIONS = tuple(range(4))
 """The partitions of every topic; the embedded shard reads all of them and writes the first."""
@@ -21,7 +20,7 @@ TUNED: dict[str, Property] = {"fetch.wait.max.ms": 5}
 ANSWER_TIMEOUT_S = 10.0
 
 
-class EmbeddedKafka:
+class EmbeddedKafka(Closing):
     """One broker on a loopback port; it lives until it is closed, so close its clients first."""
 
     def __init__(self) -> None:
@@ -42,11 +41,3 @@ class EmbeddedKafka:
     def close(self) -> None:
         """End the broker and forget its records; safe to call twice."""
         self._handle = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

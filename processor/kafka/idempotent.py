@@ -7,45 +7,22 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from processor.engine.announcements import OutputRecord, Role, Tail
+from processor.engine.announcements import OutputRecord
 from processor.engine.errors import SinkUnclear
-from processor.engine.failpoints import Failpoint, never
-from processor.kafka.connection import KafkaConnection, ShardTopics, client, words_of
-from processor.kafka.describer import TopicDescriber
-from processor.kafka.output import Output, SinkTimeouts
+from processor.kafka.connection import client, words_of
+from processor.kafka.output import OutputSink
 
 
-class IdempotentSink:
-    """The port `Sink` on Kafka without transactions; `writer` names the shard."""
+class IdempotentSink(OutputSink):
+    """Publishes without transactions and waits for every acknowledgement."""
 
-    def __init__(
-        self,
-        connection: KafkaConnection,
-        topics: ShardTopics,
-        writer: str,
-        timeouts: SinkTimeouts = SinkTimeouts(),  # noqa: B008 - frozen
-        failpoint: Failpoint = never,
-        describer: TopicDescriber | None = None,
-    ) -> None:
-        self._output = Output(connection, topics, writer, timeouts, describer)
-        self._timeouts = timeouts
-        self._failpoint = failpoint
-        self._producer: Producer | None = None
-        self._failures: list[str] = []
+    _failures: list[str]
 
-    def record_bytes_max(self) -> int:
-        """Return the largest record (key, value, headers) that may be published. Raises SinkUnavailable."""
-        return self._output.record_bytes_max()
-
-    def open(self) -> None:
-        """Make a new producer. Raises SinkUnavailable."""
-        self._discard()
-        self._output.check_rights()
-        self._output.read_limits()
-        # Without the guarantee a record that failed could be overtaken by those behind it.
-        required = {"enable.idempotence": True, "enable.gapless.guarantee": True, "linger.ms": 0}
+    def _opened(self) -> Producer:
         self._failures = []
-        self._producer = client(Producer, self._output.producer_properties(required))
+        # Without the guarantee, records behind one that failed could overtake it.
+        required = {"enable.idempotence": True, "enable.gapless.guarantee": True, "linger.ms": 0}
+        return client(Producer, self._producer_properties(required))
 
     def publish(self, records: Sequence[OutputRecord]) -> None:
         """Publish all of them in this order and wait until they are acknowledged. Raises SinkUnclear."""
@@ -53,33 +30,19 @@ class IdempotentSink:
         if producer is None:
             raise SinkUnclear("no producer is open")
         try:
-            half = len(records) // 2
-            for record in records[:half]:
-                self._produce(producer, record)
-            self._failpoint("half_produced")
-            for record in records[half:]:
-                self._produce(producer, record)
-            self._failpoint("after_produce")
+            self._produce_halves(records, lambda record: self._produce(producer, record))
             waiting = producer.flush(self._timeouts.request_s)
         except (KafkaException, SystemError, BufferError) as failure:
             self._discard()
             raise SinkUnclear(
-                f"Kafka: not everything was acknowledged: {self._output.connection.cause_of(failure)}"
+                f"Kafka: not everything was acknowledged: {self._connection.cause_of(failure)}"
             ) from failure
         if waiting or self._failures:
             self._discard()
             raise SinkUnclear(f"Kafka: {waiting} records without an answer, failures: {self._failures[:1]}")
 
-    def tails(self) -> dict[Role, Tail]:
-        """Read the last data record of each output partition. Raises SinkUnavailable, ShardRefused."""
-        return self._output.tails()
-
-    def close(self) -> None:
-        """Throw the producer away; safe to call twice."""
-        self._discard()
-
     def _produce(self, producer: Producer, record: OutputRecord) -> None:
-        arguments = self._output.produce_arguments(record)
+        arguments = self._produce_arguments(record)
         try:
             producer.produce(**arguments, on_delivery=self._note)
         except BufferError:
@@ -88,10 +51,10 @@ class IdempotentSink:
 
     def _note(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
-            self._failures.append(self._output.connection.explained(words_of(error), error))
+            self._failures.append(self._connection.explained(words_of(error), error))
 
     def _discard(self) -> None:
-        # What is still queued must not be sent by a producer that nobody waits for.
+        """Drop the producer and what it has queued: nobody waits for its acknowledgements any more."""
         if self._producer is not None:
             self._producer.purge(blocking=False)
-        self._producer = None
+        super()._discard()

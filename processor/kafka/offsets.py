@@ -3,8 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException
@@ -14,6 +12,7 @@ from processor.engine.errors import SourceUnavailable
 from processor.engine.inputs import TopicPartition
 from processor.kafka.connection import KafkaConnection, Property, client
 from processor.kafka.reader import REQUIRED, TIMEOUT_S, RecordReader
+from processor.runtime.closing import Closing
 
 STILL_OPEN_AFTER_S = 0.5
 """A transaction that is open for less is in the way of nobody."""
@@ -63,7 +62,7 @@ def open_transactions(offsets: Mapping[TopicPartition, PartitionOffsets], bootst
     return [found.opened.sentence(place, bootstrap) for place, found in offsets.items() if found.opened is not None]
 
 
-class OffsetReader:
+class OffsetReader(Closing):
     """Asks as a member of the group `group_id` would. Everything raises SourceUnavailable."""
 
     def __init__(self, connection: KafkaConnection, group_id: str, *, timeout_s: float = TIMEOUT_S) -> None:
@@ -108,14 +107,6 @@ class OffsetReader:
         """Leave; safe to call twice."""
         self._consumer.close()
         self._uncommitted.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _watermarks(self, place: TopicPartition, *, before: int) -> PartitionOffsets:
         """Look again at a partition whose last stable offset was `before` a moment ago."""

@@ -1,16 +1,18 @@
-"""The shard's partition of the three output topics: how large a record may be and what was published last."""
+"""What both kinds of sink share: the shard's partition of the three output topics, its limits, rights and tails."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any
 
 import msgspec
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource
 
 from processor.engine.announcements import OutputRecord, Role, Tail
 from processor.engine.errors import SinkUnavailable, SourceUnavailable
+from processor.engine.failpoints import Failpoint, never
 from processor.kafka.connection import LOGGER, UNHEARD, KafkaConnection, Property, ShardTopics, client
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.records import produce_arguments
@@ -51,60 +53,81 @@ class SinkTimeouts(msgspec.Struct, frozen=True):
     stopping: Callable[[], bool] = lambda: False
 
 
-class Output:
-    """The output side of a shard; whatever writes to it holds one."""
+class OutputSink(ABC):
+    """The port `Sink` without the way of writing; `writer` names the shard, whichever process runs it."""
 
     def __init__(
         self,
         connection: KafkaConnection,
         topics: ShardTopics,
         writer: str,
-        timeouts: SinkTimeouts,
+        timeouts: SinkTimeouts = SinkTimeouts(),  # noqa: B008 - frozen
+        failpoint: Failpoint = never,
         describer: TopicDescriber | None = None,
     ) -> None:
-        self.connection = connection
+        self._connection = connection
         self._describer = describer
         self._all_topics = topics
         self._topics = topics.outputs
         self._partition = topics.output_partition
         self._writer = writer
         self._timeouts = timeouts
+        self._failpoint = failpoint
+        self._producer: Producer | None = None
         self._topic_bytes_max: int | None = None
 
+    def open(self) -> None:
+        """Replace the producer by a new one. Raises SinkUnavailable."""
+        self._discard()
+        self._check_rights()
+        self._read_limits()
+        self._producer = self._opened()
+
+    @abstractmethod
+    def publish(self, records: Sequence[OutputRecord]) -> None:
+        """Publish all records in this order. Raises SinkUnclear: then `open` before anything else."""
+
+    def close(self) -> None:
+        """Discard the producer; safe to call twice."""
+        self._discard()
+
     def record_bytes_max(self) -> int:
-        """Return the largest record that every one of the topics takes. Raises SinkUnavailable."""
+        """Return the size in bytes (key, value, headers) of the largest record that may be published.
+
+        Raises SinkUnavailable.
+        """
         if self._topic_bytes_max is None:
-            self.read_limits()
-        producer_bytes_max = int(self.connection.properties(TUNED, {})["message.max.bytes"])
+            self._read_limits()
+        producer_bytes_max = int(self._connection.properties(TUNED, {})["message.max.bytes"])
         return min(self._topic_bytes_max or 0, producer_bytes_max) - RECORD_OVERHEAD_BYTES
 
-    def read_limits(self) -> None:
+    def _read_limits(self) -> None:
         """Ask the broker again what the topics take. Raises SinkUnavailable."""
-        limits = [EMBEDDED_RECORD_BYTES_MAX] if self.connection.embedded else self._limits()
+        limits = [EMBEDDED_RECORD_BYTES_MAX] if self._connection.embedded else self._limits()
         self._topic_bytes_max = min(limits)
 
-    def check_rights(self) -> None:
+    def _check_rights(self) -> None:
         """Ask the brokers what the shard may do. Raises SinkUnavailable, with all that is missing.
 
         Who does not answer is found out by what comes next.
         """
-        if self.connection.embedded:
+        if self._connection.embedded:
             return
         needed = shard_rights(self._all_topics, self._writer)
         try:
-            missing = missing_rights(self.connection, needed, timeout_s=RIGHTS_TIMEOUT_S, describer=self._describer)
+            missing = missing_rights(self._connection, needed, timeout_s=RIGHTS_TIMEOUT_S, describer=self._describer)
         except SourceUnavailable as failure:
             LOGGER.info("%s", failure)
             return
         if missing:
-            raise SinkUnavailable(f"Kafka: {lacking(self.connection, missing)}")
+            raise SinkUnavailable(f"Kafka: {lacking(self._connection, missing)}")
 
-    def producer_properties(self, required: Mapping[str, Property]) -> dict[str, Property]:
+    def _producer_properties(self, required: Mapping[str, Property]) -> dict[str, Property]:
         """Return a producer's properties: acknowledged by all replicas, no batch larger than a topic takes."""
         batch = {"batch.size": min(BATCH_BYTES_MAX, self.record_bytes_max())}
-        return self.connection.properties({**TUNED, **batch}, {**required, "acks": "all"})
+        return self._connection.properties({**TUNED, **batch}, {**required, "acks": "all"})
 
-    def produce_arguments(self, record: OutputRecord) -> dict[str, Any]:
+    def _produce_arguments(self, record: OutputRecord) -> dict[str, Any]:
         """Return the keyword arguments of `produce` for this record."""
         return produce_arguments(record, self._topics[record.role], self._partition)
 
@@ -112,20 +135,38 @@ class Output:
         """Return the last data record of each partition. Raises SinkUnavailable, ShardRefused."""
         places = {role: (topic, self._partition) for role, topic in self._topics.items()}
         # not kept: between two readings nobody polls it, and what a client says in an outage would pile up
-        reader = TailReader(self.connection, tails_group(self._writer), places)
+        reader = TailReader(self._connection, tails_group(self._writer), places)
         try:
             return reader.read(self._timeouts.tails_s)
         finally:
             reader.close()
 
+    @abstractmethod
+    def _opened(self) -> Producer:
+        """Return a new producer that is ready to publish. Raises SinkUnavailable."""
+
+    def _discard(self) -> None:
+        """Drop the producer without closing it: closing would abort and flush, and its outcome may be in doubt."""
+        self._producer = None
+
+    def _produce_halves(self, records: Sequence[OutputRecord], produce: Callable[[OutputRecord], None]) -> None:
+        """Produce all records, past the failpoints in the middle and at the end."""
+        half = len(records) // 2
+        for record in records[:half]:
+            produce(record)
+        self._failpoint("half_produced")
+        for record in records[half:]:
+            produce(record)
+        self._failpoint("after_produce")
+
     def _limits(self) -> Iterable[int]:
-        admin = client(AdminClient, self.connection.properties(UNHEARD, {}))
+        admin = client(AdminClient, self._connection.properties(UNHEARD, {}))
         resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in self._topics.values()]
         try:
             answers = admin.describe_configs(resources, request_timeout=self._timeouts.request_s).values()
             return [int(self._waited_for(answer)["max.message.bytes"].value) for answer in answers]
         except (KafkaException, TimeoutError) as failure:
-            cause = self.connection.cause_of(failure, admin)
+            cause = self._connection.cause_of(failure, admin)
             raise SinkUnavailable(f"Kafka: the output topics' limits cannot be read: {cause}") from failure
 
     def _waited_for(self, answer: "Future[Any]") -> Any:

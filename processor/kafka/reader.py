@@ -5,8 +5,7 @@ Nothing here is part of processing: readers come and go, and what they see is co
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -14,6 +13,7 @@ from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.engine.inputs import Record, Watermarks
 from processor.kafka.connection import KafkaConnection, Property, client, words_of
 from processor.kafka.records import record_of
+from processor.runtime.closing import Closing
 
 TIMEOUT_S = 15.0
 POLL_TIMEOUT_S = 0.2
@@ -49,7 +49,7 @@ REMOVED = frozenset(
 GROUP_DENIED: int = KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
-class RecordReader:
+class RecordReader(Closing):
     """Reads the partitions of one topic, all of them unless named. Everything raises SourceUnavailable."""
 
     def __init__(
@@ -113,14 +113,6 @@ class RecordReader:
     def close(self) -> None:
         """Leave; safe to call twice."""
         self._consumer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _last_of(self, partition: int, count: int) -> list[Record]:
         extent = self._watermarks(partition)

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from processor.engine.announcements import OutputRecord, Role, Tail
+from processor.engine.announcements import OutputRecord
 from processor.engine.errors import SinkFenced, SinkUnavailable, SinkUnclear
-from processor.engine.failpoints import Failpoint, never
-from processor.kafka.connection import KafkaConnection, Property, ShardTopics, client, code_of
-from processor.kafka.describer import TopicDescriber
-from processor.kafka.output import Output, SinkTimeouts
+from processor.kafka.connection import Property, client, code_of
+from processor.kafka.output import OutputSink
 
 QUEUE_FULL_POLL_S = 0.01
 FENCED = frozenset(
@@ -30,36 +28,11 @@ TRANSACTION_LIMIT = "transaction.max.timeout.ms"
 """The brokers' setting that ours must not be above."""
 
 
-class KafkaSink:
-    """The port `Sink` on Kafka; `transactional_id` names the shard, whoever runs it."""
+class KafkaSink(OutputSink):
+    """Publishes in transactions; its `writer` is the transactional id of the shard.
 
-    def __init__(
-        self,
-        connection: KafkaConnection,
-        topics: ShardTopics,
-        transactional_id: str,
-        timeouts: SinkTimeouts = SinkTimeouts(),  # noqa: B008 - frozen
-        failpoint: Failpoint = never,
-        describer: TopicDescriber | None = None,
-    ) -> None:
-        self._output = Output(connection, topics, transactional_id, timeouts, describer)
-        self._transactional_id = transactional_id
-        self._timeouts = timeouts
-        self._failpoint = failpoint
-        self._producer: Producer | None = None
-
-    def record_bytes_max(self) -> int:
-        """Return the largest record (key, value, headers) that may be published. Raises SinkUnavailable."""
-        return self._output.record_bytes_max()
-
-    def open(self) -> None:
-        """Make a new producer and fence every older one; what they left open is aborted. Raises SinkUnavailable."""
-        self._discard()
-        self._output.check_rights()
-        self._output.read_limits()
-        producer = client(Producer, self._output.producer_properties(self._required()))
-        self._initialise(producer)
-        self._producer = producer
+    Opening it fences every older producer of that id, and aborts the transaction that one left open.
+    """
 
     def publish(self, records: Sequence[OutputRecord]) -> None:
         """Publish all in one transaction, in this order. Raises SinkUnclear: then `open` before anything else."""
@@ -74,29 +47,22 @@ class KafkaSink:
             # The broker itself fences a transaction that is open for too long: that is nobody's doing but ours.
             in_time = time.monotonic() - began_s < self._timeouts.transaction_s
             kind = SinkFenced if in_time and _is_fenced(failure) else SinkUnclear
-            raise kind(
-                f"Kafka: the transaction ended unclear: {self._output.connection.cause_of(failure)}"
-            ) from failure
+            raise kind(f"Kafka: the transaction ended unclear: {self._connection.cause_of(failure)}") from failure
         if commit_s > self._timeouts.request_s:
             self._discard()
             raise SinkUnclear(f"Kafka: committing took {commit_s:.1f} s: a second request may be under way")
 
-    def tails(self) -> dict[Role, Tail]:
-        """Read the last data record of each output partition. Raises SinkUnavailable, ShardRefused."""
-        return self._output.tails()
-
-    def close(self) -> None:
-        """Throw the producer away; safe to call twice."""
-        self._discard()
-
-    def _required(self) -> dict[str, Property]:
-        return {
-            "transactional.id": self._transactional_id,
+    def _opened(self) -> Producer:
+        required: dict[str, Property] = {
+            "transactional.id": self._writer,
             "enable.idempotence": True,
             "transaction.timeout.ms": int(self._timeouts.transaction_s * 1000),
             "request.timeout.ms": int(self._timeouts.request_s * 1000),
             "socket.timeout.ms": int(self._timeouts.request_s * 1000),
         }
+        producer = client(Producer, self._producer_properties(required))
+        self._initialise(producer)
+        return producer
 
     def _initialise(self, producer: Producer) -> None:
         """Wait for the producer id, with a call that is resumed again and again: nothing interrupts it."""
@@ -107,8 +73,8 @@ class KafkaSink:
             except (KafkaException, SystemError) as failure:
                 given_up = time.monotonic() > deadline_s or self._timeouts.stopping()
                 if given_up or not _is_retriable(failure):
-                    needs = f"WRITE on transactional id {self._transactional_id}"
-                    cause = self._output.connection.cause_of(failure, producer, needs=needs)
+                    needs = f"WRITE on transactional id {self._writer}"
+                    cause = self._connection.cause_of(failure, producer, needs=needs)
                     advice = self._advice(failure)
                     raise SinkUnavailable(f"Kafka: the producer cannot be initialised: {cause}{advice}") from failure
             else:
@@ -126,13 +92,7 @@ class KafkaSink:
         self._failpoint("before_begin_transaction")
         producer.begin_transaction()
         deadline_s = time.monotonic() + self._timeouts.request_s
-        half = len(records) // 2
-        for record in records[:half]:
-            self._produce(producer, record, deadline_s)
-        self._failpoint("half_produced")
-        for record in records[half:]:
-            self._produce(producer, record, deadline_s)
-        self._failpoint("after_produce")
+        self._produce_halves(records, lambda record: self._produce(producer, record, deadline_s))
         self._failpoint("before_commit_transaction")
         began_s = time.monotonic()
         producer.commit_transaction(self._timeouts.request_s)
@@ -141,7 +101,7 @@ class KafkaSink:
         return took_s
 
     def _produce(self, producer: Producer, record: OutputRecord, deadline_s: float) -> None:
-        arguments = self._output.produce_arguments(record)
+        arguments = self._produce_arguments(record)
         while True:
             try:
                 producer.produce(**arguments)
@@ -151,10 +111,6 @@ class KafkaSink:
                 producer.poll(QUEUE_FULL_POLL_S)
             else:
                 return
-
-    def _discard(self) -> None:
-        # Not closed: closing would abort and flush, and nothing more may be said by a producer in doubt.
-        self._producer = None
 
 
 def _is_fenced(failure: BaseException) -> bool:

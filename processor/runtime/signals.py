@@ -25,8 +25,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType, TracebackType
-from typing import Self
+from types import FrameType
+
+from processor.runtime.closing import Closing
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
 SERVICES = frozenset({"run", "dev"})
@@ -41,7 +42,7 @@ READ_BYTES = 64
 Act = Callable[[], None]
 
 
-class StopSignals:
+class StopSignals(Closing):
     """Calls `act` in a thread of its own for each of these signals, until `close`. For the main thread.
 
     `act` may be replaced at any time: the one that stands there when a signal is read is called.
@@ -65,14 +66,6 @@ class StopSignals:
         os.close(self._writing)  # what was written is read, then the thread ends
         self._thread.join()
         os.close(self._reading)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _read(self) -> None:
         while heard := os.read(self._reading, READ_BYTES):

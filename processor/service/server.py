@@ -7,11 +7,11 @@ from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from processor.engine.errors import InvalidRequest
 from processor.runtime.addresses import Address, listen_address, parse
+from processor.runtime.closing import Closing
 from processor.service.responses import Response, problem
 
 REQUEST_TIMEOUT_S = 10
@@ -26,7 +26,7 @@ SENTENCE_MAX = 200
 Log = Callable[..., None]
 
 
-class HttpServer:
+class HttpServer(Closing):
     """Serves from construction until `close`. Raises InvalidRequest when the address cannot be listened on.
 
     `log` hears of requests that a bug left without an answer.
@@ -53,14 +53,6 @@ class HttpServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class _Server(ThreadingHTTPServer):

@@ -15,6 +15,7 @@ from tests.services import Kafka
 from tests.waiting import wait_until
 
 SHORT = SinkTimeouts(open_s=2, request_s=1, transaction_s=5, tails_s=5)
+PATIENT = SinkTimeouts(request_s=60.0, transaction_s=90.0)
 SINKS = [KafkaSink, IdempotentSink]
 AnySink = type[KafkaSink] | type[IdempotentSink]
 
@@ -75,7 +76,7 @@ def test_a_broker_that_goes_away_leaves_the_publication_unclear_until_it_is_back
 
 def test_a_full_queue_only_slows_a_publication_down(world: KafkaWorld) -> None:
     connection = KafkaConnection(world.connection.bootstrap_servers, {"queue.buffering.max.messages": 10})
-    sink = KafkaSink(connection, world.topics, world.writer)
+    sink = KafkaSink(connection, world.topics, world.writer, PATIENT)
     sink.open()
 
     sink.publish(records_of(CHANGES, 1, 300))
