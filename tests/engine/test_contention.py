@@ -72,7 +72,7 @@ class Rivalled(MemorySink):
 def test_an_owner_with_a_rival_is_not_ready_opens_rarely_and_goes_on_when_the_rival_stops() -> None:
     world = World(batch_events_max=5)
     report(world, 50)
-    stops_s = world.clock.seconds + 300
+    stops_s = world.clock.seconds + 150
     sink = Rivalled(world, lambda: world.clock.seconds < stops_s)
     seen: list[tuple[str, ...]] = []
 
@@ -88,7 +88,7 @@ def test_an_owner_with_a_rival_is_not_ready_opens_rarely_and_goes_on_when_the_ri
     assert status.health.fencings == len(sink.fenced_s)
     gaps = [after - before for before, after in pairwise(sink.fenced_s)]
     assert max(gaps) >= PAUSE_MAX_S > min(gaps)
-    assert len(sink.fenced_s) < 25, "in five minutes"
+    assert len(sink.fenced_s) < 20, "in two minutes and a half"
     assert world.numbers() == list(range(50))
 
 

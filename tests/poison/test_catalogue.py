@@ -10,6 +10,7 @@ from tests.poison.catalogue import CATALOGUE
 from tests.poison.kinds import Poison
 from tests.poison.sandbox import MEMORY_BYTES_MAX
 
+pytestmark = pytest.mark.slow
 SANDBOX_TIMEOUT_S = 300.0
 KILLED_BY_CPU_LIMIT = "ended with -9"
 

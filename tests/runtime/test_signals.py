@@ -16,11 +16,11 @@ import pytest
 from processor.runtime.signals import INTERRUPT_GRACE_S, listen, stopped_by_signals
 from tests.waiting import wait_until
 
-PAIRS = 400
+PAIRS = 130
 GAP_MAX_US = 60
 PATIENCE_S = 20.0
 PROCESSOR = [sys.executable, "-m", "processor"]
-DELAYS_S = (0.0, 0.02, 0.1, 0.3, 0.6, 1.0)
+DELAYS_S = (0.0, 0.1, 0.6)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -138,13 +138,7 @@ def test_a_service_that_is_asked_to_end_while_it_starts_ends_well(delay_s: float
 
 @pytest.mark.parametrize(
     "tokens",
-    [
-        ("events", "tail"),
-        ("status",),
-        ("offsets", "show"),
-        ("submit", "ClockTicked", "--data", "{}", "--wait"),
-        ("commits", "list"),
-    ],
+    [("events", "tail"), ("status",), ("submit", "ClockTicked", "--data", "{}", "--wait")],
     ids=" ".join,
 )
 def test_a_command_that_is_interrupted_while_nobody_answers_ends_with_130_and_no_traceback(
