@@ -13,6 +13,8 @@ import yaml
 
 from processor.cli.app import run
 from processor.configuration.settings import PROJECT_DIRECTORY
+from processor.engine.health import Health
+from processor.service.api import ApiSources
 from tests.services import Etcd, Kafka
 from tests.waiting import wait_until
 
@@ -33,6 +35,20 @@ class Told(msgspec.Struct, frozen=True):
 
 
 Cli = Callable[..., Told]
+
+
+def api_sources(document: Any) -> ApiSources:
+    """Return what the API of a processor reads that owns its shard, at sequence 4, with this state document."""
+    return ApiSources(
+        app="cluster",
+        instance="here-1",
+        clusters=("cluster",),
+        health=lambda: (Health(shard=0, phase="owner", seq=4, seen_s=1.0, committed_ms=1, state=document),),
+        document=lambda state: state,
+        metrics=lambda: b"",
+        now_s=lambda: 1.0,
+        now_ms=lambda: 1,
+    )
 
 
 @pytest.fixture

@@ -1,31 +1,17 @@
 """`state explain` asked of a processor over HTTP; what it reads from the topics is held against real servers."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from processor.cli.exits import Exit
 from processor.cli.explain import EPISODES, ROWS_MAX, lines
-from processor.engine.health import Health
-from processor.service.api import ApiSources, respond
+from processor.service.api import respond
 from processor.service.server import HttpServer
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, api_sources
 from tests.cluster.world import World
-
-
-def _sources(document: Mapping[str, Any]) -> ApiSources:
-    return ApiSources(
-        app="cluster",
-        instance="here-1",
-        clusters=("cluster",),
-        health=lambda: (Health(shard=0, phase="owner", seq=4, seen_s=1.0, committed_ms=1, state=document),),
-        document=lambda state: state,
-        metrics=lambda: b"",
-        now_s=lambda: 1.0,
-        now_ms=lambda: 1,
-    )
 
 
 @pytest.fixture
@@ -33,7 +19,7 @@ def url() -> "Iterator[str]":
     world = World()
     world.connect(memory=50)
     world.load(requirements=["gpu"])
-    with HttpServer(":0", lambda target: respond(_sources(world.document), target)) as server:
+    with HttpServer(":0", lambda target: respond(api_sources(world.document), target)) as server:
         yield server.url
 
 
@@ -84,7 +70,7 @@ def test_brokers_that_are_away_leave_the_explanation_without_history(
 
 def test_a_state_of_another_build_is_told_as_that(cli: Cli) -> None:
     document = {**World().document, "cats": {}}
-    with HttpServer(":0", lambda target: respond(_sources(document), target)) as server:
+    with HttpServer(":0", lambda target: respond(api_sources(document), target)) as server:
         told = cli("state", "explain", "policy", "cluster", "--server", server.url)
     assert (told.code, "this build cannot read" in told.err) == (Exit.INVALID_DATA, True)
 

@@ -9,10 +9,10 @@ import pytest
 from processor.cli.exits import Exit
 from processor.cli.proxies import proxy_for
 from processor.engine.health import Health
-from processor.service.api import ApiSources, respond
+from processor.service.api import respond
 from processor.service.responses import Response
 from processor.service.server import HttpServer
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, api_sources
 
 DOCUMENT = {
     "policy": {"retry_limit": 10},
@@ -29,16 +29,9 @@ DOCUMENT = {
     "experiments": {"duel": {"name": "duel", "kind": "model", "status": "Active"}},
     "failures": {"model/iris": {"code": "load_failed", "attempts": 1, "message": "x"}},
 }
-VIEWS = ApiSources(
-    app="cluster",
-    instance="here-1",
-    clusters=("cluster",),
-    health=lambda: (Health(shard=0, phase="owner", seq=4, seen_s=1.0, committed_ms=1, state=DOCUMENT),),
-    document=lambda state: state,
-    metrics=lambda: b"",
-    now_s=lambda: 1.0,
-    now_ms=lambda: 1,
-)
+
+
+VIEWS = api_sources(DOCUMENT)
 
 
 @pytest.fixture
