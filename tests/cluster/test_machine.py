@@ -10,7 +10,6 @@ def test_the_kinds_are_those_of_the_keys_in_the_order_of_changes() -> None:
     kinds = ["policy", "server", "responder", "model", "pipeline", "experiment", "failure"]
     assert list(ClusterMachine.entity_types) == kinds
     assert ClusterMachine.rejection is Rejected
-    assert ClusterMachine.version == 1
 
 
 def test_the_empty_state_has_a_policy_and_nothing_else() -> None:
