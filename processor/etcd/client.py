@@ -190,11 +190,6 @@ class EtcdClient:
         """End a lease and delete what is attached to it. Raises StoreUnavailable, LeaseGoneError."""
         self._call(lambda wire: wire.lease.LeaseRevoke, rpc.LeaseRevokeRequest(ID=lease_id))
 
-    def watch(self, requests: Iterator[Any], *, timeout_s: float) -> Any:
-        """Open a watch stream, a grpc call to iterate and cancel; it may break at any time with grpc.RpcError."""
-        wire = self._connection.wire
-        return wire.watch.Watch(requests, timeout=timeout_s, metadata=self.metadata() + REQUIRE_LEADER)
-
     def close(self) -> None:
         """Close the channel; whatever is under way ends with an error."""
         self._connection.close()

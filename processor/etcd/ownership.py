@@ -1,13 +1,6 @@
 """Who owns a shard: the lease decides when, the owner compare in every transaction decides whether."""
 
-import queue
-import threading
-import time
-from collections.abc import Iterator
 from typing import Any
-
-import grpc
-from etcd3.etcdrpc import rpc_pb2 as rpc
 
 from processor.engine.errors import OutcomeUnknown, StoreUnavailable
 from processor.engine.values import Attempts
@@ -17,7 +10,6 @@ from processor.etcd.failures import LeaseGoneError, not_written
 from processor.etcd.layout import ShardKeys, encode_attempts
 from processor.etcd.lease import InstanceLease, attached
 
-POLL_INTERVAL_S = 1.0
 RELEASE_SENDS_MAX = 3
 
 
@@ -32,7 +24,6 @@ class EtcdOwnership:
         self._keys = keys
         self._lease = lease
         self._lease_id = 0
-        self._closed = threading.Event()
 
     def campaign(self) -> int | None:
         """Try to own the shard: the epoch, or None while somebody else does. Raises StoreUnavailable.
@@ -81,26 +72,8 @@ class EtcdOwnership:
                 return
         raise StoreUnavailable(f"the owner key could not be deleted: {unknown}") from unknown
 
-    def wait_for_vacancy(self, timeout_s: float) -> bool:
-        """Return True as soon as the shard has no owner, False when the time is up or `close` was called.
-
-        Only a hint of when to campaign: where the watch breaks, the key is looked at now and then.
-        Raises StoreUnavailable.
-        """
-        deadline_s = time.monotonic() + timeout_s
-        while not self._closed.is_set():
-            remaining_s = deadline_s - time.monotonic()
-            if self._epoch() == 0:
-                return True
-            if remaining_s <= 0:
-                return False
-            if not self._sees_deletion(remaining_s):
-                self._closed.wait(min(POLL_INTERVAL_S, max(0.0, deadline_s - time.monotonic())))
-        return False
-
     def close(self) -> None:
         """Stop keeping the lease alive and revoke it; safe to call twice."""
-        self._closed.set()
         self._lease.close()
 
     def _epoch(self) -> int:
@@ -116,33 +89,3 @@ class EtcdOwnership:
         except LeaseGoneError as error:
             self._lease.give_up(lease_id)
             raise StoreUnavailable(f"the lease ended: {error}") from error
-
-    def _sees_deletion(self, timeout_s: float) -> bool:
-        """Watch the owner key: True when it was deleted, False when the watch ended before that."""
-        outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        outgoing.put(
-            rpc.WatchRequest(
-                create_request=rpc.WatchCreateRequest(key=self._keys.owner, filters=[rpc.WatchCreateRequest.NOPUT])
-            )
-        )
-        stream = self._client.watch(_until_none(outgoing), timeout_s=timeout_s)
-        try:
-            for answer in stream:
-                # The key may have gone between the last look and the start of the watch.
-                if answer.events or (answer.created and self._epoch() == 0):
-                    return True
-                if answer.canceled:
-                    return False
-        except grpc.RpcError:
-            return False
-        else:
-            return False
-        finally:
-            outgoing.put(None)
-            stream.cancel()
-
-
-def _until_none(outgoing: "queue.SimpleQueue[Any]") -> Iterator[Any]:
-    # A stream whose requests have ended is half closed; the queue keeps it open until the watch is over.
-    while (request := outgoing.get()) is not None:
-        yield request

@@ -71,7 +71,7 @@ class MemoryCluster:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
         self._revision = 1
         self._shards: dict[int, Shard] = {}
         self._lost: set[str] = set()
@@ -80,59 +80,52 @@ class MemoryCluster:
     @property
     def revision(self) -> int:
         """The newest revision."""
-        with self._changed:
+        with self._lock:
             return self._revision
 
     def read(self, shard: int, look: Callable[[Shard, int], T]) -> T:
         """Return what `look` makes of the shard at the newest revision."""
-        with self._changed:
+        with self._lock:
             return look(self._shards.setdefault(shard, Shard()), self._revision)
 
     def write(self, shard: int, compare: Callable[[Shard], bool], change: Callable[[Shard, int], None]) -> int | None:
         """Change the shard at a new revision and return that; None when the compare is false."""
-        with self._changed:
+        with self._lock:
             keys = self._shards.setdefault(shard, Shard())
             if not compare(keys):
                 return None
             self._revision += 1
             change(keys, self._revision)
-            self._changed.notify_all()
             return self._revision
-
-    def wait(self, shard: int, until: Callable[[Shard], bool], timeout_s: float) -> bool:
-        """Wait until the shard is so, at most `timeout_s`."""
-        with self._changed:
-            return self._changed.wait_for(lambda: until(self._shards.setdefault(shard, Shard())), timeout_s)
 
     def expire(self, lease: str) -> None:
         """End a lease as if its time had run out: what it owns is vacant, and it never comes back."""
-        with self._changed:
+        with self._lock:
             self._lost.add(lease)
             self._instances = {name: under for name, under in self._instances.items() if under != lease}
             for keys in self._shards.values():
                 if keys.owner == lease:
                     keys.owner, keys.owner_epoch = None, 0
                     self._revision += 1
-            self._changed.notify_all()
 
     def enlist(self, instance: str, lease: str) -> None:
         """Register an instance for as long as its lease lives."""
-        with self._changed:
+        with self._lock:
             if lease not in self._lost:
                 self._instances[instance] = lease
 
     def dismiss(self, instance: str) -> None:
         """Strike an instance off; its lease stays."""
-        with self._changed:
+        with self._lock:
             self._instances.pop(instance, None)
 
     def members(self, shards: int) -> tuple[tuple[str, ...], dict[int, str]]:
         """Return the instances, ascending, and shard → lease of its owner."""
-        with self._changed:
+        with self._lock:
             owners = {number: keys.owner for number, keys in self._shards.items() if keys.owner is not None}
             return tuple(sorted(self._instances)), {shard: owners[shard] for shard in owners if shard < shards}
 
     def is_alive(self, lease: str) -> bool:
         """Tell whether a lease has not ended."""
-        with self._changed:
+        with self._lock:
             return lease not in self._lost

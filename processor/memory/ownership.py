@@ -53,10 +53,6 @@ class MemoryOwnership:
 
         self._cluster.write(self._shard, lambda keys: keys.owner_epoch == epoch, vacate)
 
-    def wait_for_vacancy(self, timeout_s: float) -> bool:
-        """Return True as soon as the shard has no owner, False when the time is up."""
-        return self._cluster.wait(self._shard, lambda keys: keys.owner is None, timeout_s)
-
     def close(self) -> None:
         """End the lease; safe to call twice."""
         self._closed = True

@@ -26,18 +26,12 @@ from processor.memory.store import MemoryStore
 SHARD = 0
 
 
-class WaitingOwnership(Ownership, Protocol):
-    """Both adapters can also wait until nobody owns the shard."""
-
-    def wait_for_vacancy(self, timeout_s: float) -> bool: ...
-
-
 class World(Protocol):
     """One shard of one store cluster; every store and ownership is that of another instance."""
 
     def store(self) -> Store: ...
-    def ownership(self, instance: str) -> WaitingOwnership: ...
-    def lose_lease(self, ownership: WaitingOwnership) -> None: ...
+    def ownership(self, instance: str) -> Ownership: ...
+    def lose_lease(self, ownership: Ownership) -> None: ...
     def write_head_by_hand(self, head: Head) -> None: ...
 
 
@@ -48,7 +42,7 @@ class MemoryWorld:
     def store(self) -> Store:
         return MemoryStore(self.cluster, SHARD)
 
-    def ownership(self, instance: str) -> WaitingOwnership:
+    def ownership(self, instance: str) -> Ownership:
         return MemoryOwnership(self.cluster, SHARD, instance)
 
     def lose_lease(self, ownership: Any) -> None:

@@ -1,6 +1,5 @@
 """What the engine may rely on of an ownership, whichever it is."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -94,23 +93,3 @@ def test_closing_gives_the_shard_up_at_once_and_may_be_done_twice(world: World) 
     first.close()
     assert not first.alive()
     assert second.campaign() is not None
-
-
-def test_waiting_for_a_vacancy_ends_when_the_owner_goes(world: World) -> None:
-    first, second = world.ownership("first"), world.ownership("second")
-    epoch = owned(first.campaign())
-    leaving = threading.Timer(0.2, lambda: first.release(epoch, clean=True))
-    leaving.start()
-    assert second.wait_for_vacancy(PATIENCE_S)
-    leaving.join()
-    assert second.campaign() is not None
-
-
-def test_waiting_for_a_vacancy_ends_with_the_time(world: World) -> None:
-    first, second = world.ownership("first"), world.ownership("second")
-    first.campaign()
-    assert not second.wait_for_vacancy(0.3)
-
-
-def test_a_vacant_shard_needs_no_waiting(world: World) -> None:
-    assert world.ownership("first").wait_for_vacancy(PATIENCE_S)

@@ -1,10 +1,7 @@
 """What is etcd's own in owning a shard: lost replies, dead leases, broken watches."""
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
-import grpc
 import pytest
 
 from processor.engine.errors import StoreUnavailable
@@ -12,7 +9,6 @@ from processor.etcd.layout import ShardKeys
 from processor.etcd.ownership import EtcdOwnership
 from tests.contracts.store_worlds import EtcdWorld, owned
 from tests.etcd.etcd_fake import LossyClient
-from tests.local_servers import LocalServer
 
 pytestmark = pytest.mark.services
 
@@ -72,65 +68,3 @@ def test_a_release_without_any_answer_says_that_the_lease_will_decide(world: Etc
     lossy.fates.extend(["request lost"] * 3)
     with pytest.raises(StoreUnavailable, match="could not be deleted"):
         ownership.release(epoch, clean=True)
-
-
-class BrokenWatches(LossyClient):
-    """Every watch breaks at once, as it does when the member goes away."""
-
-    watches = 0
-
-    def watch(self, requests: Any, *, timeout_s: float) -> Any:
-        self.watches += 1
-        stream = self._client.watch(requests, timeout_s=timeout_s)
-        stream.cancel()
-        return stream
-
-
-def test_a_vacancy_is_noticed_though_every_watch_breaks(world: EtcdWorld) -> None:
-    client: Any = BrokenWatches(world.client)
-    first = world.ownership("first")
-    second = EtcdOwnership(client, world.keys, world.lease("second"))
-    epoch = owned(first.campaign())
-    leaving = threading.Timer(0.1, lambda: first.release(epoch, clean=True))
-    leaving.start()
-    assert second.wait_for_vacancy(PATIENCE_S)
-    leaving.join()
-    assert client.watches > 0
-
-
-def test_a_vacancy_is_noticed_over_a_restart_of_the_server(
-    own_etcd: Callable[..., LocalServer], namespace: str
-) -> None:
-    server = own_etcd()
-    world = EtcdWorld(server.address, namespace)
-    first, second = world.ownership("first"), world.ownership("second")
-    epoch = owned(first.campaign())
-    answers: list[bool] = []
-
-    def wait() -> None:
-        while not answers:
-            try:
-                answers.append(second.wait_for_vacancy(PATIENCE_S))
-            except StoreUnavailable:
-                continue
-
-    waiting = threading.Thread(target=wait, daemon=True)
-    waiting.start()
-    server.kill()
-    server.start()
-    for _ in range(100):
-        try:
-            first.release(epoch, clean=True)
-        except (StoreUnavailable, grpc.RpcError):
-            continue
-        break
-    waiting.join(PATIENCE_S)
-    assert answers == [True]
-    world.close()
-
-
-def test_closing_ends_the_wait_for_a_vacancy(world: EtcdWorld) -> None:
-    first, second = world.ownership("first"), world.ownership("second")
-    first.campaign()
-    second.close()
-    assert not second.wait_for_vacancy(PATIENCE_S)
