@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Literal
@@ -13,9 +13,8 @@ import msgspec
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import TopicFacts, TopicPartition, Watermarks
 from processor.engine.values import Head
+from processor.runtime.clock import iso_time_ms
 from processor.runtime.files import text_of
-
-"""Topic and partition."""
 
 DURATION = re.compile(
     r"P(?:(?P<days>\d{1,6})D)?(?:T(?:(?P<hours>\d{1,9})H)?(?:(?P<minutes>\d{1,9})M)?"
@@ -95,10 +94,9 @@ def time_ms_of(text: str) -> int:
     Kafka means something else by negative times: its ends.
     """
     try:
-        at = datetime.fromisoformat(text)
+        return max(0, iso_time_ms(text))
     except ValueError as error:
         raise InvalidRequest(f"{text!r} is no time like 2026-11-25T07:00:00.000Z") from error
-    return max(0, int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000))
 
 
 def duration_of(text: str) -> timedelta:

@@ -1,6 +1,5 @@
 """The checks of one shard: what a take-over would look at, without owning or writing anything."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
@@ -19,6 +18,7 @@ from processor.engine.recovery import before_repair, check_versions, foreign_edi
 from processor.engine.tails import check_not_ahead, reached_by
 from processor.engine.values import Head
 from processor.kafka.reader import RecordReader
+from processor.runtime.clock import now_ms
 
 Verdict = Literal["ok", "warning", "failed", "unreachable", "not looked at"]
 AHEAD_MS_MAX = 2_000
@@ -78,13 +78,13 @@ def clock(settings: Settings, topics: TopicNames, views: Sequence[ShardView]) ->
 
     Neither Kafka nor etcd tells its own time without being written to.
     """
-    now_ms = time.time_ns() // 1_000_000
     seen = {f"the last commit of shard {view.shard}": view.head.committed_ms for view in views if view.head}
     for role in ("high", "normal"):
         with RecordReader(kafka_connection(settings), topics[role]) as reader:
             for record in reader.last(1):
                 seen[f"the last record of {record.topic}[{record.partition}]"] = record.timestamp_ms
-    ahead = {what: at_ms - now_ms for what, at_ms in seen.items() if at_ms - now_ms > AHEAD_MS_MAX}
+    our_ms = now_ms()
+    ahead = {what: at_ms - our_ms for what, at_ms in seen.items() if at_ms - our_ms > AHEAD_MS_MAX}
     for what, by_ms in ahead.items():
         yield Check("clock", "warning", f"{what} is {by_ms / 1000:.1f} s ahead of this machine's clock: one is wrong")
     if not ahead:
@@ -99,10 +99,9 @@ def _inputs(name: str, head: Head, parts: Parts) -> Iterator[Check]:
 
 def _transactions(name: str, view: ShardView, settings: Settings, topics: TopicNames) -> Iterator[Check]:
     """Yield the transactions that are open in the inputs; one that stays open stops what is behind it."""
-    now_ms = time.time_ns() // 1_000_000
     opened = {place: mark.opened for place, mark in input_marks(settings, topics, view.shard).items() if mark.opened}
     for place, one in opened.items():
-        verdict: Verdict = "failed" if now_ms - one.since_ms > BEHIND_AFTER_MS else "warning"
+        verdict: Verdict = "failed" if now_ms() - one.since_ms > BEHIND_AFTER_MS else "warning"
         yield Check(name, verdict, one.sentence(place, settings.kafka.bootstrap_servers))
     if not opened:
         yield Check(name, "ok", "none is open in the inputs")

@@ -14,9 +14,8 @@ from processor.cli.options import NUMBER_MAX, ClusterName, ConfigFile, Count, Ou
 from processor.cli.output import emit_document, emit_rows, note
 from processor.cli.records import row_of, summary, time_of
 from processor.engine.inputs import Record
-from processor.history.commit_events import EVENTS_MAX, reduced_by
-from processor.history.commit_log import seq_of
-from processor.history.topics import opened_once
+from processor.history.commit_log import opened_once, seq_of
+from processor.history.events import EVENTS_MAX, reduced_by
 from processor.kafka.reader import RecordReader
 
 LAST = 20

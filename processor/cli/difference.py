@@ -11,11 +11,12 @@ from processor.cli.exits import Exit
 from processor.cli.explain import field_text
 from processor.cli.options import ClusterName, ConfigFile, Output
 from processor.cli.output import cell, emit_report, note, table
-from processor.cli.points import now_ms, read_as, view_at
+from processor.cli.points import read_as, view_at
 from processor.cli.remote import Server
 from processor.cluster.difference import differences
 from processor.history.points import point_of
 from processor.history.stored import View
+from processor.runtime.clock import now_ms
 
 POINT = "now, seq:N, time:T, offset:TOPIC:PARTITION:OFFSET, revision:N, or a file of state export or state get -o json"
 COLUMNS = ("kind", "name", "field", "before", "after")

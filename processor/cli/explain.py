@@ -21,7 +21,7 @@ from processor.cluster.explain import to_json
 from processor.engine.errors import InvalidRequest, SourceUnavailable
 from processor.history.causes import Causes
 from processor.history.entity import ANNOUNCEMENTS_MAX, History, history_of
-from processor.history.topics import Sources
+from processor.history.events import Sources
 from processor.replay.states import StatesBefore
 
 EPISODES = 5

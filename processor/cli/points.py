@@ -1,7 +1,6 @@
 """Options that name a point in the past, and the state at it."""
 
 import json
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from processor.history.stored import View
 from processor.replay.snapshots import MAGIC
 from processor.replay.states import state_history
 from processor.replay.wiring import ShardPast
+from processor.runtime.clock import now_ms
 from processor.runtime.files import NotText, bytes_of, decoded
 
 Read = TypeVar("Read")
@@ -124,11 +124,6 @@ def in_file(context: CommandContext, shard: int, path: Path) -> View:
     except (NotText, ValueError, RecursionError, InvalidState) as error:
         raise invalid(f"{path} holds no state: {error}") from error
     return View(state, -1, 0, "", "", str(path))
-
-
-def now_ms() -> int:
-    """Return the time, in ms since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 def _past_state(context: CommandContext, shard: int, point: Past) -> View:

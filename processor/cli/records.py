@@ -1,11 +1,11 @@
 """Decoded records as rows and as lines of text."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from processor.cli.output import cell
 from processor.client.codec import DecodedRecord
+from processor.engine.outputs import rfc3339
 from processor.runtime.clock import now_ms
 
 TIME_MS_MAX = 253_402_300_799_999
@@ -64,4 +64,4 @@ def time_of(timestamp_ms: int) -> str:
         return "-"
     if timestamp_ms > TIME_MS_MAX:
         return str(timestamp_ms)
-    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(timestamp_ms)

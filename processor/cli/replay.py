@@ -14,7 +14,7 @@ from processor.cli.context import CommandContext
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import NUMBER_MAX, ClusterName, ConfigFile, Output, within
 from processor.cli.output import emit_document, note
-from processor.cli.points import named, now_ms, past_in, read_as
+from processor.cli.points import named, past_in, read_as
 from processor.cli.progress import Progress
 from processor.cli.whatif import compare, instead_of
 from processor.history import points
@@ -24,6 +24,7 @@ from processor.replay.recording import first_foldable
 from processor.replay.replaying import BEGINNING, Start
 from processor.replay.running import Report, document_of, lines_of, replay_shard, verify_shard
 from processor.replay.wiring import ShardPast
+from processor.runtime.clock import now_ms
 from processor.runtime.files import check_readable
 
 FromSeq = Annotated[

@@ -14,8 +14,7 @@ from processor.cli.options import SECONDS, ClusterName, ConfigFile, Output, with
 from processor.cli.output import emit_rows, note
 from processor.cli.records import TIME_MS_MAX
 from processor.client.codec import EventEncoder, event_producer, no_such_type
-from processor.client.outcomes import EventOutcome
-from processor.client.waiting import Waiter
+from processor.client.outcomes import EventOutcome, Waiter
 from processor.cluster.event_parsing import InvalidEvent
 from processor.cluster.events import EVENT_TYPES
 from processor.engine.inputs import RecordId

@@ -4,8 +4,9 @@ A search halves the log until reading what is left costs as much as asking once 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import takewhile
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol
 
 import msgspec
 
@@ -15,6 +16,8 @@ from processor.engine.outputs import PROCESSOR_REVISION, PROCESSOR_SEQ, header_n
 
 READ_THROUGH_OFFSETS = 200
 """What a broker sends with one answer anyway."""
+
+Arguments = ParamSpec("Arguments")
 
 
 class Log(Protocol):
@@ -164,6 +167,24 @@ class CommitLog:
 
     def _located(self, record: Record) -> Located:
         return Located(record.offset, revision_of(record), self._decode(record))
+
+
+def opened_once(
+    open_: Callable[Arguments, AbstractContextManager[Log]], opened: ExitStack
+) -> Callable[Arguments, AbstractContextManager[Log]]:
+    """Return a function that opens each place once and leaves it open until `opened` is closed.
+
+    A consumer costs more than what is read here. Opening a place again ends what was being read of it.
+    """
+    logs: dict[object, Log] = {}
+
+    @contextmanager
+    def once(*place: Arguments.args, **named: Arguments.kwargs) -> Iterator[Log]:
+        if place not in logs:
+            logs[place] = opened.enter_context(open_(*place, **named))
+        yield logs[place]
+
+    return once
 
 
 def seq_of(record: Record) -> int:

@@ -5,16 +5,16 @@ Everything is bounded: announcements looked at, commits told, events read of a c
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from itertools import chain, islice, repeat
+from itertools import islice, repeat
 from typing import Any
 
 import msgspec
 
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Record
-from processor.history.commit_log import CommitLog, Log, seq_of
+from processor.history.commit_log import CommitLog, Log, opened_once, seq_of
+from processor.history.events import Sources, between, event_id_of, event_type_of, names, outcomes_of
 from processor.history.rejections import PREFIX, Refusal, refusals_of
-from processor.history.topics import Sources, between, event_id_of, event_type_of, names, opened_once
 
 ANNOUNCEMENTS_MAX = 20_000
 CHUNK_OFFSETS = 2_000
@@ -162,12 +162,10 @@ def _told(events: Sequence[AppliedEvent]) -> tuple[AppliedEvent, ...]:
 
 def _applied(sources: Sources, commit: Mapping[str, Any]) -> tuple[list[Record], str]:
     """Return the records of a commit that changed the state, and why some are missing."""
-    outcomes = list(chain.from_iterable(repeat(run["outcome"], run["count"]) for run in commit["outcomes"]))
     applied: list[Record] = []
-    lost, position, read = "", 0, 0
+    lost, read = "", 0
     for span in commit["ranges"]:
-        own = outcomes[position : position + span["count"]]
-        position += span["count"]
+        own = list(outcomes_of(commit, span))
         if "applied" not in own:
             continue
         if read + span["count"] > EVENTS_READ_MAX:

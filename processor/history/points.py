@@ -4,12 +4,13 @@
 """
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from processor.engine.errors import InvalidRequest
+from processor.engine.outputs import rfc3339
+from processor.runtime.clock import iso_time_ms
 
 _NUMBER = re.compile(r"\d{1,18}")
 _OFFSET = re.compile(r"(?P<topic>[A-Za-z0-9._-]+):(?P<partition>\d{1,9}):(?P<offset>\d{1,18})")
@@ -101,7 +102,7 @@ def at_time(text: str, *, now_ms: int) -> AtTime:
     """Read a time (see TIMES). Raises InvalidRequest for what is none, and for the future."""
     time_ms = _time_ms(text.strip(), now_ms)
     if time_ms > now_ms:
-        raise InvalidRequest(f"{text} is in the future: it is {_rfc3339(now_ms)} now")
+        raise InvalidRequest(f"{text} is in the future: it is {rfc3339(now_ms)} now")
     return AtTime(time_ms)
 
 
@@ -112,19 +113,12 @@ def _time_ms(text: str, now_ms: int) -> int:
         days, hours, minutes, seconds = (int(part or 0) for part in ago.groups())
         return now_ms - 1000 * (seconds + 60 * (minutes + 60 * (hours + 24 * days)))
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return iso_time_ms(text)
+    except (ValueError, OverflowError) as error:
         raise InvalidRequest(f"{text!r} is no time: {TIMES}") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1000)
 
 
 def _number(text: str, what: str) -> int:
     if not _NUMBER.fullmatch(text):
         raise InvalidRequest(f"{text!r} is not {what}: a number is meant")
     return int(text)
-
-
-def _rfc3339(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")

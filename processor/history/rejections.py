@@ -8,7 +8,7 @@ import msgspec
 
 from processor.client.codec import DecodedRecord
 from processor.engine.inputs import Record
-from processor.history.topics import Sources, between, names
+from processor.history.events import Sources, between, names
 
 REFUSALS_READ_MAX = 500
 """How many events are read to learn whom they name; the newest."""

@@ -18,6 +18,7 @@ from processor.etcd.client import EtcdClient
 from processor.etcd.layout import ShardKeys
 from processor.etcd.snapshot import read_shard
 from processor.replay.snapshots import Snapshot, file_name, kept_in, write_snapshot
+from processor.runtime.clock import now_ms
 
 LOOK_INTERVAL_S = 1.0
 STOP_TIMEOUT_S = 2.0
@@ -104,8 +105,7 @@ def stored_snapshot(client: EtcdClient, settings: Settings, shard: int) -> Snaps
     stored = read_shard(client, ShardKeys(settings.etcd.prefix, settings.app, shard)).snapshot
     if stored.head is None:
         return None
-    now_ms = time.time_ns() // 1_000_000
-    return Snapshot(settings.app, shard, settings.clusters[shard], now_ms, stored.head, stored.entities)
+    return Snapshot(settings.app, shard, settings.clusters[shard], now_ms(), stored.head, stored.entities)
 
 
 @contextmanager

@@ -8,10 +8,10 @@ from typing import Any, Self
 from msgspec.structs import replace
 
 from processor.engine.errors import InvalidRequest, Retry, ShardRefused
+from processor.history.commit_log import opened_once
 from processor.history.points import AtSeq
 from processor.history.states import StateHistory
 from processor.history.stored import StoredStates, View
-from processor.history.topics import opened_once
 from processor.replay.replaying import Progress, Start, counting, replay_to
 from processor.replay.sources import Sources
 from processor.replay.wiring import ShardPast

@@ -28,6 +28,7 @@ from processor.replay.fold import Build
 from processor.replay.replaying import Replayed, Start
 from processor.replay.snapshots import Snapshot, SnapshotDirectory, snapshot_of
 from processor.replay.sources import LogDecoder, Sources, check_inputs
+from processor.runtime.clock import now_ms
 
 PUBLISHED_WAIT_S = 10.0
 PUBLISHED_PAUSE_S = 0.2
@@ -131,7 +132,7 @@ class ShardPast:
             app=settings.app,
             shard=shard,
             cluster=settings.clusters[shard],
-            now_ms=time.time_ns() // 1_000_000,
+            now_ms=now_ms(),
         )
 
     def check_inputs(self, start: Start) -> None:

@@ -2,12 +2,19 @@
 
 import threading
 import time
+from datetime import UTC, datetime
 from math import inf
 
 
 def now_ms() -> int:
     """Return wall time in ms since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def iso_time_ms(text: str) -> int:
+    """Return an ISO 8601 time in ms since the epoch, UTC where it names no zone. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 class SystemClock:

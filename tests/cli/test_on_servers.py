@@ -10,7 +10,7 @@ from processor.assembly.connections import kafka_connection, store_client
 from processor.avro.catalogue import Catalogue
 from processor.cli.exits import Exit
 from processor.client.codec import EventEncoder, RecordDecoder, event_producer
-from processor.client.waiting import Waiter
+from processor.client.outcomes import Waiter
 from processor.configuration.loading import load
 from processor.configuration.settings import Settings
 from processor.engine.inputs import RecordId

@@ -10,8 +10,8 @@ import pytest
 from processor.client.codec import DecodedRecord
 from processor.engine.inputs import Record, Watermarks
 from processor.history.entity import CHUNK_OFFSETS, EVENTS_READ_MAX, EVENTS_TOLD_MAX, history_of
+from processor.history.events import Effects, Sources, names
 from processor.history.rejections import NEAR_OFFSETS
-from processor.history.topics import Effects, Sources, names
 
 TOPICS: Any = {"changes": "changes", "commits": "commits"}
 

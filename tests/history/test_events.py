@@ -5,7 +5,7 @@ import pytest
 
 from processor.client.codec import DecodedRecord
 from processor.engine.inputs import Record, Watermarks
-from processor.history.commit_events import reduced_by
+from processor.history.events import reduced_by
 from processor.memory.broker import MemoryBroker, NewRecord
 
 COMMIT: dict[str, Any] = {
