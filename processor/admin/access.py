@@ -1,4 +1,4 @@
-"""The least rights at Kafka and etcd of each role, as commands, as Strimzi's KafkaUser and as data. Pure."""
+"""The least privileges of each role at Kafka and etcd, as commands, as Strimzi's KafkaUser and as data. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ STRIMZI_TYPES = {"TOPIC": "topic", "GROUP": "group", "TRANSACTIONAL_ID": "transa
 
 
 class Access(msgspec.Struct, frozen=True):
-    """What one principal may do; `etcd_prefix` is empty for who needs no etcd."""
+    """The privileges of one principal; `etcd_prefix` is empty for a role that needs no etcd."""
 
     role: Audience
     principal: str
@@ -22,7 +22,7 @@ class Access(msgspec.Struct, frozen=True):
 
 
 def access_of(settings: Settings, topics: Mapping[Role, str], role: Audience, principal: str | None) -> Access:
-    """Return the least access; without a principal, the user of the settings or `<app>-<role>` stands for it."""
+    """Return the least access of a role; the principal is by default the user of the settings, or `<app>-<role>`."""
     user = settings.kafka.sasl_username
     named = user.get_secret_value() if user is not None and role == "processor" else f"{settings.app}-{role}"
     etcd = f"{settings.etcd.prefix}/{settings.app}/" if role in {"processor", "operator"} else ""
@@ -48,7 +48,7 @@ def commands(access: Access, *, servers: str, endpoints: Sequence[str]) -> list[
 
 
 def strimzi(access: Access) -> dict[str, Any]:
-    """Return the KafkaUser of Strimzi's user operator; its authentication is to be chosen."""
+    """Return the KafkaUser for Strimzi's user operator; change its authentication as needed."""
     operations: dict[tuple[str, str, str], list[str]] = {}
     for right in access.rights:
         place = (STRIMZI_TYPES[right.resource], right.name, right.pattern.lower())

@@ -1,4 +1,4 @@
-"""From a dead letter back to the record that it was, to be submitted again after a fix. Pure."""
+"""Dead letters turned back into the records that they were, to be submitted again after a fix. Pure."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -20,13 +20,13 @@ from processor.engine.outputs import (
 from processor.kafka.produce import NewRecord
 
 Original = Callable[[str, int, int], Record | None]
-"""From topic, partition and offset to the record that still stands there."""
+"""(topic, partition, offset) → the record there, None when it is gone."""
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A dead letter taken apart: where it came from, why it is one, and what is left of the record.
+    """A dead letter in parts: where the record came from, why it was put aside, and what is kept of it.
 
-    `truncated` is the size of the whole value where only its beginning is left, `digest` its SHA-256.
+    `truncated` is the size in bytes of the whole value where only its beginning is kept, `digest` its SHA-256 in hex.
     """
 
     topic: str
@@ -77,9 +77,9 @@ def letter_of(record: Record) -> Letter | None:
 
 
 def resubmission(letter: Letter, inputs: frozenset[str], original: Original) -> NewRecord | Lost:
-    """Return the record as it came, without what dead letters add, and with the id of this one.
+    """Return the original record with the id of its dead letter as a header, at its own time, which is the event's.
 
-    It keeps its time, which is the event's. One that was cut is taken from where it was, if it is still there.
+    A truncated one is read again from its topic, if it is still there.
     """
     if letter.topic not in inputs:
         return Lost(f"{letter.topic} is no input: {', '.join(sorted(inputs))}")

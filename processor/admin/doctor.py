@@ -1,4 +1,17 @@
-"""The checks of `processor doctor`: each answers one question about what the processor stands on."""
+"""The checks of `processor doctor`: each answers one question about what a processor depends on.
+
+Nothing is owned or written, so that they may run beside processors at any time. The order is that of dependence:
+
+1. the schemas, which need no server
+2. Kafka: it answers, its security, transactions, rights, and the topics as they should be
+3. etcd: a quorum answers, each member, limits, alarms, space
+4. the clock, compared with the newest commits and records
+5. each shard: what the next owner would check when it takes over (`shard_checks`)
+
+A check that fails does not end the others: `guarded` turns what it raises into a verdict of its own. What needs a
+server that does not answer is `not looked at`, because each attempt would wait for that server once more. Shards live
+in etcd, and so are not looked at without it; without Kafka only their state is.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -28,10 +41,7 @@ ANSWER_TIMEOUT_S = 5.0
 
 
 def check_up(settings: Settings, topics: Topics, specs: list[TopicSpec]) -> Iterator[Check]:
-    """Yield every check, one after another; a server that is away does not hide the other.
-
-    What would need a server that is away is not looked at: each look would wait for it once more.
-    """
+    """Yield every check in the order above."""
     yield from guarded("schemas", lambda: _schemas(settings, topics))
     names = {role: topic.name for role, topic in topics.by_role.items()}
     brokers = _Brokers(settings, names, specs)
@@ -55,7 +65,7 @@ def _schemas(settings: Settings, topics: Topics) -> Iterator[Check]:
 
 
 class _Brokers:
-    """What is to be said of Kafka; `missing` says what a shard's checks would miss there, empty: nothing."""
+    """The checks of Kafka. Afterwards `missing` says why shards cannot be compared with topics, "" if they can."""
 
     def __init__(self, settings: Settings, topics: TopicNames, specs: list[TopicSpec]) -> None:
         self._settings = settings
@@ -82,7 +92,7 @@ class _Brokers:
         yield from self._check_topics(connection)
 
     def _check_rights(self, connection: KafkaConnection) -> Iterator[Check]:
-        """Ask what a processor may do; whether it may use its transactional ids is told only to who does."""
+        """Check a processor's rights. Whether it may use its transactional ids shows only when it uses them."""
         settings, needed = self._settings, [Right("GROUP", group_of(self._settings), "READ")]
         for shard in range(len(settings.clusters)):
             topics = shard_topics(self._topics, inputs=(shard,), output=shard, ticked=settings.clock.enabled)
@@ -112,7 +122,7 @@ class _Brokers:
 
 
 def _advised(difference: Action) -> str:
-    """Return a difference with the command that ends it, where one does."""
+    """Return a difference with the command that removes it, where there is one."""
     match difference:
         case CreateTopic(spec=spec):
             return f"topic {spec.name} does not exist; create it with: processor topics apply"
@@ -137,7 +147,7 @@ def _transactions(connection: KafkaConnection) -> Iterator[Check]:
 
 def _etcd(settings: Settings, topics: TopicNames, *, no_brokers: str) -> Iterator[Check]:
     with store_client(settings) as client:
-        client.ping()  # connects and shows who we are, which takes longer
+        client.ping()  # connects and authenticates, which takes longer
         began_s = time.monotonic()
         client.ping()
         answered_ms = round((time.monotonic() - began_s) * 1000)
@@ -157,7 +167,7 @@ def _etcd(settings: Settings, topics: TopicNames, *, no_brokers: str) -> Iterato
 
 
 def _members(settings: Settings) -> Iterator[Check]:
-    """Ask each endpoint by itself: what round robin passes over in silence is a member less."""
+    """Ask each endpoint by itself: round robin silently skips a member that is down."""
     access = etcd_access(settings)
     if len(access.endpoints) == 1:
         return
@@ -167,7 +177,7 @@ def _members(settings: Settings) -> Iterator[Check]:
 
 
 def _unless_denied(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check]:
-    """Yield the checks; that etcd does not let us ask is a warning: the processor does without."""
+    """Yield the checks. A missing right to ask is only a warning: the processor does not need it."""
     try:
         yield from checks()
     except StoreDenied as error:

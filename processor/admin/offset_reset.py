@@ -1,4 +1,4 @@
-"""Where positions shall go, in the words of Kafka's own tool for consumer groups. Pure but for reading a file."""
+"""The targets of `offsets reset`, with the options of Kafka's own tool for consumer groups. Only a file is read."""
 
 import csv
 import re
@@ -41,13 +41,13 @@ class ToOffsets(msgspec.Struct, frozen=True):
 
 
 class ToTime(msgspec.Struct, frozen=True):
-    """To the first record that is not older."""
+    """To the first record at this time or later, in ms since the epoch."""
 
     at_ms: int
 
 
 class ShiftBy(msgspec.Struct, frozen=True):
-    """So many offsets on, or back."""
+    """By this many offsets forwards, or backwards where negative."""
 
     count: int
 
@@ -58,9 +58,9 @@ Reset = ToEnd | ToOffset | ToOffsets | ToTime | ShiftBy
 def targets_of(
     reset: Reset, head: Head, facts: TopicFacts, places: Mapping[TopicPartition, int | None]
 ) -> dict[TopicPartition, int]:
-    """Return (topic, partition) → the next offset to be read, kept within what the partition holds.
+    """Return (topic, partition) → the next offset to read, limited to what the partition holds.
 
-    `places` gives each partition's offset at the time of a ToTime, None: no record is that young.
+    `places` gives each partition's offset at the time of a ToTime, None where every record is older.
     Raises InvalidRequest for a partition that is no input.
     """
     targets = {}
@@ -91,7 +91,7 @@ def _wanted(reset: Reset, place: TopicPartition, position: int, marks: Watermark
 def time_ms_of(text: str) -> int:
     """Return an ISO 8601 time in ms, UTC where it does not say; 0 before 1970. Raises InvalidRequest.
 
-    Kafka means something else by negative times: its ends.
+    Negative times have another meaning at Kafka: the ends of a partition.
     """
     try:
         return max(0, iso_time_ms(text))

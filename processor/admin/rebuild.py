@@ -1,7 +1,21 @@
-"""Folding everything with this build into a shadow beside the live state, comparing the two, and swapping it in.
+"""Rebuilding a shard: its recorded events folded again by this build, compared with the live state, and swapped in.
 
-A fold leaves out what earlier rebuilds announced: they told what their builds made of the same events. Edits by hand
-(commits of kind repair) are facts of their own and are taken as they were announced.
+After a defect of the state generator is fixed, the live state still holds what the defect made of past events. A
+rebuild computes what the fixed build makes of them, without stopping the shard:
+
+1. `make` folds everything up to the live state's commit and keeps the result as a shadow, under keys of its own that
+   expire. The live state is only read.
+2. `compare` folds on what was committed since, and compares again.
+3. `promote` folds on once more, under an epoch of its own while no processor owns the shard, and commits the difference
+   as one commit of kind rebuild (`engine.operator.swapping`). The next owner announces it like any other.
+
+The fold reduces the events of every version by this build alone. Edits by hand (commits of kind repair) are facts of
+their own and are taken as announced; commits of kind rebuild are left out, because they announced what their builds made
+of the same events. So a rebuild of a rebuilt shard is again a function of the events.
+
+The shadow is a cache: a digest that does not match its head, or another reducer version, makes it worthless and is
+rejected. `promote` may be interrupted anywhere: either nothing is committed, or the live digest is already the shadow's,
+which the next attempt recognises.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,13 +32,13 @@ from processor.engine.recovery import restore
 from processor.engine.values import Head, Snapshot
 
 Refold = Callable[[Any, Head | None, int], Any]
-"""(a state, the head that it belongs to, a later seq) → the state there; no head: from the empty state on."""
+"""(state, its head, a later seq) → the state at that seq; without a head, from the empty state on."""
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """The live state, whose head is `head`, and what this build makes of the same records.
+    """The live state, whose head is `head`, and the state that this build makes of the same records.
 
-    `digest` and `reducer_version` are the latter's.
+    `digest` and `reducer_version` belong to `rebuilt`.
     """
 
     head: Head
@@ -34,19 +48,19 @@ class Comparison(msgspec.Struct, frozen=True):
     reducer_version: int
 
 
-class ShadowPlace(Protocol):
-    """Where a shadow is kept."""
+class ShadowStore(Protocol):
+    """Keeps one shadow."""
 
     def write(self, head: Head, values: Iterable[tuple[str, bytes]]) -> None:
-        """Put a state there in place of another."""
+        """Write a state, replacing an earlier one."""
         ...
 
     def read(self) -> Snapshot | None:
-        """Return the state, None when there is none."""
+        """Return the state with its head, None when there is no shadow."""
         ...
 
     def remove(self) -> int:
-        """Take it away; return how many keys there were."""
+        """Delete it; return how many keys there were."""
         ...
 
 
@@ -57,7 +71,7 @@ class Rebuild:
     InvalidRequest (no shadow, records are gone).
     """
 
-    def __init__(self, parts: Parts, shadow: ShadowPlace, refold: Refold) -> None:
+    def __init__(self, parts: Parts, shadow: ShadowStore, refold: Refold) -> None:
         self._parts = parts
         self._shadow = shadow
         self._refold = refold
@@ -78,9 +92,9 @@ class Rebuild:
         return Comparison(head, live, rebuilt, self._encoded(rebuilt)[1], self._parts.machine.version)
 
     def promote(self, *, by: str, facts: Mapping[str, Any]) -> Swap:
-        """Swap the shadow in, folded on up to the live state's commit, and take it away.
+        """Fold the shadow on up to the live state's commit, swap it in, and delete it.
 
-        Raises besides OwnershipLost (owned elsewhere) and OutcomeUnknown.
+        `by` and `facts` go into the audit log. Raises also OwnershipLost (owned elsewhere) and OutcomeUnknown.
         """
         self._shadow_snapshot()
         swapped = swap(self._parts, self._shadow_at, by=by, facts=dict(facts))
@@ -88,7 +102,7 @@ class Rebuild:
         return swapped
 
     def abort(self) -> int:
-        """Take the shadow away, or what an interrupted attempt left of it; return how many keys there were."""
+        """Delete the shadow, or what an interrupted attempt left of it; return how many keys there were."""
         return self._shadow.remove()
 
     def _live(self) -> tuple[Head, Any]:
@@ -109,7 +123,7 @@ class Rebuild:
         if restored.digest != made_of.digest:
             raise InvalidRequest("the shadow is not as it was made: make it again")
         if head.digest == made_of.digest:
-            # promoted already, and killed before the shadow was gone: that commit may not be published yet
+            # promoted already and interrupted before the shadow was deleted; that commit may not be published yet
             return restored.state
         return self._refold(restored.state, made_of, head.seq)
 

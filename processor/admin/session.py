@@ -1,4 +1,8 @@
-"""Parts of a shard for tools that write under an epoch of their own, with its topics or without."""
+"""The engine's parts of one shard for an operator's command, which writes under an epoch of its own.
+
+A command owns the shard like a processor, through a lease of its own, and is refused while another owns it. Its
+instance is not listed among those that share the shards, so that none is assigned to it.
+"""
 
 import os
 import socket
@@ -29,12 +33,12 @@ from processor.runtime.failpoints import armed
 from processor.runtime.logs import warning_function
 
 TIMEOUTS = SinkTimeouts(tails_s=5.0)
-"""A transaction of somebody else that is open for longer is told to the person, who can look again."""
+"""A transaction of another producer that stays open longer is reported to the operator, who can try again."""
 
 
 @contextmanager
 def offline_parts(settings: Settings, shard: int, topics: TopicNames | None = None) -> Iterator[Parts]:
-    """Open the parts of one shard; without `topics` nothing is known of inputs and outputs, and no broker asked.
+    """Open the parts of one shard; without `topics` its inputs and outputs are empty and no broker is asked.
 
     Raises StoreUnavailable, InvalidRequest.
     """
@@ -72,7 +76,7 @@ def offline_parts(settings: Settings, shard: int, topics: TopicNames | None = No
 
 
 def operator() -> str:
-    """Return who gives the command, for the audit log."""
+    """Return who runs the command, `user@host`, for the audit log."""
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"
     return f"{user}@{socket.gethostname()}"
 

@@ -1,4 +1,8 @@
-"""The checks of one shard: what a take-over would look at, without owning or writing anything."""
+"""The checks of one shard: what the next owner would check when it takes over, without owning or writing anything.
+
+They use the engine's own functions on the parts of a tool, in the order of a take-over: positions within what the
+inputs hold, transactions that are open there, outputs that are not ahead of the store, and the state's digest.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
@@ -30,7 +34,7 @@ CHOICES = (
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One question and its answer."""
+    """One question and its answer; the fields are the rows of `doctor -o json`."""
 
     check: str
     verdict: Verdict
@@ -38,7 +42,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 def guarded(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check]:
-    """Yield the checks; what ends them becomes one of its own."""
+    """Yield the checks; an error that ends them becomes a check of its own."""
     try:
         yield from checks()
     except StoreDenied as error:
@@ -50,9 +54,9 @@ def guarded(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check]
 
 
 def examine(view: ShardView, settings: Settings, topics: TopicNames, *, no_brokers: str) -> Iterator[Check]:
-    """Yield what is to be said of a shard; one thing that is wrong does not hide another.
+    """Yield the checks of a shard; one that fails does not end the others.
 
-    `no_brokers` says why what needs the topics cannot be looked at, empty: it can.
+    `no_brokers` says why the topics cannot be looked at, "" if they can.
     """
     name, head = f"shard {view.shard}", view.head
     if head is None:
@@ -74,9 +78,9 @@ def examine(view: ShardView, settings: Settings, topics: TopicNames, *, no_broke
 
 
 def clock(settings: Settings, topics: TopicNames, views: Sequence[ShardView]) -> Iterator[Check]:
-    """Compare this machine's clock with those that wrote the newest commits and events, as far as they are ahead.
+    """Compare this machine's clock with the times of the newest commits and records.
 
-    Neither Kafka nor etcd tells its own time without being written to.
+    Only clocks that are ahead of it show: neither Kafka nor etcd reports its own time without a write.
     """
     seen = {f"the last commit of shard {view.shard}": view.head.committed_ms for view in views if view.head}
     for role in ("high", "normal"):
@@ -98,7 +102,7 @@ def _inputs(name: str, head: Head, parts: Parts) -> Iterator[Check]:
 
 
 def _transactions(name: str, view: ShardView, settings: Settings, topics: TopicNames) -> Iterator[Check]:
-    """Yield the transactions that are open in the inputs; one that stays open stops what is behind it."""
+    """Yield the transactions that are open in the inputs; one that stays open blocks the records behind it."""
     opened = {place: mark.opened for place, mark in input_marks(settings, topics, view.shard).items() if mark.opened}
     for place, one in opened.items():
         verdict: Verdict = "failed" if now_ms() - one.since_ms > BEHIND_AFTER_MS else "warning"

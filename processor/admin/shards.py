@@ -1,4 +1,4 @@
-"""Looking at shards from outside: their heads, owners, positions and state, without owning any."""
+"""Shards as seen from outside: their heads, owners, positions and audit logs. Nothing is owned or written."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,22 +11,26 @@ from processor.configuration.topics import TopicNames
 from processor.engine.errors import StoreUnavailable
 from processor.engine.inputs import HIGH, NORMAL, TopicPartition
 from processor.engine.positions import reached
-from processor.engine.values import Head
+from processor.engine.values import AuditEntry, Head
 from processor.etcd import requests
 from processor.etcd.client import EtcdClient
 from processor.etcd.failures import CompactedError
-from processor.etcd.layout import Owner, ShardKeys, decode_head
+from processor.etcd.layout import Owner, ShardKeys, decode_audit, decode_head, end_of
 from processor.kafka.offsets import OffsetReader, PartitionOffsets
 
 FACTS_TIMEOUT_S = 10.0
 KEYS_PER_READ = 64
-"""Far below the operations that any server takes in one transaction."""
+"""Far below the number of operations that any server accepts in one transaction."""
 BEHIND_AFTER_MS = 10_000
-"""A shard with waiting records that committed nothing for so long is behind."""
+"""A shard with waiting records and no commit for this long is behind."""
+AUDIT_PAGE_KEYS = 1000
 
 
 class ShardView(msgspec.Struct, frozen=True):
-    """One shard as the store has it at one revision; no head: it never ran; no owner: nobody runs it."""
+    """One shard as the store has it at one revision. `head` is None before its first run, `owner` while it has none.
+
+    `epoch` is the revision at which the owner took the shard, 0 without an owner.
+    """
 
     shard: int
     cluster: str
@@ -36,7 +40,7 @@ class ShardView(msgspec.Struct, frozen=True):
 
     @property
     def outbox(self) -> int:
-        """Return how many commits are not known to be published; trimming lags behind, so this is at most that many."""
+        """Return at most how many commits are not published yet; what the head knows of it lags behind."""
         return self.head.seq - self.head.announced_seq if self.head else 0
 
 
@@ -48,17 +52,24 @@ def shard_views(client: EtcdClient, settings: Settings) -> list[ShardView]:
     return [_view(shard, *told) for shard, told in enumerate(shards)]
 
 
+def audit_entries(client: EtcdClient, settings: Settings, shard: int) -> list[AuditEntry]:
+    """Return the audit log of a shard, ascending in time. Raises StoreUnavailable, ShardRefused (unreadable entry)."""
+    folder = ShardKeys(settings.etcd.prefix, settings.app, shard).audit
+    found = client.pages(folder, end_of(folder), revision=0, page_keys=AUDIT_PAGE_KEYS)
+    return [decode_audit(item.value) for item in found]
+
+
 def input_marks(settings: Settings, topics: TopicNames, shard: int) -> dict[TopicPartition, PartitionOffsets]:
-    """Return what a shard's inputs hold, and the transactions that are open in them. Raises SourceUnavailable."""
+    """Return the offsets and open transactions of a shard's inputs. Raises SourceUnavailable."""
     places = [(topics[lane], shard) for lane in (HIGH, NORMAL)]
     with OffsetReader(kafka_connection(settings), f"{settings.app}-tools", timeout_s=FACTS_TIMEOUT_S) as reader:
         return reader.watermarks(places)
 
 
 def lag(head: Head | None, marks: Mapping[TopicPartition, PartitionOffsets]) -> dict[str, int]:
-    """Return topic → offsets that wait, behind what holds no record; from the first record where there is no head.
+    """Return topic → offsets that wait to be read; all that a partition holds while the shard has no head.
 
-    What an open transaction hides waits, too.
+    Records behind an open transaction count as waiting.
     """
     positions = reached(head) if head else {}
     waiting: dict[str, int] = {}
@@ -69,7 +80,7 @@ def lag(head: Head | None, marks: Mapping[TopicPartition, PartitionOffsets]) -> 
 
 
 def status_of(view: ShardView, waiting: int, now_ms: int) -> str:
-    """Judge a shard from outside: `down` without owner, `degraded` when it has never started, or falls behind."""
+    """Return `down` without an owner, `degraded` when the shard never ran or falls behind, else `healthy`."""
     if view.owner is None:
         return "down"
     if view.head is None:

@@ -5,9 +5,8 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import App, Parameter
 
-from processor.admin.audit_log import audit_entries
 from processor.admin.session import operator
-from processor.admin.shards import ShardView, shard_views
+from processor.admin.shards import ShardView, audit_entries, shard_views
 from processor.cli.context import CommandContext
 from processor.cli.exits import Exit, usage
 from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
