@@ -10,12 +10,12 @@ rebuild computes what the fixed build makes of them, without stopping the shard:
    as one commit of kind rebuild (`engine.operator.swapping`). The next owner announces it like any other.
 
 The fold reduces the events of every version by this build alone. Edits by hand (commits of kind repair) are facts of
-their own and are taken as announced; commits of kind rebuild are left out, because they announced what their builds made
-of the same events. So a rebuild of a rebuilt shard is again a function of the events.
+their own and are taken as announced; commits of kind rebuild are left out, because they announced what their builds
+made of the same events. So a rebuild of a rebuilt shard is again a function of the events.
 
-The shadow is a cache: a digest that does not match its head, or another reducer version, makes it worthless and is
-rejected. `promote` may be interrupted anywhere: either nothing is committed, or the live digest is already the shadow's,
-which the next attempt recognises.
+The shadow is a cache: one whose digest does not match its head, or of another reducer version, is rejected. `promote`
+may be interrupted anywhere: either nothing is committed, or the live digest is already the shadow's, which the next
+attempt recognises.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -19,7 +19,7 @@ from processor.cluster.simulation import parse_line
 from processor.engine.inputs import Accepted, Cause, Decoded
 from processor.engine.machine import StateMachine
 from processor.replay.replaying import Start, counting
-from processor.replay.whatif import Changed, WhatIf, what_if
+from processor.replay.whatif import EventEdits, WhatIf, what_if
 from processor.replay.wiring import ShardPast
 from processor.runtime.files import STDIN, check_readable
 
@@ -69,10 +69,10 @@ def compare(past: ShardPast, instead: Instead, target: int, start: Start, output
     build = past.build
     if instead.machine is not None:
         build = msgspec.structs.replace(build, machine=instead.machine)
-    changed = Changed(frozenset(instead.without), extra, instead.at_seq or 0)
+    edits = EventEdits(frozenset(instead.without), extra, instead.at_seq or 0)
     with Progress("events") as progress:
         watch = counting(progress.show, target - start.seq)
-        found = what_if(past.sources, past.build, build, target, start=start, changed=changed, watch=watch)
+        found = what_if(past.sources, past.build, build, target, start=start, edits=edits, watch=watch)
     if instead.without and not found.left_out:
         raise CommandError(f"no event that was folded has the id {' or '.join(instead.without)}", Exit.INVALID_DATA)
     document = document_of(found, start.seq)

@@ -1,4 +1,4 @@
-"""Announcements made again from what was folded, by the pieces that made them then, and compared byte by byte."""
+"""Announcements made again from the fold, by the functions that made them first, and compared byte by byte."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -15,14 +15,14 @@ from processor.replay.replaying import Step
 from processor.replay.verifying import Finding
 
 UNKNOWN_HEADERS = frozenset({TRACEPARENT})
-"""Headers that a commit does not tell."""
+"""Headers whose values no commit records."""
 
 
 class AnnouncementVerifier:
-    """Watches a replay; `announced` gives what a commit announced, `find` takes what differs.
+    """Watches a replay; `announced` returns a commit's announcements, `find` receives what differs.
 
-    With `trimmed` the oldest may be gone, which is counted in `gone`. Those made by hand or by another version cannot
-    be made again.
+    `trimmed`: retention has removed the oldest, which are counted in `gone`. Announcements of commits that no event
+    explains, or that another version made, cannot be made again and are skipped.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class AnnouncementVerifier:
         self.compared += len(found)
 
     def _miss(self, commit: CommitRecord, error: LogBroken) -> None:
-        """Take what retention has removed for gone: it can only be the oldest."""
+        """Count as gone what retention can have removed, which is only the oldest; anything else is a finding."""
         if self._trimmed and not self.compared:
             self.gone += commit.announcements
         else:
             self._find(Finding(commit.seq, "announcement", str(error)))
 
     def _differing(self, step: Step, found: Sequence[Record]) -> Iterator[str]:
-        wanted = _made_again(step, self._app, self._encoder, revision=revision_of(found[0]))
+        wanted = _remade(step, self._app, self._encoder, revision=revision_of(found[0]))
         if len(wanted) != len(found):
             yield f"{len(found)} were announced, {len(wanted)} are made now"
         for record, made in zip(found, wanted, strict=False):
@@ -72,19 +72,19 @@ class AnnouncementVerifier:
             if record.key != made.key:
                 yield f"{place} has key {record.key!r}, {made.key!r} is made now"
             elif record.value != made.value:
-                yield f"{place}, {(made.key or b'').decode()}: {_bytes(record.value, made.value)}"
-            elif _told(record.headers) != _told(made.headers):
-                other = dict(_told(record.headers) - _told(made.headers))
+                yield f"{place}, {(made.key or b'').decode()}: {_difference(record.value, made.value)}"
+            elif _known(record.headers) != _known(made.headers):
+                other = dict(_known(record.headers) - _known(made.headers))
                 yield f"{place}, {(made.key or b'').decode()}: headers {other} are others now"
 
 
-def _made_again(step: Step, app: str, encoder: Encoder, *, revision: int) -> list[OutputRecord]:
+def _remade(step: Step, app: str, encoder: Encoder, *, revision: int) -> list[OutputRecord]:
     commit, reduction = step.commit, step.reduction
     if reduction is None:
         return []
     identity = Identity(app, commit.shard, commit.cluster, commit.reducer_version)
     rejections = tuple(rejection for _, rejection in reduction.rejections)
-    # what nothing was held of is encoded here, before and after, and goes into the announcements alone
+    # the fold keeps no encoded values, so both sides of each change are encoded here
     encoded = Images(encoder).encode(reduction.changes)
     draft = UnstampedCommit(after=None, encoded=encoded, rejections=rejections)
     stamp = Stamp(
@@ -110,8 +110,8 @@ def _made_again(step: Step, app: str, encoder: Encoder, *, revision: int) -> lis
     return [] if entry is None else change_records(StoredEntry(entry, revision), identity)
 
 
-def _bytes(found: bytes | None, made: bytes | None) -> str:
-    """Say where two values differ."""
+def _difference(found: bytes | None, made: bytes | None) -> str:
+    """Return in words where two values differ."""
     found, made = found or b"", made or b""
     at = next((at for at, pair in enumerate(zip(found, made, strict=False)) if pair[0] != pair[1]), None)
     if at is None:
@@ -119,5 +119,5 @@ def _bytes(found: bytes | None, made: bytes | None) -> str:
     return f"byte {at} is {found[at]:#04x}, {made[at]:#04x} is made now"
 
 
-def _told(headers: Sequence[tuple[str, bytes | None]]) -> set[tuple[str, bytes | None]]:
+def _known(headers: Sequence[tuple[str, bytes | None]]) -> set[tuple[str, bytes | None]]:
     return {header for header in headers if header[0] not in UNKNOWN_HEADERS}

@@ -2,9 +2,9 @@
 
 InvalidRequest
 └── Unreplayable
-    ├── RecordsGone       records that a commit reduced are not there any more, or not as many
-    ├── LogBroken         the commit log itself cannot be read, or lacks a commit
-    ├── TopicReplaced     an input was deleted and made again: its offsets mean other records
+    ├── RecordsGone       records that a commit reduced are no longer kept, or fewer than it counted
+    ├── LogBroken         the commit log cannot be read, lacks a commit, or contradicts the other topics
+    ├── TopicReplaced     an input was deleted and created anew: its offsets mean other records
     └── SnapshotDamaged   a snapshot's file is cut short, altered, or of another shard
 """
 
@@ -12,7 +12,7 @@ from processor.engine.errors import InvalidRequest
 
 
 class Unreplayable(InvalidRequest):
-    """What was recorded is not whole; the message says what is missing, where, and what can still be done."""
+    """The recording is not complete; the message says what is missing, where, and what can still be done."""
 
 
 class RecordsGone(Unreplayable):
@@ -28,8 +28,8 @@ class LogBroken(Unreplayable):
 
 
 class TopicReplaced(Unreplayable):
-    """An input topic is another one of the same name."""
+    """An input topic was deleted and created anew under the same name."""
 
 
 class SnapshotDamaged(Unreplayable):
-    """The file is no whole snapshot."""
+    """The file is not a complete snapshot of this shard."""

@@ -1,4 +1,4 @@
-"""A state that moves from commit to commit, by the very pieces that the engine moves it with. No I/O."""
+"""A state that moves from commit to commit, by the same functions that the engine moves it with. No I/O."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,9 +25,10 @@ class Build(msgspec.Struct, frozen=True):
 
 
 class Fold:
-    """One state and its digest, which costs what changes; of each entity only its summand is kept beside the state.
+    """One state and its digest; a commit costs what it changes.
 
-    `reduce` moves it by events, `put` by what entities are known to have become.
+    The digest is a sum over entities modulo 2¹²⁸, so of each entity only its summand is kept beside the state.
+    `reduce` moves the state by events, `put` by the values that entities are known to have afterwards.
     """
 
     def __init__(self, build: Build, state: Any = None) -> None:
@@ -50,7 +51,7 @@ class Fold:
         return digest_hex(self._sum % MODULUS)
 
     def reduce(self, events: Sequence[Decoded], limits: SizeLimits) -> Reduction:
-        """Reduce one commit's events under the limits that it was made with; return what they did."""
+        """Reduce one commit's events under the size limits that it was made with; return the changes and outcomes."""
         self._settle()
         build = self._build
         reduction = reduce_batch(build.machine, self._state, events, entities_max=sys.maxsize)
@@ -64,13 +65,13 @@ class Fold:
         return reduction
 
     def put(self, entities: Iterable[tuple[str, Any]]) -> None:
-        """Take entities (`<kind>/<name>`, None: gone) as they are said to be; costs nothing until somebody looks."""
+        """Set entities (`<kind>/<name>`, None: deleted); costs nothing until state or digest are read."""
         self._put.update(entities)
 
     def remove_towards(self, digest: str) -> tuple[str, ...]:
-        """Remove the one or two entities without which the state has this digest; return them, () when there are none.
+        """Remove the one or two entities without which the state has this digest; return their keys, () if none fit.
 
-        Whoever accepts an edit by hand sees what stands there, not what was taken away: only the digest tells.
+        A repair announces what is in the store, not what was deleted by hand: only the digest shows that.
         """
         self._settle()
         surplus = (self._sum - int(digest, 16)) % MODULUS
@@ -110,12 +111,12 @@ class Fold:
 
 
 def limits_of(commit: CommitRecord) -> SizeLimits:
-    """Return the limits that a commit was made with."""
+    """Return the size limits that a commit was made with."""
     return SizeLimits(commit.entity_bytes_max, commit.value_bytes_max)
 
 
 def _pair(keys: Mapping[int, str], surplus: int) -> tuple[str, ...]:
-    """Return the keys of two summands that are together this much, () when there are none."""
+    """Return the keys of two summands with this sum, () if there are none."""
     for summand, key in keys.items():
         other = keys.get((surplus - summand) % MODULUS)
         if other is not None and other != key:
@@ -124,10 +125,10 @@ def _pair(keys: Mapping[int, str], surplus: int) -> tuple[str, ...]:
 
 
 def outcomes_of(runs: Iterable[OutcomeRun]) -> list[Outcome]:
-    """Return one outcome a record."""
+    """Return the outcome of each record."""
     return list(chain.from_iterable(repeat(run.outcome, run.count) for run in runs))
 
 
 def reducible(records: Sequence[Record], outcomes: Sequence[Outcome]) -> list[Record]:
-    """Return the records that were reduced then: all but the dead letters."""
+    """Return the records that were reduced: all but the dead letters."""
     return [record for record, outcome in zip(records, outcomes, strict=True) if outcome != "dead_lettered"]

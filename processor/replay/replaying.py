@@ -1,4 +1,4 @@
-"""Folding what was recorded, from a start to a target, telling a watcher of every commit."""
+"""Folding what was recorded, from a start to a target, with a Step for the watcher after every commit."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -17,14 +17,11 @@ from processor.replay.recording import RecordedCommit, Recording
 from processor.replay.sources import Sources
 
 Way = Literal["folded", "announced", "moved", "upgraded"]
-"""How a commit was taken: its events folded, its entities as announced, positions moved only, or bytes made anew."""
-
-MENDED = frozenset({"repair", "rebuild"})
-"""Kinds of commits that no event explains: what the entities became is announced."""
+"""How a commit was taken: events folded, entities as announced, positions only, or bytes encoded anew."""
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Where folding begins: the state that commit `head.seq` left. No head: the empty state of seq 0."""
+    """Where folding begins: the state that commit `head.seq` left; without a head the empty state of seq 0."""
 
     head: Head | None = None
     state: Any = None
@@ -45,10 +42,10 @@ BEGINNING = Start()
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One commit taken: its records, which of them were reduced then (`events`, decoded), and what came out now.
+    """One commit as folded: its records with their recorded outcomes, the decoded events, and what they did now.
 
-    `comparable`: the digest is over the bytes of the same version as the recorded one. `removed`: what somebody took
-    away by hand, as far as the digest tells.
+    `comparable`: the digest is over bytes of the same version as the recorded one. `removed`: keys of entities that
+    were deleted by hand, as far as the digest shows.
     """
 
     commit: CommitRecord
@@ -63,7 +60,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """The state that commit `head.seq` left, with the head that it had as far as the commit log tells.
+    """The state that commit `head.seq` left, with its head as far as the commit log records it.
 
     `head.digest` is the digest of the state as folded, `recorded_digest` the one that its commit recorded, the same
     where the two cannot be compared. `used` says in words where folding began.
@@ -92,9 +89,9 @@ Edit = Callable[[CommitRecord, Sequence[Decoded]], Sequence[Decoded]]
 def replay_to(
     sources: Sources, build: Build, target: int | None = None, *, start: Start = BEGINNING, watch: Watch | None = None
 ) -> Replayed:
-    """Fold from `start` to the commit `target`, to the end of the log as it is now without.
+    """Fold from `start` to the commit `target`, by default to the present end of the log.
 
-    Stretches that another version of the state machine made are taken as they were announced. Raises RecordsGone,
+    Commits of another version of the state machine are taken as they were announced. Raises RecordsGone,
     LogBroken (both Unreplayable), SourceUnavailable.
     """
     folding = Folding(build, start)
@@ -139,7 +136,7 @@ def _fold(folding: "Folding", recording: Recording, target: int | None, watch: W
 
 
 class Folding:
-    """A fold on its way through the commits.
+    """A fold that takes one commit after the other, each in the way that its kind and version ask for.
 
     `every_version`: events of every version are folded, instead of taking what another version announced. Without
     `rebuilds` commits of that kind change nothing. With `edit` other events are reduced than those that were recorded.
@@ -187,14 +184,14 @@ class Folding:
         return UNLIMITED if self._last is None else limits_of(self._last)
 
     def replayed(self, positions: MutablePositions) -> Replayed:
-        """Return where the fold has got to."""
+        """Return what is folded so far."""
         last, version = self._last, self._build.machine.version
         head = _head_after(last, self._start.head, positions, self.fold.digest, version)
         recorded = last.digest.hex() if last is not None and last.reducer_version == version else head.digest
         return Replayed(self.fold.state, head, recorded, self._start.source, self._commits, self._events)
 
     def _is_announced(self, recorded: RecordedCommit) -> bool:
-        """Tell whether the announcements of a commit are still there; once they are not, events are folded."""
+        """Tell whether a commit's announcements are still kept; once they are not, events are folded."""
         try:
             return recorded.images is not None
         except LogBroken:

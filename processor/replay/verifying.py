@@ -1,4 +1,10 @@
-"""Comparing what is folded with what was recorded, commit by commit, and at the end with the store. No I/O."""
+"""Comparing what is folded with what was recorded, commit by commit, and at the end with the store. No I/O.
+
+For each commit: the chain (it builds on the digest, numbers, revision and version that the one before it left), the
+outcome of each event, the counts, and the digest. The digest covers every entity to the byte, so it alone proves the
+state; outcomes and counts say which event first made a difference. A state that differs stays different, so only the
+first commit of a run of differing digests is a finding, and the rest are counted.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -12,7 +18,7 @@ from processor.history.stored import StoredState
 from processor.replay.replaying import Replayed, Step, Way
 
 RENEWED = frozenset({"upgrade", "rebuild"})
-"""Kinds of commits that may be the first of another version."""
+"""Kinds of commits that may be the first of a newer version."""
 FINDINGS_MAX = 100
 """How many findings are kept; more are counted."""
 ENTITIES_NAMED_MAX = 20
@@ -27,7 +33,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Stretch(msgspec.Struct):
-    """Successive commits that one version made and that were taken in one way; `compared`: their digests were."""
+    """Successive commits of one version that were taken in the same way; `compared`: with their recorded digests."""
 
     first: int
     last: int
@@ -37,10 +43,9 @@ class Stretch(msgspec.Struct):
 
 
 class Verifier:
-    """Watches a replay; compares from commit `first` on, the very first of the fold without.
+    """Watches a replay; compares from commit `first` on, by default from the first one folded.
 
-    Once a digest differs, those after it differ as well: the first is a finding, the others are counted in `differing`
-    until they agree again.
+    `found` counts all findings, of which FINDINGS_MAX are kept; `differing` counts commits with another digest.
     """
 
     def __init__(self, *, first: int = 0, digest_before: str | None = None) -> None:
@@ -60,21 +65,21 @@ class Verifier:
         wanted = commit.seq >= self._first
         self._note_stretch(step, compared=wanted and step.comparable)
         if wanted:
-            for message in self._broken_links(commit):
+            for message in self._links(commit):
                 self.find(Finding(commit.seq, "chain", message))
             if step.comparable:
                 self._compare(step)
         self._before = commit
 
     def find(self, finding: Finding) -> None:
-        """Keep a finding."""
+        """Count a finding, and keep it unless there are too many."""
         self.found += 1
         if len(self.findings) < FINDINGS_MAX:
             self.findings.append(finding)
 
     @property
     def agrees(self) -> bool:
-        """Nothing was found."""
+        """Whether nothing was found."""
         return not self.found
 
     def _compare(self, step: Step) -> None:
@@ -95,12 +100,12 @@ class Verifier:
             self.find(Finding(commit.seq, "digest", f"recorded {recorded}, folded {step.digest}"))
         self._differs = True
 
-    def _broken_links(self, commit: CommitRecord) -> Iterator[str]:
+    def _links(self, commit: CommitRecord) -> Iterator[str]:
         before = self._before
         digest = bytes.fromhex(self._digest_before) if before is None and self._digest_before else None
         if before is not None:
             digest = before.digest
-            yield from _other_line(before, commit)
+            yield from _chain_breaks(before, commit)
         if digest is not None and commit.previous_digest != digest:
             yield f"it was built on digest {commit.previous_digest.hex()}, the one before it left {digest.hex()}"
         if commit.announcements != commit.changed + commit.rejected:
@@ -150,7 +155,7 @@ def _other_positions(theirs: Positions, ours: Positions) -> Iterator[str]:
                 yield f"the store's position in {topic}[{partition}] is {stored}, the commit log's {position}"
 
 
-def _other_line(before: CommitRecord, commit: CommitRecord) -> Iterator[str]:
+def _chain_breaks(before: CommitRecord, commit: CommitRecord) -> Iterator[str]:
     """Yield why a commit does not follow the one before it."""
     number = before.first_number + before.announcements
     if commit.first_number != number:
@@ -168,7 +173,7 @@ def _other_line(before: CommitRecord, commit: CommitRecord) -> Iterator[str]:
 
 
 def _other_counts(step: Step) -> Iterator[str]:
-    """Yield what a commit tells of how much it did that is not so now."""
+    """Yield the recorded counts that differ from those of the fold."""
     commit = step.commit
     if step.reduction is None:
         return
@@ -184,7 +189,7 @@ def _other_counts(step: Step) -> Iterator[str]:
 
 
 def _other_outcomes(step: Step) -> Iterator[str]:
-    """Yield a sentence for each event that another thing happened to than then."""
+    """Yield a sentence for each event whose outcome differs from the recorded one."""
     if step.reduction is None:
         return
     now = step.reduction.outcomes

@@ -1,6 +1,13 @@
-"""Two folds side by side over one recording: what was recorded, and what would have come of something else.
+"""Another history: two folds over one recording, one of what was recorded, one with other events or another reducer.
 
-Both reduce the events of every version with a build of now; edits by hand are taken over by both.
+Both reduce the events of every version by a present build, so that what differs comes from the edit and not from an
+older version. Commit by commit, the second fold reduces the same records under the same limits, without the events that
+are left out and with the extra ones before the events of the commit that follows `after_seq`; what follows the last
+commit forms a batch of its own. Both take edits by hand as announced, and the second removes what the digest of the
+first shows to have been deleted. Announcements cannot be compared, because the other history has none: its digests are.
+
+The other history is one that the same batches could have led to. It says nothing about time: the events keep the times
+at which they were recorded.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +25,8 @@ TURNS_MAX = 100
 """How many events with another outcome are kept; more are counted."""
 
 
-class Changed(msgspec.Struct, frozen=True):
-    """Other events than the recorded ones: without some, by id, and with `extra` right after commit `after_seq`."""
+class EventEdits(msgspec.Struct, frozen=True):
+    """Edits of the recorded events: without those of some ids, and with `extra` right after commit `after_seq`."""
 
     without: frozenset[str] = frozenset()
     extra: tuple[Decoded, ...] = ()
@@ -27,7 +34,7 @@ class Changed(msgspec.Struct, frozen=True):
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """An event that another thing happens to."""
+    """An event whose outcome differs: `recorded` by the first fold, `instead` by the other. A JSON shape."""
 
     seq: int
     event_id: str
@@ -37,10 +44,11 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class WhatIf(msgspec.Struct, frozen=True):
-    """Both ends.
+    """Both folds at their end.
 
-    `parted` is the first commit with another digest, None: there is none; `joined` the one from which on all digests
-    agree again, None: they do not.
+    `parted` is the first commit with another digest, None if there is none; `joined` the one from which on all digests
+    agree again, None if they do not. `left_out` counts events, `extra_outcomes` are those of the extra events, `turns`
+    the first TURNS_MAX of `turned` events with another outcome.
     """
 
     actual: Replayed
@@ -60,70 +68,70 @@ def what_if(  # noqa: PLR0913 - each is a part handed in, those with a default b
     target: int,
     *,
     start: Start,
-    changed: Changed,
+    edits: EventEdits,
     watch: Callable[[Step], None],
 ) -> WhatIf:
-    """Fold up to `target` with `build`, and beside it with `instead` and other events. Raises as `replay_to`."""
-    edits = _Edits(changed)
+    """Fold up to `target` with `build`, and beside it with `instead` and edited events. Raises as `replay_to`."""
+    editor = _EventEditor(edits)
     actual = Folding(build, start, every_version=True)
-    other = Folding(instead, start, every_version=True, edit=edits)
+    other = Folding(instead, start, every_version=True, edit=editor)
     comparison = _Comparison()
     with Recording(sources, seq=start.seq, positions=start.positions) as recording:
         for recorded in recording.commits(target):
             step, beside = actual.take(recorded), other.take(recorded)
             other.fold.put((key, None) for key in step.removed)
-            edits.heard(beside)
+            editor.note_outcomes(beside)
             comparison.see(step, beside, agree=actual.fold.digest == other.fold.digest)
             watch(step)
-        if rest := edits.rest():
-            edits.outcomes = other.fold.reduce(rest, other.limits).outcomes
+        if rest := editor.rest():
+            editor.outcomes = other.fold.reduce(rest, other.limits).outcomes
             comparison.note(target + 1, agree=actual.fold.digest == other.fold.digest)
         return WhatIf(
             actual=actual.replayed(recording.positions),
             other=other.replayed(recording.positions),
             parted=comparison.parted,
             joined=comparison.joined,
-            left_out=edits.left_out,
-            extra_outcomes=tuple(edits.outcomes),
+            left_out=editor.left_out,
+            extra_outcomes=tuple(editor.outcomes),
             turns=tuple(comparison.turns),
             turned=comparison.turned,
         )
 
 
-class _Edits:
-    """Other events, commit by commit."""
+class _EventEditor:
+    """Edits the events of each commit, and remembers what came of the extra ones."""
 
-    def __init__(self, changed: Changed) -> None:
-        self._changed = changed
-        self._waiting: Sequence[Decoded] = changed.extra
-        self._put_in = 0
+    def __init__(self, edits: EventEdits) -> None:
+        self._edits = edits
+        self._waiting: Sequence[Decoded] = edits.extra
+        self._extra_count = 0
         self.left_out = 0
         self.outcomes: Sequence[str] = ()
 
     def __call__(self, commit: CommitRecord, events: Sequence[Decoded]) -> Sequence[Decoded]:
         """Return the events to reduce instead of a commit's."""
-        kept = [event for event in events if event.cause.event_id not in self._changed.without]
+        kept = [event for event in events if event.cause.event_id not in self._edits.without]
         self.left_out += len(events) - len(kept)
-        self._put_in = 0
-        if self._waiting and commit.seq > self._changed.after_seq:
-            self._put_in = len(self._waiting)
+        self._extra_count = 0
+        if self._waiting and commit.seq > self._edits.after_seq:
+            self._extra_count = len(self._waiting)
             return [*self.rest(), *kept]
         return kept
 
     def rest(self) -> Sequence[Decoded]:
-        """Return, once, what was not put in yet."""
+        """Return, once, the extra events that are not reduced yet."""
         waiting, self._waiting = self._waiting, ()
         return waiting
 
-    def heard(self, step: Step) -> None:
-        """Remember what became of the events put in."""
-        if self._put_in and step.reduction is not None:
-            self.outcomes = step.reduction.outcomes[: self._put_in]
-            self._put_in = 0
+    def note_outcomes(self, step: Step) -> None:
+        """Keep the outcomes of the extra events, where this step reduced them."""
+        if self._extra_count and step.reduction is not None:
+            self.outcomes = step.reduction.outcomes[: self._extra_count]
+            self._extra_count = 0
 
 
 class _Comparison:
-    """Where two folds part and join again."""
+    """Finds where two folds part and join again."""
 
     def __init__(self) -> None:
         self.parted: int | None = None

@@ -8,7 +8,7 @@ import pytest
 from processor.cluster.difference import differences
 from processor.engine.inputs import Accepted, Cause
 from processor.replay.replaying import BEGINNING
-from processor.replay.whatif import Changed, WhatIf, what_if
+from processor.replay.whatif import EventEdits, WhatIf, what_if
 from tests.checker.memory_run import POLICY
 from tests.replay.other_machines import Broken, NoChurn
 from tests.replay.shard import Shard, lived
@@ -19,7 +19,7 @@ def shard() -> Shard:
     return lived()
 
 
-def _instead(shard: Shard, changed: Changed | None = None, machine: Any = None, target: int | None = None) -> WhatIf:
+def _instead(shard: Shard, edits: EventEdits | None = None, machine: Any = None, target: int | None = None) -> WhatIf:
     build = shard.build if machine is None else msgspec.structs.replace(shard.build, machine=machine)
     return what_if(
         shard.past().sources,
@@ -27,7 +27,7 @@ def _instead(shard: Shard, changed: Changed | None = None, machine: Any = None, 
         build,
         target or shard.head.seq,
         start=BEGINNING,
-        changed=changed or Changed(),
+        edits=edits or EventEdits(),
         watch=lambda _: None,
     )
 
@@ -70,15 +70,15 @@ def test_a_machine_that_fails_at_every_event_makes_no_state(shard: Shard) -> Non
 def test_an_event_left_out_changes_what_came_of_later_ones(shard: Shard) -> None:
     records = shard.past().topics["normal"].records
     at = next(record.offset for record in records if b"churn" in (record.value or b""))
-    found = _instead(shard, Changed(without=frozenset({f"normal-0-{at}"})))
+    found = _instead(shard, EventEdits(without=frozenset({f"normal-0-{at}"})))
     assert (found.left_out, "delete model/churn" in _names(found)) == (1, True)
-    assert _instead(shard, Changed(without=frozenset({"nobody"}))).left_out == 0
+    assert _instead(shard, EventEdits(without=frozenset({"nobody"}))).left_out == 0
 
 
 def test_an_event_put_in_is_reduced_right_after_its_commit(shard: Shard) -> None:
     extra = _event(shard, "ServerReplicaConnected", {"server": "gpu", "replica": 0, "memory": 1})
     for after in range(shard.head.seq + 1):
-        found = _instead(shard, Changed(extra=(extra,), after_seq=after))
+        found = _instead(shard, EventEdits(extra=(extra,), after_seq=after))
         assert found.extra_outcomes == ("applied",)
         assert found.parted == after + 1
         assert "create server/gpu" in _names(found)
@@ -86,7 +86,7 @@ def test_an_event_put_in_is_reduced_right_after_its_commit(shard: Shard) -> None
 
 def test_histories_that_become_the_same_again_are_told_to(shard: Shard) -> None:
     extra = _event(shard, "PolicyChanged", {**POLICY, "retry_limit": 99})
-    found = _instead(shard, Changed(extra=(extra,), after_seq=0))
+    found = _instead(shard, EventEdits(extra=(extra,), after_seq=0))
     assert (found.extra_outcomes, found.parted) == (("applied",), 1)
     assert found.joined is not None
     assert 1 < found.joined <= shard.head.seq

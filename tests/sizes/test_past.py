@@ -13,7 +13,7 @@ from processor.replay.announcements import AnnouncementVerifier
 from processor.replay.recording import AnnouncementLog
 from processor.replay.replaying import BEGINNING, Step, refold, replay_to
 from processor.replay.verifying import Finding, Verifier
-from processor.replay.whatif import Changed, what_if
+from processor.replay.whatif import EventEdits, what_if
 from tests.checker.memory_run import GIBIBYTE, SPEC, BoundedSink
 from tests.checker.single_object import SCHEMAS_DIRECTORY
 from tests.engine.world import TOPICS
@@ -98,7 +98,7 @@ def test_events_of_another_history_are_refused_by_the_limits_of_the_commit_that_
         shard.build,
         shard.head.seq,
         start=BEGINNING,
-        changed=Changed(extra=(Accepted(cause, event),), after_seq=shard.head.seq),
+        edits=EventEdits(extra=(Accepted(cause, event),), after_seq=shard.head.seq),
         watch=lambda _step: None,
     )
     assert found.extra_outcomes == ("rejected",)
