@@ -16,7 +16,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from processor.engine.announcements import OUTPUT_ROLES, OutputRecord, Role
-from processor.engine.inputs import HIGH, NORMAL, Headers, Record
+from processor.engine.inputs import HIGH, NORMAL, Headers, LaneName, Record
 from processor.engine.ports import Sink, Source
 from processor.kafka.connection import KafkaConnection, Property, ShardTopics, cause_of
 from processor.kafka.output import SinkTimeouts
@@ -26,7 +26,7 @@ from processor.kafka.source import KafkaSource
 from processor.memory.broker import FencedError, MemoryBroker, NewRecord
 from processor.memory.sink import MemorySink
 from processor.memory.source import MemorySource
-from tests.waiting import wait_until
+from tests.waiting import wait_equal, wait_until
 
 WAIT_S = 30.0
 FOREIGN_WAIT_S = 1.0
@@ -76,6 +76,24 @@ def addressed(records: Iterable[OutputRecord], topics: ShardTopics) -> list[NewR
 def inputs(topic: str, values: Iterable[int], partition: int = 0) -> list[NewRecord]:
     """Return input records with these numbers as values."""
     return [NewRecord(topic, partition, b"cluster", str(value).encode()) for value in values]
+
+
+def taken(source: Source, lane: LaneName, count: int) -> list[Record]:
+    """Take until there are `count` records, or for a long while."""
+    records: list[Record] = []
+
+    def take() -> int:
+        source.wait(1)
+        records.extend(source.take(lane, count - len(records)))
+        return len(records)
+
+    wait_equal(take, count)
+    return records
+
+
+def values(records: list[Record]) -> list[int]:
+    """Return the numbers that `inputs` wrote."""
+    return [int(record.value or b"-1") for record in records]
 
 
 def _headers(seq: int, index: int, count: int) -> Headers:

@@ -8,7 +8,7 @@ from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.engine.inputs import HIGH, NORMAL, LaneName, Record, Watermarks
 from processor.engine.ports import Source
 from processor.memory.broker import NewRecord
-from tests.contracts.broker_world import World, inputs, open_world
+from tests.contracts.broker_world import World, inputs, open_world, taken, values
 from tests.waiting import wait_equal, wait_for, wait_until
 
 LONG_WAIT_MS = 30_000
@@ -25,23 +25,6 @@ def source(world: World) -> Iterator[Source]:
     source = world.source()
     yield source
     source.close()
-
-
-def taken(source: Source, lane: LaneName, count: int) -> list[Record]:
-    """Take until there are `count` records, or for a long while."""
-    records: list[Record] = []
-
-    def take() -> int:
-        source.wait(1)
-        records.extend(source.take(lane, count - len(records)))
-        return len(records)
-
-    wait_equal(take, count)
-    return records
-
-
-def values(records: list[Record]) -> list[int]:
-    return [int(record.value or b"-1") for record in records]
 
 
 def test_facts_name_all_five_topics_and_how_far_the_inputs_reach(world: World, source: Source) -> None:

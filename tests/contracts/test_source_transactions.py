@@ -7,8 +7,7 @@ import pytest
 from processor.engine.inputs import NORMAL, LaneName
 from processor.engine.ports import Source
 from processor.engine.positions import EmptyStretch, Stretches
-from tests.contracts.broker_world import World, inputs, open_world
-from tests.contracts.test_source import taken, values
+from tests.contracts.broker_world import World, inputs, open_world, taken, values
 from tests.waiting import wait_equal
 
 

@@ -21,6 +21,11 @@ SPEC = TopicSpec("topic", partitions=2, replicas=1, config={"retention.ms": "100
 AS_IT_SHALL_BE = TopicDescription("topic", "id", partitions=2, replicas=1, config={"retention.ms": "1000", "x": "y"})
 
 
+@pytest.fixture
+def admin(kafka: Kafka) -> TopicsAdmin:
+    return TopicsAdmin(KafkaConnection(kafka.bootstrap))
+
+
 def test_a_missing_topic_is_to_be_created() -> None:
     assert plan([SPEC], {}) == [CreateTopic(SPEC)]
 
@@ -47,8 +52,7 @@ def test_fewer_partitions_and_other_replicas_are_impossible() -> None:
     assert ["partitions" in str(actions[0]), "replicas" in str(actions[1])] == [True, True]
 
 
-def test_what_was_applied_is_what_is_planned_no_more(kafka: Kafka, namespace: str) -> None:
-    admin = TopicsAdmin(KafkaConnection(kafka.bootstrap))
+def test_what_was_applied_is_what_is_planned_no_more(admin: TopicsAdmin, namespace: str) -> None:
     spec = TopicSpec(namespace, partitions=1, replicas=1, config={"retention.ms": "-1", "max.message.bytes": "2097152"})
     assert admin.plan([spec]) == [CreateTopic(spec)]
 
@@ -61,8 +65,7 @@ def test_what_was_applied_is_what_is_planned_no_more(kafka: Kafka, namespace: st
     assert topic.config["cleanup.policy"] == "delete"
 
 
-def test_a_topic_is_changed_to_what_it_shall_be(kafka: Kafka, namespace: str) -> None:
-    admin = TopicsAdmin(KafkaConnection(kafka.bootstrap))
+def test_a_topic_is_changed_to_what_it_shall_be(admin: TopicsAdmin, namespace: str) -> None:
     admin.apply([CreateTopic(TopicSpec(namespace, partitions=1, replicas=1, config={"cleanup.policy": "delete"}))])
     wait_until(lambda: admin.describe([namespace]))
     wanted = TopicSpec(namespace, partitions=3, replicas=1, config={"retention.ms": "5000"})
@@ -75,8 +78,9 @@ def test_a_topic_is_changed_to_what_it_shall_be(kafka: Kafka, namespace: str) ->
     assert admin.describe([namespace])[namespace].config["cleanup.policy"] == "delete"
 
 
-def test_a_setting_the_broker_does_not_take_is_a_failure_of_that_action_alone(kafka: Kafka, namespace: str) -> None:
-    admin = TopicsAdmin(KafkaConnection(kafka.bootstrap))
+def test_a_setting_the_broker_does_not_take_is_a_failure_of_that_action_alone(
+    admin: TopicsAdmin, namespace: str
+) -> None:
     good = CreateTopic(TopicSpec(namespace, partitions=1, replicas=1))
     bad = CreateTopic(TopicSpec(f"{namespace}-bad", partitions=1, replicas=1, config={"retention.ms": "soon"}))
 
@@ -86,15 +90,13 @@ def test_a_setting_the_broker_does_not_take_is_a_failure_of_that_action_alone(ka
     assert results[1] == Result(good)
 
 
-def test_every_setting_that_a_broker_knows_is_known_offline(kafka: Kafka, namespace: str) -> None:
-    admin = TopicsAdmin(KafkaConnection(kafka.bootstrap))
+def test_every_setting_that_a_broker_knows_is_known_offline(admin: TopicsAdmin, namespace: str) -> None:
     admin.apply([CreateTopic(TopicSpec(namespace, partitions=1, replicas=1))])
     known = wait_for(lambda: admin.describe([namespace]), bool)[namespace].config
     assert {name for name in known if not name.startswith("internal.")} - KINDS.keys() == set()
 
 
-def test_values_as_people_write_them_are_what_the_broker_shows(kafka: Kafka, namespace: str) -> None:
-    admin = TopicsAdmin(KafkaConnection(kafka.bootstrap))
+def test_values_as_people_write_them_are_what_the_broker_shows(admin: TopicsAdmin, namespace: str) -> None:
     stated = {
         "cleanup.policy": ["compact", "delete"],
         "min.cleanable.dirty.ratio": 0.3,

@@ -11,7 +11,6 @@ from processor.kafka.connection import KafkaConnection
 from processor.kafka.embedded import EmbeddedKafka
 from processor.kafka.produce import RECORD_BYTES_MAX, Delivery, EventProducer
 from tests.contracts.broker_world import KafkaWorld
-from tests.services import Kafka
 
 TYPE = (("content-type", b"application/json"),)
 
@@ -28,8 +27,7 @@ def producer(connection: KafkaConnection, prefix: str = "", partition: int = 0) 
     )
 
 
-def test_events_arrive_addressed_framed_and_timed(kafka: Kafka, namespace: str) -> None:
-    world = KafkaWorld(kafka.bootstrap, namespace)
+def test_events_arrive_addressed_framed_and_timed(world: KafkaWorld, namespace: str) -> None:
     with producer(world.connection, f"{namespace}-") as events:
         events.send("high", {"n": 1}, at_ms=1_700_000_000_000, event_id="an id")
         events.send("normal", {"n": 2}, headers=(("traceparent", b"00"), ("ce_type", b"another")))
@@ -48,56 +46,47 @@ def test_events_arrive_addressed_framed_and_timed(kafka: Kafka, namespace: str) 
     (third,) = world.committed(world.topics.normal)
     assert dict(third.headers) == dict((*TYPE, ("traceparent", b"00"), ("ce_type", b"normal"))), "ours are the last"
     assert second.timestamp_ms > first.timestamp_ms
-    world.close()
 
 
-def test_the_partition_is_the_clusters(kafka: Kafka, namespace: str) -> None:
-    world = KafkaWorld(kafka.bootstrap, namespace)
+def test_the_partition_is_the_clusters(world: KafkaWorld, namespace: str) -> None:
     events = producer(world.connection, f"{namespace}-", partition=1)
     future = events.send("normal", {"n": 1})
 
     assert events.flush() == [Delivery(world.topics.normal, 1, 0)]
     assert future.result(0).partition == 1
     events.close()
-    world.close()
 
 
 def test_data_that_do_not_encode_are_not_sent() -> None:
-    with EmbeddedKafka() as embedded:
-        events = producer(embedded.connection())
+    with EmbeddedKafka() as embedded, producer(embedded.connection()) as events:
         with pytest.raises(ValueError, match="no data"):
             events.send("normal", {})
-
         assert events.flush() == []
-        events.close()
 
 
 @pytest.mark.parametrize("at_ms", [0, -1])
 def test_a_time_that_a_record_cannot_carry_is_refused(at_ms: int) -> None:
-    with EmbeddedKafka() as embedded:
-        events = producer(embedded.connection())
-        with pytest.raises(InvalidRequest, match="at_ms"):
-            events.send("normal", {"n": 1}, at_ms=at_ms)
-        events.close()
+    with (
+        EmbeddedKafka() as embedded,
+        producer(embedded.connection()) as events,
+        pytest.raises(InvalidRequest, match="at_ms"),
+    ):
+        events.send("normal", {"n": 1}, at_ms=at_ms)
 
 
 def test_an_event_that_no_topic_takes_is_refused_at_once() -> None:
-    with EmbeddedKafka() as embedded:
-        events = producer(embedded.connection())
+    with EmbeddedKafka() as embedded, producer(embedded.connection()) as events:
         with pytest.raises(InvalidRequest, match="larger than"):
             events.send("normal", {"n": "x" * RECORD_BYTES_MAX})
         assert events.flush() == []
-        events.close()
 
 
-def test_an_event_that_its_topic_does_not_take_is_refused_by_the_broker(kafka: Kafka, namespace: str) -> None:
-    world = KafkaWorld(kafka.bootstrap, namespace)
+def test_an_event_that_its_topic_does_not_take_is_refused_by_the_broker(world: KafkaWorld, namespace: str) -> None:
     events = producer(world.connection, f"{namespace}-")
     events.send("normal", {"n": Random(1).randbytes(1_500_000).hex()})
     with pytest.raises(InvalidRequest, match="larger than its topic takes"):
         events.flush()
     events.close()
-    world.close()
 
 
 def test_events_without_an_acknowledgement_are_told() -> None:
@@ -111,9 +100,8 @@ def test_events_without_an_acknowledgement_are_told() -> None:
     events.close()
 
 
-def test_a_failed_event_tells_its_own_fate_and_stops_no_other(kafka: Kafka, namespace: str) -> None:
-    world = KafkaWorld(kafka.bootstrap, namespace)
-    connection = KafkaConnection(kafka.bootstrap, {"message.timeout.ms": 500})
+def test_a_failed_event_tells_its_own_fate_and_stops_no_other(world: KafkaWorld, namespace: str) -> None:
+    connection = KafkaConnection(world.connection.bootstrap_servers, {"message.timeout.ms": 500})
     events = producer(connection, f"{namespace}-")
     bad = events.send("missing", {"n": 1})
     good = events.send("high", {"n": 2})
@@ -124,4 +112,3 @@ def test_a_failed_event_tells_its_own_fate_and_stops_no_other(kafka: Kafka, name
     assert isinstance(bad.exception(0), SinkUnavailable)
     assert good.result(0) == Delivery(world.topics.high, 0, 0)
     events.close()
-    world.close()

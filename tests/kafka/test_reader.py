@@ -11,14 +11,6 @@ from processor.kafka.reader import RecordReader
 from processor.kafka.recognition import recognised
 from processor.memory.broker import NewRecord
 from tests.contracts.broker_world import KafkaWorld, records_of
-from tests.services import Kafka
-
-
-@pytest.fixture
-def world(kafka: Kafka, namespace: str) -> Iterator[KafkaWorld]:
-    world = KafkaWorld(kafka.bootstrap, namespace)
-    yield world
-    world.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -18,13 +18,6 @@ SHORT = SinkTimeouts(open_s=2, request_s=1, transaction_s=5, tails_s=5)
 PATIENT = SinkTimeouts(request_s=60.0, transaction_s=90.0)
 SINKS = [KafkaSink, IdempotentSink]
 AnySink = type[KafkaSink] | type[IdempotentSink]
-
-
-@pytest.fixture
-def world(kafka: Kafka, namespace: str) -> Iterator[KafkaWorld]:
-    world = KafkaWorld(kafka.bootstrap, namespace)
-    yield world
-    world.close()
 
 
 def texts(world: KafkaWorld) -> list[bytes | None]:

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -7,32 +7,12 @@ from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.engine.inputs import NORMAL, Record
 from processor.kafka.connection import KafkaConnection, Property, ShardTopics
 from processor.kafka.source import KafkaSource
-from tests.contracts.broker_world import KafkaWorld, inputs
+from tests.contracts.broker_world import KafkaWorld, inputs, taken, values
 from tests.local_servers import LocalServer
-from tests.services import Kafka
 from tests.waiting import wait_equal, wait_for, wait_until
 
 NOWHERE = KafkaConnection("127.0.0.1:1")
 TOPICS = ShardTopics("high", "normal", "changes", "commits", "dead", (0,), 0)
-
-
-@pytest.fixture
-def world(kafka: Kafka, namespace: str) -> Iterator[KafkaWorld]:
-    world = KafkaWorld(kafka.bootstrap, namespace)
-    yield world
-    world.close()
-
-
-def taken(source: KafkaSource, count: int) -> list[Record]:
-    records: list[Record] = []
-
-    def take() -> int:
-        source.wait(1)
-        records.extend(source.take(NORMAL, count - len(records)))
-        return len(records)
-
-    wait_equal(take, count)
-    return records
 
 
 def test_brokers_out_of_reach_are_told_for_readiness_and_take_goes_on_empty() -> None:
@@ -72,7 +52,7 @@ def test_records_before_a_hole_in_another_partition_are_not_lost(world: KafkaWor
 
     wait_until(refuses)
     source.assign({world.topics.normal: {0: len(seen), 1: 0}})
-    seen.extend(taken(source, 10 - len(seen)))
+    seen.extend(taken(source, NORMAL, 10 - len(seen)))
     assert [record.offset for record in seen] == list(range(10))
     source.close()
 
@@ -83,7 +63,7 @@ def test_lag_is_what_waits_beyond_the_positions_told_last(world: KafkaWorld) -> 
     place = (world.topics.normal, 0)
     assert source.lag() == {}
     source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 4}})
-    taken(source, 6)
+    taken(source, NORMAL, 6)
     assert source.lag()[place] == 6
     source.commit_group_offsets({world.topics.high: {0: 0}, world.topics.normal: {0: 10}})
     assert source.lag()[place] == 0
@@ -98,7 +78,7 @@ def test_what_an_open_transaction_hides_is_lag_and_the_end_of_one_is_none(world:
     source = KafkaSource(world.connection, world.topics, "group")
     place = (world.topics.normal, 0)
     source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
-    taken(source, 1)
+    taken(source, NORMAL, 1)
     source.commit_group_offsets({world.topics.high: {0: 0}, world.topics.normal: {0: 1}})
 
     def lag() -> int:
@@ -125,19 +105,21 @@ def test_properties_of_the_user_do_not_touch_what_correctness_rests_on(world: Ka
     world.append(inputs(world.topics.normal, [3]))
     source.assign({world.topics.normal: {0: 0}})
 
-    assert [record.value for record in taken(source, 1)] == [b"3"]
+    assert values(taken(source, NORMAL, 1)) == [3]
     source.close()
 
 
 @pytest.mark.slow
-def test_a_broker_that_keeps_silent_is_noticed_and_so_is_its_first_word_though_no_record_comes(
+def test_a_broker_that_keeps_silent_or_is_gone_is_noticed_and_read_from_where_it_stopped(
     own_kafka: Callable[..., LocalServer], namespace: str
 ) -> None:
     server = own_kafka()
     world = KafkaWorld(server.address, namespace)
-    source = KafkaSource(world.connection, world.topics, "group", ids_interval_s=0.1)
-    wait_until(lambda: source.facts().topic_ids)
+    world.append(inputs(world.topics.normal, range(10)))
+    source = KafkaSource(world.connection, world.topics, "group", facts_timeout_s=5, ids_interval_s=0.1)
+    source.facts()
     source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
+    first = taken(source, NORMAL, 10)
 
     def trouble() -> str:
         source.wait(10)
@@ -147,29 +129,14 @@ def test_a_broker_that_keeps_silent_is_noticed_and_so_is_its_first_word_though_n
     server.pause()
     wait_for(trouble, lambda text: "cannot be described" in text)
     server.resume()
-    wait_equal(trouble, "")
-    source.close()
-
-
-@pytest.mark.slow
-def test_a_broker_that_was_away_is_read_from_where_it_stopped(
-    own_kafka: Callable[..., LocalServer], namespace: str
-) -> None:
-    server = own_kafka()
-    world = KafkaWorld(server.address, namespace)
-    world.append(inputs(world.topics.normal, range(10)))
-    source = KafkaSource(world.connection, world.topics, "group", facts_timeout_s=1)
-    source.assign({world.topics.high: {0: 0}, world.topics.normal: {0: 0}})
-    first = taken(source, 10)
-
+    wait_equal(trouble, "", what="its first word is noticed though no record comes")
     server.kill()
     with pytest.raises(SourceUnavailable):
         source.facts()
-    wait_until(lambda: source.take(NORMAL, 10) == [] and source.trouble)
+    wait_for(trouble, bool)
     server.start()
     world.append(inputs(world.topics.normal, range(10, 20)))
-
-    assert [int(record.value or b"") for record in first + taken(source, 10)] == list(range(20))
+    assert values(first + taken(source, NORMAL, 10)) == list(range(20))
     assert source.facts().inputs[world.topics.normal, 0].high == 20
-    assert source.trouble == ""
+    wait_equal(trouble, "")
     source.close()
