@@ -12,7 +12,7 @@ from processor.engine.errors import InvalidRequest, OwnershipLost, ShardRefused
 from processor.engine.values import Head, Snapshot
 from processor.memory.store import MemoryStore
 from tests.engine.test_shard import report
-from tests.engine.test_takeover import edited_world, refusals
+from tests.engine.test_takeover import edited_world
 from tests.engine.world import World
 
 
@@ -98,7 +98,7 @@ def test_promoted_the_shadow_is_the_state_and_gone(world: World) -> None:
     assert [change.key for change in swapped.changes] == ["device/d1"]
     assert shadow.kept is None
     world.run()
-    assert refusals(world) == []
+    assert world.refusals == []
     assert [commit.kind for commit in world.commits()] == ["batch", "batch", "rebuild"]
     assert world.devices()["d1"] == 99
     assert made.live.devices["d1"].reading == 1

@@ -1,6 +1,9 @@
 """Records that end the process, and the records around them."""
 
+from collections.abc import Callable
+
 import msgspec
+import pytest
 
 from examples.device_twins.machine import DeviceTwins, Event, Rejected, Twins
 from processor.engine.values import Attempts
@@ -31,31 +34,37 @@ def killed(world: World, name: str) -> bool:
     return False
 
 
-def codes(world: World) -> list[bytes | None]:
-    return [dict(letter.headers)["dead-letter-code"] for letter in world.output("dead-letters")]
-
-
-def test_a_record_that_ends_the_process_is_found_behind_one_that_changes_nothing() -> None:
-    world = World(batch_events_max=10)
-    report(world, 2)
-    world.run()
-    report(world, 2)
-    report(world, 1, start=7)
+def kills_until_put_aside(world: World, between: Callable[[int], None] = lambda _: None) -> int:
+    """Return how many processors died one after another before one lived; `between` gets the count after each death."""
     kills = 0
     while killed(world, f"run{kills}"):
         kills += 1
         assert kills < KILLED_AT_MOST
+        between(kills)
+    return kills
+
+
+def codes(world: World) -> list[bytes | None]:
+    return [dict(letter.headers)["dead-letter-code"] for letter in world.output("dead-letters")]
+
+
+@pytest.mark.parametrize("before", [0, 2], ids=["right after a clean hand-over", "behind what changes nothing"])
+def test_a_record_that_ends_the_process_is_found(before: int) -> None:
+    world = World(batch_events_max=10)
+    report(world, 2)
+    world.run()
+    report(world, before)
+    report(world, 1, start=7)
+    assert kills_until_put_aside(world) > 0
     assert codes(world) == [b"process_crash"]
 
 
 def test_a_record_that_ends_the_process_is_found_however_much_arrives_on_the_other_lane() -> None:
     world = World(batch_events_max=10)
     report(world, 1, start=7)
-    kills = 0
-    while killed(world, f"run{kills}"):
-        kills += 1
-        assert kills < KILLED_AT_MOST
-        world.submit("DeviceReported", high=True, device="d1", reading=kills)
+    kills = kills_until_put_aside(
+        world, lambda kills: world.submit("DeviceReported", high=True, device="d1", reading=kills)
+    )
     assert codes(world) == [b"process_crash"]
     assert world.devices() == {"d1": kills}
 
@@ -67,24 +76,9 @@ def test_the_count_of_a_record_is_kept_while_one_of_the_other_lane_ends_the_proc
     report(world, 1, start=7)
     assert killed(world, "first")
     world.submit("DeviceReported", high=True, device="d7", reading=1)
-    kills = 1
-    while killed(world, f"run{kills}"):
-        kills += 1
-        assert kills < KILLED_AT_MOST
+    kills = kills_until_put_aside(world)
     assert codes(world) == [b"process_crash"] * 2
-    assert kills == 2 * (world.limits.crash_attempts_max - 1)
-
-
-def test_a_record_that_ends_the_process_right_after_a_clean_hand_over_is_found() -> None:
-    world = World(batch_events_max=10)
-    report(world, 2)
-    world.run()
-    report(world, 1, start=7)
-    kills = 0
-    while killed(world, f"run{kills}"):
-        kills += 1
-        assert kills < KILLED_AT_MOST
-    assert codes(world) == [b"process_crash"]
+    assert 1 + kills == 2 * (world.limits.crash_attempts_max - 1)
 
 
 def test_a_record_that_is_taken_again_after_a_conflict_was_not_tried_more_often() -> None:
@@ -101,19 +95,8 @@ def test_a_record_that_is_taken_again_after_a_conflict_was_not_tried_more_often(
 def test_a_record_that_ends_the_process_is_put_aside_after_its_attempts() -> None:
     world = World(batch_events_max=10)
     report(world, 12)
-    runs = 0
-    while runs < 10:
-        runs += 1
-        parts = world.parts(f"run{runs}", machine=Poisoned())
-        try:
-            world.run(parts)
-        except KeyboardInterrupt:
-            world.cluster.expire(parts.ownership.lease)  # type: ignore[attr-defined]
-            continue
-        break
-    assert runs == 1 + 2 + 1, "one crash unprepared, two counted, and the run that puts it aside"
-    (letter,) = world.output("dead-letters")
-    assert dict(letter.headers)["dead-letter-code"] == b"process_crash"
+    assert kills_until_put_aside(world) == 1 + 2, "one crash unprepared, two counted; the next run puts it aside"
+    assert codes(world) == [b"process_crash"]
     assert len(world.devices()) == 11
 
 

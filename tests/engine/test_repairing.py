@@ -13,7 +13,6 @@ from processor.engine.values import Head, Image
 from processor.memory.store import MemoryStore
 from tests.engine.test_reloading import edited, readings
 from tests.engine.test_shard import report
-from tests.engine.test_takeover import refusals
 from tests.engine.world import World
 
 
@@ -64,7 +63,7 @@ def test_the_next_owner_announces_what_the_head_tells_of() -> None:
     world = repaired_world()
     report(world, 1, start=3)
     world.run()
-    assert refusals(world) == []
+    assert world.refusals == []
     assert [commit.kind for commit in world.commits()] == ["batch", "repair", "batch"]
     told_of = [(record.key, msgspec.json.decode(record.value or b"")[0]) for record in world.output("changes")][3:]
     assert told_of == [
@@ -101,7 +100,7 @@ def test_a_hint_that_does_not_explain_the_difference_is_refused(hint: dict[str, 
     world = worked()
     write(world, edited("d0", 99), repaired=hint)
     world.run()
-    (reason,) = refusals(world)
+    (reason,) = world.refusals
     assert f"head.repaired tells of {next(iter(hint))}, which does not explain it" in reason
     assert world.numbers() == [0, 1, 2]
 
@@ -110,7 +109,7 @@ def test_an_edit_behind_the_back_of_a_repair_is_refused() -> None:
     world = repaired_world()
     write(world, edited("d2", 5))
     world.run()
-    assert "changed without the head" in refusals(world)[0]
+    assert "changed without the head" in world.refusals[0]
     adopt(world.parts("tool"))
     world.run()
     assert world.devices()["d2"] == 5
@@ -133,5 +132,5 @@ def test_a_gap_accepted_meanwhile_keeps_the_repair_for_the_next_owner() -> None:
 
     move(world.parts("tool"), back, action="offsets-reset", by="me")
     world.run()
-    assert refusals(world) == []
+    assert world.refusals == []
     assert [commit.kind for commit in world.commits()][:3] == ["batch", "gap", "repair"]

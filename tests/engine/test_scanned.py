@@ -72,10 +72,6 @@ def head_of(cluster: MemoryCluster) -> Head:
     return head
 
 
-def refusals(world: World) -> list[str]:
-    return [fields["reason"] for event, fields in world.log if event == "shard_refused"]
-
-
 @pytest.mark.parametrize("aborted", [False, True])
 def test_ends_of_transactions_that_retention_removed_are_no_hole(*, aborted: bool) -> None:
     world = World()
@@ -92,7 +88,7 @@ def test_ends_of_transactions_that_retention_removed_are_no_hole(*, aborted: boo
     world.run()
     report(world, 4)
     world.run()
-    assert refusals(world) == []
+    assert world.refusals == []
     assert world.devices() == {"one": 4}
     ranges = [(span.start, span.end, span.count) for commit in world.commits() for span in commit.ranges]
     assert ranges == [(0, 1, 1), (1, end + 1, 1)], "contiguous, control records in between skipped"
@@ -116,7 +112,7 @@ def test_a_record_behind_what_was_scanned_is_missed() -> None:
     report(world, 2)
     world.broker.trim("normal", 0, world.broker.extent("normal", 0).high)
     world.run()
-    (reason,) = refusals(world)
+    (reason,) = world.refusals
     assert "normal[0]: next offset is 2, the oldest kept is 4: offsets 2 to 3 are gone; whether records" in reason
 
 

@@ -239,9 +239,8 @@ def test_an_edit_without_the_head_is_refused_at_the_next_load() -> None:
     edit(world, edited(99), with_head=False)
     runner = world.run()
     assert runner.status.health.phase == "stopped"
-    refusals = [fields["reason"] for event, fields in world.log if event == "shard_refused"]
-    assert len(refusals) == 1
-    assert "device/d0" in refusals[0]
+    (reason,) = world.refusals
+    assert "device/d0" in reason
 
 
 def test_an_owner_that_lost_the_shard_neither_commits_nor_announces() -> None:
@@ -299,9 +298,8 @@ def test_a_restored_backup_is_refused() -> None:
     empty = World()
     world.cluster = empty.cluster
     world.run()
-    refusals = [str(fields["reason"]) for event, fields in world.log if event == "shard_refused"]
-    assert len(refusals) == 1
-    assert "restored from an older backup" in refusals[0]
+    (reason,) = world.refusals
+    assert "restored from an older backup" in reason
 
 
 def test_an_owner_that_finds_nothing_to_do_trims_what_its_predecessor_left() -> None:

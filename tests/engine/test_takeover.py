@@ -14,10 +14,6 @@ from tests.engine.test_shard import edit, report
 from tests.engine.world import JsonCodec, World
 
 
-def refusals(world: World) -> list[str]:
-    return [str(fields["reason"]) for event, fields in world.log if event == "shard_refused"]
-
-
 def test_the_first_start_writes_seq_zero_with_the_positions_and_topic_ids() -> None:
     world = World()
     world.run()
@@ -82,7 +78,7 @@ def test_entities_keep_their_older_form_until_they_change_and_the_digest_counts_
     report(world, 1, start=1, reading=2)
     for _ in range(2):
         world.run(world.parts(**newer))
-    assert refusals(world) == []
+    assert world.refusals == []
     assert [value[:1] for _, value in MemoryStore(world.cluster, 0).load().entities] == [b"J", b"K", b"J"]
     last = world.commits()[-1]
     assert (last.kind, last.previous_digest) == ("batch", upgrade.digest)
@@ -96,7 +92,7 @@ def test_an_older_reducer_refuses_the_state_of_a_newer_one() -> None:
     parts = world.parts(machine=Newer())
     world.run(msgspec.structs.replace(parts, identity=msgspec.structs.replace(parts.identity, reducer_version=2)))
     world.run()
-    (reason,) = refusals(world)
+    (reason,) = world.refusals
     assert "made by reducer version 2, this build has 1" in reason
 
 
@@ -107,7 +103,7 @@ def test_input_records_gone_before_they_were_read_are_refused_with_the_size_of_t
     report(world, 5, start=3)
     world.broker.trim("normal", 0, 6)
     world.run()
-    (reason,) = refusals(world)
+    (reason,) = world.refusals
     assert "next offset is 3, the oldest kept is 6: offsets 3 to 5 are gone; whether records were" in reason
 
 
@@ -118,7 +114,7 @@ def test_a_recreated_topic_is_refused() -> None:
     world.broker.delete_topic("normal")
     world.broker.create_topic("normal")
     world.run()
-    (reason,) = refusals(world)
+    (reason,) = world.refusals
     assert "topic normal was recreated" in reason
 
 
@@ -148,7 +144,7 @@ def test_an_adopted_edit_is_announced_by_the_next_owner_and_processing_goes_on()
     adopt(world.parts("tool"))
     report(world, 1, start=4)
     world.run()
-    assert refusals(world) == []
+    assert world.refusals == []
     assert [commit.kind for commit in world.commits()] == ["batch", "batch", "repair", "batch"]
     assert world.numbers() == list(range(7))
     adopted = msgspec.json.decode(world.output("changes")[4].value or b"")
@@ -185,6 +181,6 @@ def test_an_owner_that_only_tidies_leaves_the_epoch_of_the_last_commit() -> None
     after = MemoryStore(world.cluster, 0).load().head
     assert before is not None
     assert after is not None
-    assert refusals(world) == []
+    assert world.refusals == []
     assert (after.epoch, after.seq) == (before.epoch, before.seq)
     assert (before.announced_seq, after.announced_seq) == (0, 1)

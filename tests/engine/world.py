@@ -169,6 +169,11 @@ class World:
         runner.run()
         return runner
 
+    @property
+    def refusals(self) -> list[str]:
+        """Why the shard was refused, each time."""
+        return [str(fields["reason"]) for event, fields in self.log if event == "shard_refused"]
+
     def output(self, role: str) -> list[Record]:
         """Return what a read_committed consumer sees."""
         return self.broker.read(TOPICS[role], 0, self.broker.extent(TOPICS[role], 0).low, 1_000_000)

@@ -111,10 +111,6 @@ class GoldenWorld(World):
     def snapshot(self) -> Snapshot:
         return EtcdStore(self.etcd, KEYS).load()  # type: ignore[arg-type]
 
-    @property
-    def refusals(self) -> list[str]:
-        return [str(fields["reason"]) for event, fields in self.log if event == "shard_refused"]
-
     def published(self, role: str, release: Release = CURRENT) -> list[dict[str, Any]]:
         """Return the records of a topic as plain data."""
         records = RecordCodec(release.catalogue)

@@ -8,7 +8,6 @@ from processor.engine.values import Head
 from processor.memory.store import MemoryStore
 from tests.engine.test_positions import HEAD, facts
 from tests.engine.test_shard import report
-from tests.engine.test_takeover import refusals
 from tests.engine.world import World
 
 
@@ -79,7 +78,7 @@ def holed_world() -> World:
     report(world, 5, start=3)
     world.broker.trim("normal", 0, 6)
     world.run()
-    assert "offsets 3 to 5 are gone; whether records were among them is not known" in refusals(world)[-1]
+    assert "offsets 3 to 5 are gone; whether records were among them is not known" in world.refusals[-1]
     return world
 
 
@@ -88,7 +87,7 @@ def test_an_accepted_hole_is_a_commit_of_its_own_and_processing_goes_on_behind_i
     before = MemoryStore(world.cluster, 0).load().head
     move_positions(world.parts("tool"), accepted, action="accept-gap", by="someone")
     world.run()
-    assert len(refusals(world)) == 1
+    assert len(world.refusals) == 1
     assert sorted(world.devices()) == ["d0", "d1", "d2", "d6", "d7"]
     first, gap, *later = world.commits()
     assert (gap.kind, gap.ranges, gap.outcomes, gap.announcements) == ("gap", (Range("normal", 0, 3, 6, 0),), (), 0)
@@ -108,10 +107,10 @@ def test_a_topic_that_was_made_anew_is_read_on_under_its_new_id() -> None:
     world.broker.create_topic("normal")
     report(world, 1, start=7)
     world.run()
-    assert "topic normal was recreated" in refusals(world)[-1]
+    assert "topic normal was recreated" in world.refusals[-1]
     move_positions(world.parts("tool"), accepted, action="accept-gap", by="someone")
     world.run()
-    assert len(refusals(world)) == 1
+    assert len(world.refusals) == 1
     assert sorted(world.devices()) == ["d0", "d1", "d2", "d7"]
     assert [commit.kind for commit in world.commits()] == ["batch", "gap", "batch"]
 

@@ -11,7 +11,6 @@ from processor.engine.parts import Parts
 from processor.engine.shard import ShardRunner
 from processor.memory.store import MemoryStore
 from tests.engine.test_shard import report
-from tests.engine.test_takeover import refusals
 from tests.engine.world import TOPICS, World
 
 
@@ -23,7 +22,7 @@ def world_of(*emptied: str, events: int = 3) -> World:
     for role in emptied:
         world.broker.trim(TOPICS[role], 0, world.broker.extent(TOPICS[role], 0).high)
     world.run()
-    assert "nothing tells what was published" in refusals(world)[-1]
+    assert "nothing tells what was published" in world.refusals[-1]
     return world
 
 
@@ -48,7 +47,7 @@ def test_again_publishes_what_no_partition_tells_of(
     announce_again(world.parts("tool"), by="someone")
     report(world, 1, start=3)
     world.run()
-    assert len(refusals(world)) == 1
+    assert len(world.refusals) == 1
     assert world.numbers() == [*changes, 3]
     assert [commit.seq for commit in world.commits()] == [*(commit.seq for commit in log), *commits, 2]
 
@@ -60,7 +59,7 @@ def test_skip_takes_it_for_published(emptied: tuple[str, ...]) -> None:
     announce_skip(world.parts("tool"), by="someone")
     report(world, 1, start=3)
     world.run()
-    assert len(refusals(world)) == 1
+    assert len(world.refusals) == 1
     assert world.numbers() == [*numbers, 3]
     assert [commit.seq for commit in world.commits()] == [*(commit.seq for commit in log), 2]
 
@@ -105,7 +104,7 @@ def test_a_half_committed_transaction_into_an_emptied_partition_loses_no_announc
     world.run(with_sink_that_loses(world.parts(), "changes"))
     assert (world.numbers(), [commit.seq for commit in world.commits()]) == ([], [1, 2])
     world.run()
-    assert "commit 2 waits" in refusals(world)[-1]
+    assert "commit 2 waits" in world.refusals[-1]
     announce_again(world.parts("tool"), by="someone")
     world.run()
     assert world.numbers() == [1]

@@ -14,7 +14,7 @@ from processor.engine.values import Head
 from processor.memory.sink import MemorySink
 from processor.memory.store import MemoryStore
 from tests.engine.test_shard import report
-from tests.engine.test_takeover import edited_world, refusals
+from tests.engine.test_takeover import edited_world
 from tests.engine.world import TOPICS, JsonCodec, World
 
 
@@ -61,7 +61,7 @@ def test_the_difference_is_one_commit_that_the_next_owner_announces(world: World
     assert len(world.output("changes")) == 3, "the tool publishes nothing"
     report(world, 1, start=4)
     world.run()
-    assert refusals(world) == []
+    assert world.refusals == []
     assert world.devices() == {"d0": 1, "d1": 99, "d4": 1}
     batch, rebuild, later = world.commits()
     assert (rebuild.kind, rebuild.ranges, rebuild.outcomes, rebuild.changed) == ("rebuild", (), (), 2)
