@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,29 +109,19 @@ def test_normal_records_wait_for_high_ones_that_are_too_large_for_one_batch() ->
 LIMITS = Limits(batch_events_max=100, normal_share=0.125, high_batches_max=3, normal_wait_max_ms=1000)
 
 
-def test_high_records_fill_the_batch_first() -> None:
-    assert allot(Waiting(500, 500), high_batches=0, slice_events=50, limits=LIMITS) == Allotment(100, 0)
-
-
-def test_normal_records_take_a_slice_of_the_room_that_high_ones_leave() -> None:
-    assert allot(Waiting(10, 500), high_batches=0, slice_events=50, limits=LIMITS) == Allotment(10, 50)
-
-
-def test_normal_records_never_take_more_than_the_room() -> None:
-    assert allot(Waiting(80, 500), high_batches=0, slice_events=50, limits=LIMITS) == Allotment(80, 20)
-
-
-def test_the_guard_reserves_a_share_after_too_many_high_batches() -> None:
-    assert allot(Waiting(500, 500), high_batches=3, slice_events=50, limits=LIMITS) == Allotment(88, 12, guard=True)
-
-
-def test_the_guard_reserves_a_share_when_normal_waited_too_long() -> None:
-    waiting = Waiting(500, 500, normal_wait_ms=1000)
-    assert allot(waiting, high_batches=0, slice_events=50, limits=LIMITS) == Allotment(88, 12, guard=True)
-
-
-def test_the_guard_does_not_count_where_it_takes_nothing_from_high() -> None:
-    assert not allot(Waiting(10, 5), high_batches=3, slice_events=50, limits=LIMITS).guard
+@pytest.mark.parametrize(
+    ("waiting", "high_batches", "given_out"),
+    [
+        pytest.param(Waiting(500, 500), 0, Allotment(100, 0), id="high records fill the batch first"),
+        pytest.param(Waiting(10, 500), 0, Allotment(10, 50), id="normal ones take a slice of the room that is left"),
+        pytest.param(Waiting(80, 500), 0, Allotment(80, 20), id="and never more than the room"),
+        pytest.param(Waiting(500, 500), 3, Allotment(88, 12, guard=True), id="a share after too many high batches"),
+        pytest.param(Waiting(500, 500, normal_wait_ms=1000), 0, Allotment(88, 12, guard=True), id="or too long a wait"),
+        pytest.param(Waiting(10, 5), 3, Allotment(10, 5), id="no guard where high records lose nothing"),
+    ],
+)
+def test_room_is_allotted_to_the_lanes(waiting: Waiting, high_batches: int, given_out: Allotment) -> None:
+    assert allot(waiting, high_batches=high_batches, slice_events=50, limits=LIMITS) == given_out
 
 
 def test_a_share_of_zero_is_strict_priority() -> None:
