@@ -19,7 +19,6 @@ from processor.replay.fold import Build
 from processor.replay.replaying import Start, Step, refold, replay_to
 from tests.admin.test_rebuild import Shadow
 from tests.engine.test_shard import edit
-from tests.engine.test_takeover import refusals
 from tests.replay.shard import Shard, lived, load
 
 
@@ -125,7 +124,7 @@ def test_a_fix_that_raises_the_version_is_promoted_before_the_fixed_processor_ev
     assert (shard.head.reducer_version, shard.head.digest) == (2, made.digest)
     load(shard, "late")
     shard.process()
-    assert refusals(shard.world) == []
+    assert shard.world.refusals == []
     assert [commit["kind"] for commit in _commits(shard)][-2:] == ["rebuild", "batch"]
     assert Folds(shard, Newer()).whole() == _live(shard)
 
