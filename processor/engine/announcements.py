@@ -31,7 +31,7 @@ CommitKind = Literal["batch", "repair", "upgrade", "rebuild", "gap"]
 
 
 Omitted = Literal["before", "after", "transitions"]
-"""A part of a change that its announcement leaves out."""
+"""A part of a change that may be left out of its announcement."""
 
 
 class OutcomeRun(msgspec.Struct, frozen=True, gc=False):
@@ -56,7 +56,7 @@ class ChangeSource(msgspec.Struct, frozen=True, gc=False):
 
 
 class EventRejection(msgspec.Struct, frozen=True):
-    """An event that the state machine or the border refused."""
+    """An event that the state machine or the border rejected."""
 
     cause: Cause
     code: str
@@ -64,9 +64,11 @@ class EventRejection(msgspec.Struct, frozen=True):
 
 
 class Announcement(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What will be one record of the changes topic; (seq, index) and headers follow from its place in the entry.
+    """One record of the changes topic to be; a stored format: MessagePack in an outbox entry, fields by name.
 
-    `omitted`: the parts of a change that it leaves out because it would be too large.
+    `key` is `<kind>/<name>` or `rejected/<event_id>`, `type` the full record name, `value` Avro with its framing. seq,
+    index and headers follow from its place in the entry. `omitted`: the parts of a change that were left out because
+    the record would be too large.
     """
 
     key: str
@@ -77,7 +79,11 @@ class Announcement(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
-    """What will be one record of the dead-letters topic: the original key, value and headers, then ours."""
+    """One record of the dead-letters topic to be; a stored format: MessagePack in an outbox entry, fields by name.
+
+    Key and value are those of the original record, truncated where they are too large; `headers` has the original's
+    first, then ours (`outputs`).
+    """
 
     key: bytes | None
     value: bytes | None
@@ -85,7 +91,12 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
 
 
 class CommitRecord(msgspec.Struct, frozen=True):
-    """One record of the commit log: what made this commit, in the order it was reduced, and the limits in force."""
+    """One record of the commit log: what made this commit, in the order it was reduced, and the limits in force.
+
+    Encoded by `schemas/commits/Commit.avsc`, which says what each field means. `attempts` counts transactions with
+    different contents that were sent for this seq in a row: 1, and one more for each that met a conflict. The same
+    bytes sent again for want of an answer are one attempt.
+    """
 
     seq: int
     epoch: int
@@ -112,7 +123,11 @@ class CommitRecord(msgspec.Struct, frozen=True):
 
 
 class OutboxEntry(msgspec.Struct, frozen=True):
-    """Everything that one commit has to publish; `first_number` is the number of its first announcement."""
+    """Everything that one commit has to publish; a stored format, MessagePack with fields by name.
+
+    `first_number` is the number of its first announcement, `commit_record` the encoded `CommitRecord`. It is published
+    by whoever owns the shard then, perhaps a later build: fields may be added with a default, never renamed.
+    """
 
     seq: int
     epoch: int
@@ -124,7 +139,7 @@ class OutboxEntry(msgspec.Struct, frozen=True):
 
 
 class StoredEntry(msgspec.Struct, frozen=True):
-    """An outbox entry as committed; `revision` is the mod_revision of its key."""
+    """An outbox entry as committed; `revision` is the mod_revision of its key, the store's revision of the commit."""
 
     entry: OutboxEntry
     revision: int

@@ -13,7 +13,7 @@ from processor.engine.publisher import Publisher
 IDLE_WAIT_S = 0.5
 JOIN_SLICE_S = 0.1
 LAST_TRANSACTION_S = 3.0
-"""How long who is asked to stop waits for the transaction under way; the next owner finds out what became of it."""
+"""How long a stopping process waits for the transaction under way; the next owner reads its outcome in the tails."""
 
 
 class Announcer(Protocol):
@@ -65,7 +65,7 @@ class InlineAnnouncer:
         return self._patience.fencings
 
     def start(self) -> None:
-        """Nothing is to be begun."""
+        """Do nothing: there is no thread."""
 
     def announce(self) -> None:
         """Publish one group of what waits. Raises OwnershipLost, ShardRefused."""
@@ -80,7 +80,7 @@ class InlineAnnouncer:
             self._patience.renewed()
 
     def stop(self, moved: Callable[[], None] = lambda: None) -> bool:
-        """Return True: nothing is under way between two calls."""
+        """Return True: no transaction is under way between two calls."""
         del moved
         return True
 
@@ -88,8 +88,8 @@ class InlineAnnouncer:
 class BackgroundAnnouncer:
     """Publishes from a thread, so that the output's latency overlaps with the next steps.
 
-    Between two transactions it leaves a gap: it groups more commits, and a transaction begun at the heels of
-    another may be told to wait much longer by the broker.
+    Between two transactions it leaves a gap, which groups more commits. A transaction begun at the heels of another may
+    be told by the broker that the last one has not ended, and then waits much longer than the gap.
     """
 
     def __init__(self, parts: Parts, publisher: Publisher) -> None:

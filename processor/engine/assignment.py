@@ -1,7 +1,16 @@
-"""Who should own what: fair shares without needless moves. Pure; `Sharing` feeds it and acts upon it.
+"""Which shards an instance should own: fair shares without needless moves. Pure; `Rebalancer` feeds it and acts on it.
 
-With N shards and L live instances everybody shall own ⌊N/L⌋ or ⌈N/L⌉. Whoever has that keeps what it has, so one
-shard stays where it is and the second process stands by.
+With N shards and L live instances each should own ⌊N/L⌋ or ⌈N/L⌉. An instance that does keeps what it has, so that a
+single shard stays where it is and the second process stands by. There is no coordinator: every instance decides for
+itself from the same view of the store. Two may decide at once for one shard; the campaign's transaction lets one win. A
+wrong plan can cost a move or a wait, never safety, which rests on the owner compare in every transaction alone.
+
+* Below ⌊N/L⌋: campaign at once for shards without owner. Below ⌈N/L⌉: only once nobody else is below ⌊N/L⌋, or nobody
+  took the shard for a TTL. A shard without owner for several TTLs is taken by any instance that can run it.
+* Hand over one shard at a time, between two batches: above ⌈N/L⌉, or above ⌊N/L⌋ while others are below it and vacant
+  shards do not suffice. Of those that could give, the fullest do, in an order that all compute alike.
+* Shards that this process must not run (`excluded`: refused, or left to peers) are not campaigned for. Those that
+  nobody else wanted for a TTL (`pinned`) are not handed over: they would only come back.
 """
 
 from collections import Counter
@@ -11,13 +20,13 @@ from hashlib import blake2b
 import msgspec
 
 FORSAKEN_TTLS = 3
-"""So many TTLs without owner, and whoever is able takes a shard, whatever its share."""
+"""After this many TTLs without owner a shard is taken by any instance that can run it, whatever its share."""
 
 
 class Members(msgspec.Struct, frozen=True):
-    """Who lives and who owns what, at one revision, by unique ids. A shard without owner is missing in `owners`.
+    """The live instances and the owners of shards, at one revision, by unique ids. `owners`: shard → instance.
 
-    `namesakes`: others that were given our name → how a person finds them.
+    `namesakes`: other instances with our name → how a person finds them.
     """
 
     instances: tuple[str, ...]
@@ -26,17 +35,17 @@ class Members(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What one instance shall do now: campaign for all of these, hand that one over."""
+    """What one instance should do now: campaign for all of these shards, hand that one over."""
 
     campaign: tuple[int, ...] = ()
     hand_over: int | None = None
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """The world as one instance, `us`, sees it.
+    """The members as one instance, `us`, sees them.
 
-    `vacant_s`: shard → how long we have seen it without owner. `excluded`: shards that we must not run (refused).
-    `pinned`: shards of ours that nobody else wanted for a TTL: handing them over would only bring them back.
+    `vacant_s`: shard → how long we have seen it without owner. `excluded`: shards that we must not run.
+    `pinned`: shards of ours that nobody else wanted for a TTL.
     """
 
     us: str
@@ -48,7 +57,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     pinned: frozenset[int] = frozenset()
 
     def is_unwanted(self, shard: int, *, ttls: int = 1) -> bool:
-        """Tell whether nobody has taken a vacant shard for so many TTLs."""
+        """Tell whether nobody has taken a vacant shard for this many TTLs."""
         return self.vacant_s.get(shard, 0.0) >= ttls * self.ttl_s
 
 
@@ -99,9 +108,9 @@ def _hand_over(view: View, shares: _Shares) -> int | None:
 
 
 def _gives(view: View, shares: _Shares) -> bool:
-    """Tell whether our last one is needed: beyond what is vacant or must move anyway, as many give as it takes.
+    """Tell whether one of ours is needed: as many instances give one as vacant shards and surplus leave lacking.
 
-    The fullest give first: whoever has to give one anyway would otherwise come before somebody who gives already.
+    The fullest give first. Otherwise one that has to give anyway would come after one that need not.
     """
     if shares.ours <= shares.floor:
         return False

@@ -1,4 +1,4 @@
-"""Pauses a shard instead of draining a topic into the dead letters after a bad deploy."""
+"""Pauses a shard that dead-letters too much, instead of draining a topic into the dead letters after a bad deploy."""
 
 from collections import deque
 from collections.abc import Collection

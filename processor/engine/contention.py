@@ -1,20 +1,20 @@
 """Somebody else opens our output again and again, though the shard is ours: another deployment under our name.
 
-The store decides who owns a shard; the output only knows the newest writer of a name. Who shares our name there but not
-our store fences us at each of its transactions, and we it: nobody is wrong by its own store. One such fencing proves
-nothing (an owner of before, late, does it once), several do. Then each leaves the output to the other for a while
-before it opens it anew, so that both go on, slowly, until a person gives one of them another name.
+The store decides who owns a shard; the output knows only the newest producer of a name. A deployment that has our name
+there but another store fences us at each of its transactions, and we fence it; by its own store each is right. One
+fencing proves nothing, because an earlier owner that is late does it once. Several do. Then each side leaves the output
+to the other for a while before it opens it again: both go on, slowly, until a person renames one of them.
 """
 
 from processor.engine.values import Identity
 
 FENCINGS_MIN = 3
-"""So many within the window are told; fewer may be owners of before that were late."""
+"""This many within the window are reported; fewer may come from earlier owners that were late."""
 WINDOW_S = 600.0
 PAUSE_FIRST_S = 1.0
 PAUSE_MAX_S = 30.0
 CALM_S = 2 * PAUSE_MAX_S
-"""Without a fencing for so long the other one is thought to have stopped: it opens again after the longest pause."""
+"""After this long without a fencing the other one has stopped: it would open again after the longest pause."""
 
 
 class Contention:

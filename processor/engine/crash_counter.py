@@ -10,7 +10,7 @@ class CrashCounter:
     """Counts, in the store, how often the record in hand was tried; `left` records are still tried one at a time.
 
     It starts unclean unless the hand-over left its mark in the snapshot, or there is no state yet. After a clean one
-    the first record is tried alone: its note replaces the mark, which must not be found again by whoever comes after a
+    the first record is tried alone: its note replaces the mark, which must not be found again by the owner after a
     crash.
 
     A count is kept a partition, so that it survives whatever the other lane brings between two crashes, and it is

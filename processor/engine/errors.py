@@ -1,25 +1,29 @@
 """Operating errors, each named after what is done about it. A bug is no error of this tree: it crashes loudly.
 
 ProcessorError
-├── Retry               try again after a pause; nothing is known to have happened
+├── Retry                   pause, try again with back-off; nothing is known to have happened
 │   ├── StoreUnavailable
 │   │   └── StoreDenied
-│   └── SinkUnavailable
-├── OutcomeUnknown      the request may or may not have been applied: send the identical one again
+│   ├── SinkUnavailable
+│   │   └── OutputContended
+│   └── SourceUnavailable
+├── OutcomeUnknown          the request may or may not have been applied: send the identical one again
 │   └── WriteDenied
-├── SinkUnclear         the output may hold any part of the transaction: new producer, tails, owner, resume
-├── OwnershipLost       stop owning, at once, and say nothing
-└── ShardRefused        stop, state the facts, wait for a person (`facts` tells what and what to do)
-    └── NeverRun        there is nothing to look at yet
+├── SinkUnclear             the output may hold any part of the transaction: new producer, tails, owner, resume
+│   └── SinkFenced
+├── OwnershipLost           stop owning, at once, and say nothing
+├── ShardRefused            stop and wait for a person; the message states the facts and what to do
+│   └── NeverRun
+└── InvalidRequest          it can never succeed as it is: make it smaller, or refuse the shard
 """
 
 
 class ProcessorError(Exception):
-    """Everything below is one of these."""
+    """The root of all operating errors."""
 
 
 class Retry(ProcessorError):
-    """A service is away or overloaded: pause, probe with back-off, go on by itself when it clears."""
+    """A service is away or overloaded: pause, try again with back-off, resume when it is back."""
 
 
 class StoreUnavailable(Retry):
@@ -27,7 +31,7 @@ class StoreUnavailable(Retry):
 
 
 class StoreDenied(StoreUnavailable):
-    """The store does not know us or does not let us: goes on by itself once credentials or rights are put right."""
+    """The store rejects our credentials or rights; resumes once they are corrected."""
 
 
 class SinkUnavailable(Retry):
@@ -35,7 +39,7 @@ class SinkUnavailable(Retry):
 
 
 class OutputContended(SinkUnavailable):
-    """A newer writer of our name fenced us, though the shard is ours: leave the output to it for a while."""
+    """A newer producer of our name fenced us, though the shard is ours: leave the output to it for a while."""
 
 
 class SourceUnavailable(Retry):
@@ -43,19 +47,19 @@ class SourceUnavailable(Retry):
 
 
 class OutcomeUnknown(ProcessorError):
-    """A write got no answer. Only the identical request, sent again, may settle it."""
+    """A write got no answer. Only the identical request, sent again, can settle it."""
 
 
 class WriteDenied(OutcomeUnknown):
-    """The store does not know us or does not let us write. This copy was not applied; an earlier one may have been."""
+    """The store rejects our credentials or rights. This copy was not applied; an earlier one may have been."""
 
 
 class SinkUnclear(ProcessorError):
-    """A transaction ended unclear (fenced, fatal, abort required, timeout): the producer is to be made anew."""
+    """A transaction ended unclear (fenced, fatal, abort required, timeout): open a new producer."""
 
 
 class SinkFenced(SinkUnclear):
-    """A newer writer of the same name ended the transaction, which was not past its timeout."""
+    """A newer producer of the same name ended the transaction, which was not past its timeout."""
 
 
 class OwnershipLost(ProcessorError):
@@ -63,7 +67,7 @@ class OwnershipLost(ProcessorError):
 
 
 class ShardRefused(ProcessorError):
-    """The shard must not be run as it stands; the message states the facts and what to do."""
+    """The shard must not be run as it stands; the message states the facts and what to do about them."""
 
 
 class NeverRun(ShardRefused):

@@ -1,6 +1,6 @@
 """The places at which a test may end, stop, delay or fail a process that runs shards.
 
-Whoever passes one calls the function that was handed in; outside tests that is `never`, which does nothing. A place is
+A failpoint calls the function that was handed in; outside tests that is `never`, which does nothing. A place is
 passed once a batch, commit or output transaction, never once an event.
 """
 

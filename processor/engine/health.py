@@ -14,8 +14,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     `state` is the committed state that `seq`, `digest`, `committed_ms` and the head's `revision` belong to; None, with
     the seq of no commit, while the shard is not owned here. `reason` says why it is not processing, `troubles` what is
     away while it goes on: the inputs, the output.
-    `publishing_since_s`: when a call for the output began that takes long, 0: none does.
-    `seen_s`: when head and owner were last as they should be. `moved_s`: when a pausing loop last tried again.
+    `publishing_since_s`: when a slow call to the output began, 0 while there is none.
+    `seen_s`: when head and owner were last verified. `moved_s`: when a pausing loop last tried again.
     """
 
     shard: int

@@ -57,7 +57,7 @@ def _reserved(waiting: Waiting, high_batches: int, limits: Limits) -> int:
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """Records in the order in which they are reduced, `high` of them first; `decoded` goes in step, or is empty.
 
-    It may be cut anywhere: `rest` is then the next batch. `limit`: at most so many events in the next commit (0: no
+    It may be cut anywhere: `rest` is then the next batch. `limit`: the most events of it in the next commit (0: no
     such limit). `overtook`: how many high records went before normal ones that were waiting. `guard`: the share of the
     normal lane was reserved. `poll_s` and `decode_s` are the seconds that taking and decoding took.
     """

@@ -39,7 +39,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     peek_interval_ms: int = 500
     """How often an idle owner looks whether head and owner are still its own."""
     tell_interval_ms: int = 1000
-    """How often the positions are told to the broker, for lag tools."""
+    """How often the positions are reported to the broker, for lag tools."""
     idle_wait_ms: int = 3
     """How long an idle loop waits on the high lane before it looks at the normal one."""
     standby_interval_ms: int = 200
@@ -59,7 +59,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     breaker_pause_max_ms: int = 600_000
     """Longest pause of the open breaker."""
     crash_attempts_max: int = 3
-    """The n-th time that a record is tried after a crash it is dead-lettered undecoded."""
+    """At this try after crashes a record is dead-lettered undecoded."""
     retry_pause_ms: int = 50
     """First pause before an unanswered request is sent again or a service is probed; doubled up to the next."""
     retry_pause_max_ms: int = 2000

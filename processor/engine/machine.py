@@ -107,7 +107,7 @@ class StateMachine(Protocol[S, E_contra]):
         ...
 
     def frees(self, event: E_contra) -> bool:
-        """Tell whether an event takes away, or tells how that goes on: what it adds by the way never refuses it."""
+        """Tell whether an event removes something or reports on a removal: its side effects never get it rejected."""
         ...
 
     def due_ms(self, state: S) -> int | None:

@@ -62,7 +62,7 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of all that it holds; safe to call twice. `facts` begins anew."""
+        """Release all resources; safe to call twice. `facts` begins anew."""
         ...
 
 
@@ -136,7 +136,15 @@ class InFlight(Protocol):
 
 
 class Store(Protocol):
-    """The shard's part of the store."""
+    """The shard's part of the store.
+
+    A commit is one transaction to the engine, however large. The adapter keeps that true: images beyond the operations
+    of a transaction *overflow* into a delta beside the outbox entry and are *materialised* to their keys by later
+    transactions; what exceeds a request's bytes is *staged*: parts first, which nobody reads, then the transaction that
+    writes `head` and makes them true. `load` merges the newest images, so neither shows. The engine's side: it sends
+    one transaction at a time; it keeps batches within `capacity` (one event that exceeds it is committed all the same);
+    it reduces nothing ahead of a commit that exceeds the bytes; it trims when idle, which materialises what is left.
+    """
 
     def capacity(self) -> Capacity:
         """Return what one commit should carry at most (a single event may exceed it)."""
@@ -200,14 +208,14 @@ class Membership(Protocol):
         ...
 
     def look(self) -> Members:
-        """Return who lives and who owns what, linearizable, at one revision. Raises StoreUnavailable.
+        """Return the members, linearizable, at one revision. Raises StoreUnavailable.
 
-        Whoever looks takes part: it is among the instances as long as its lease lives, or until it leaves.
+        Looking registers this instance, for as long as its lease lives or until it leaves.
         """
         ...
 
     def leave(self) -> None:
-        """Be no instance any more in the eyes of others; what we own stays ours. Raises StoreUnavailable."""
+        """Deregister this instance; what it owns stays its own. Raises StoreUnavailable."""
         ...
 
 
@@ -234,7 +242,7 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Throw the producer away; safe to call twice."""
+        """Discard the producer; safe to call twice."""
         ...
 
 
@@ -249,7 +257,7 @@ class Ticker(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of all that it holds; safe to call twice. `tick` begins anew."""
+        """Release all resources; safe to call twice. `tick` begins anew."""
         ...
 
 

@@ -1,6 +1,21 @@
-"""Announces what is committed: strictly by seq, each record once, resuming where the output's tails say.
+"""Publishes what is committed: strictly by seq, each record once, resuming where the output's tails say.
 
-The outbox in the store is the truth; this queue is its part that is not acknowledged yet.
+The outbox in the store is the truth: an entry is written in the transaction of its commit, and trimmed only after every
+record of it was acknowledged. The queue here is the part that is not acknowledged yet, so losing it loses nothing.
+
+* One output transaction carries whole commits, ascending by seq: the announcements, dead letters and commit-log record
+  of each. Waiting commits are grouped, because a transaction costs the same for one record as for hundreds. Between two
+  transactions the announcer leaves a gap (`announcing`): one begun at the heels of another waits much longer.
+* Fence: opening the output makes a producer that fences every older one of our name; then the tails are read; then the
+  store is asked whether the shard is still ours, in this order. Earlier, a predecessor could still publish and the
+  tails would move. Once the answer is yes, any later owner fences us before it reads tails of its own.
+* Tails: a transaction that ended unclear may have been committed whole, in part or not at all. So nothing is sent again
+  before the output was opened anew. Publishing then resumes in each partition behind the record that stands there
+  (`tails.remaining`), and a seq is acknowledged when all three partitions have passed it.
+* A fenced producer proves no second owner: a transaction that took too long is fenced, too. The store decides.
+* What is committed and not published is bounded (`full`); past the bound the loop pauses.
+
+Who relies on it: `Committer` and `Housekeeping` trim the outbox up to `acknowledged_seq`; consumers rely on the order.
 """
 
 import threading
@@ -41,7 +56,7 @@ class Publisher:
         self._failpoint = failpoint
         self._monotonic_s = monotonic_s
         self.called_since_s = inf
-        """Since when the port's call takes that is under way, inf: none is. May be read from any thread."""
+        """When the port's call under way began, inf while there is none. May be read from any thread."""
         self._lock = threading.Lock()
         self._offered = threading.Condition(self._lock)
         self._queue: deque[tuple[StoredEntry, int]] = deque()
@@ -69,7 +84,7 @@ class Publisher:
     def full(self) -> bool:
         """The bound on what is committed and not published was reached: the loop has to wait until half is published.
 
-        Asked by the loop alone. Going on at once would pause it again with the next commit, and tell of it each time.
+        For the loop alone. Going on as soon as one is published would pause it again at the next commit.
         """
         commits, size = self.waiting
         share = 0.5 if self._full else 1.0
@@ -154,12 +169,12 @@ class Publisher:
                 with self._call():
                     self._sink.publish(records)
             except SinkFenced as fenced:
-                # asked before the output is opened anew: whoever owns the shard must not be fenced in turn
+                # asked before the output is opened anew: an owner must not be fenced in turn
                 if not self._ownership.verify(self._epoch):
                     raise OwnershipLost("another instance owns the shard and publishes") from fenced
                 raise OutputContended(str(fenced)) from fenced
             except SinkUnclear as unclear:
-                # made anew by the next call, after a pause: an output that takes nothing would keep us spinning
+                # opened anew by the next call, after a pause: no spinning while the output takes nothing
                 raise SinkUnavailable(str(unclear)) from unclear
             self._producer_open = True
         self._acknowledge(len(group), group[-1].entry.seq)

@@ -1,4 +1,4 @@
-"""Acts upon the policy of shares: looks who owns what, and tells each shard of this process what it shall do."""
+"""Acts on the assignment policy: reads the members, plans, and tells each shard of this process what to do."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ CUT_OFF = "inputs and output cannot be reached from here: the shards are left to
 
 
 UNWANTED_TTLS = 2 * FORSAKEN_TTLS
-"""What we have left to peers we try again when it was without owner for so many TTLs: they had the first choice."""
+"""A shard left to peers is tried again after this many TTLs without owner: the peers had the first choice."""
 
 
 class Rebalancer:
@@ -22,7 +22,7 @@ class Rebalancer:
 
     `run` belongs to one thread; the questions are for the shards' threads. `excluded` returns the shards that must not
     be run here at present, `silent_s` for how long inputs and output have not been reached from here. Past
-    `silent_max_s` whoever has peers leaves its shards to them, and comes back when it reaches them again.
+    `silent_max_s` a process that has peers leaves its shards to them, until it reaches inputs and output again.
     """
 
     def __init__(  # noqa: PLR0913 - what is handed in
@@ -63,14 +63,14 @@ class Rebalancer:
         self._owners: Mapping[int, str] = {}
 
     def run(self, stopping: Callable[[], bool]) -> None:
-        """Look again and again; leave when stopping, so that others may take at once what we give up."""
+        """Plan again and again; leave when stopping, so that others may take at once what we give up."""
         while not stopping():
             self.look()
             self._clock.sleep(self._interval_s)
         self.leave()
 
     def look(self) -> None:
-        """Decide anew what each shard shall do; nothing new as long as the store does not answer."""
+        """Read the members and plan anew; while the store does not answer no shard campaigns."""
         if self._silent_s() > self._silent_max_s:
             if self._cut_off or self._has_peers():
                 self._leave_to_peers()
@@ -91,7 +91,7 @@ class Rebalancer:
             self._tell(decided, failure="")
 
     def leave(self) -> None:
-        """Take part no more."""
+        """Stop taking part."""
         self._tell(Plan(), failure="")
         self._leave()
 
@@ -105,7 +105,7 @@ class Rebalancer:
             return shard in self._plan.campaign
 
     def hand_over_asked(self, shard: int) -> bool:
-        """Tell whether the shard shall be handed over."""
+        """Tell whether the shard is to be handed over."""
         return self._cut_off or self._plan.hand_over == shard
 
     def owner_of(self, shard: int) -> str:
@@ -114,7 +114,7 @@ class Rebalancer:
         return "" if owner == self._instance else owner
 
     def leave_to_peers(self, shard: int) -> bool:
-        """Take part in this shard's sharing no more until somebody else has owned it, or nobody wants it.
+        """Stop campaigning for this shard until somebody else has owned it, or nobody wants it.
 
         Return False, and change nothing, when there is no peer that could.
         """
@@ -168,7 +168,7 @@ class Rebalancer:
                 self._log("instance_name_shared", us=self._instance, other=namesakes[key], advice=NAME_ADVICE)
 
     def _note_left(self, members: Members) -> None:
-        """Forget what was left to peers once one of them had it, there are none, or none took it for so long."""
+        """Forget what was left to peers once one of them owned it, there are none, or none took it in time."""
         now_s = self._clock.monotonic_s()
         with self._looked:
             self._left = frozenset(

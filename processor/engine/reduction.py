@@ -1,4 +1,4 @@
-"""A batch folded through the state machine, and cut so that one commit can carry it. Pure."""
+"""Folding a batch through the state machine, cut so that one commit can carry it. Pure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from processor.engine.sizes import TOO_LARGE, SizeCheck
 FIRST_CHUNK_EVENTS = 8
 LEAST_ENTITIES_PER_EVENT = 0.25
 FULL_ENOUGH_SHARE = 16
-"""A commit with room for less than one in so many of its entities is full."""
+"""A commit with room for less than 1 in 16 of its entities is full."""
 
 
 class Reduction(msgspec.Struct, frozen=True):
@@ -118,7 +118,7 @@ def reduce_batch(
     """
     fold = _Fold(machine, start, sizes)
     done, changed = 0, 0
-    # Each look at what has changed costs as much as a diff, so the last few entities are not fought for.
+    # Each look at what has changed costs a diff, so a commit that is almost full is left so.
     while done < len(events) and entities_max - changed >= entities_max // FULL_ENOUGH_SHARE:
         reached = min(len(events), done + _chunk(done, changed, entities_max - changed))
         fold.run(events[done:reached])

@@ -1,4 +1,4 @@
-"""One request to the store, seen through to its answer: what is unknown is sent again, identical, until it is known."""
+"""Resolving a request to the store: without an answer the identical request is sent again, until there is one."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from processor.engine.ports import InFlight
 from processor.engine.values import Committed, Conflict
 
 LAST_RESENDS_MAX = 1
-"""How often a request is sent again once we are asked to stop: what became of it the next owner reads in the head."""
+"""How often a request is sent again once we are asked to stop: the next owner reads its outcome in the head."""
 
 
 class Requests:
@@ -23,7 +23,7 @@ class Requests:
         self.resends = 0
 
     def show_life(self) -> None:
-        """Put down that the loop has not got stuck, between two things that may each take long."""
+        """Show that the loop is not stuck, between two calls that may each take long."""
         self._status.update(moved_s=self._parts.clock.monotonic_s())
 
     def resolve(self, in_flight: InFlight) -> Committed | Conflict:

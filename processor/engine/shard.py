@@ -14,14 +14,14 @@ from processor.engine.stall import Stall
 from processor.engine.takeover import take_over
 
 CALL_SHOWN_AFTER_S = 5.0
-"""A call of the publisher that takes so long is shown, for liveness."""
+"""A call of the publisher is shown once it takes this long, for liveness."""
 
 
 class ShardRunner:
     """Runs until `stopping` says so. Every operating error ends in a pause, a new campaign or a refusal.
 
     `may_campaign` is asked while the shard is not ours: its no comes after a wait, and it may raise Retry.
-    `hand_over_asked` is asked between two batches: somebody else shall own the shard. `leave_to_peers` is asked when
+    `hand_over_asked` is asked between two batches: another instance is to own the shard. `leave_to_peers` is asked when
     we do not get on: whether peers may try, which leaves the shard to them.
     """
 
@@ -72,7 +72,7 @@ class ShardRunner:
         return self._stopping() or self._hand_over_asked() or self._gives_up()
 
     def _gives_up(self) -> bool:
-        """Tell whether we do not get on, and peers may try."""
+        """Tell whether we make no progress, and peers may try."""
         if self._left_to_peers:
             return True
         reason = self._stall.reason(self._parts.clock.monotonic_s())

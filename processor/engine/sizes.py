@@ -28,7 +28,7 @@ TOO_LARGE = "entity_too_large"
 SURROUNDINGS_BYTES = 4_096
 """What a change record has around its entity: key, headers, envelope, source and the usual transitions."""
 SURROUNDINGS_SHARE = 4
-"""Of small records, one part in so many is kept for that."""
+"""Of small records, 1 part in 4 is kept for that."""
 
 
 class SizeLimits(msgspec.Struct, frozen=True):

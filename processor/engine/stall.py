@@ -1,8 +1,8 @@
-"""Whether an owner gets on: commits what waits, and publishes what is committed. Pure; times are seconds.
+"""Whether an owner makes progress: commits what waits, and publishes what is committed. Pure; times are seconds.
 
-An owner that does not may be on a machine from which a service cannot be used, though its lease is kept. A peer should
-try then. A cause that all peers share would make the shard wander from one to the next, so an owner is twice as patient
-each time that it has given the shard up, until it has published something again.
+An owner that makes none may run on a machine from which a service cannot be used, though its lease is kept. A peer
+should try then. A cause that all peers share would move the shard round and round, so an owner's patience doubles each
+time it gives the shard up, until it publishes something again.
 """
 
 PATIENCE_MAX_TIMEOUTS = 8
@@ -24,7 +24,7 @@ class Stall:
         self._acknowledged_seq = -1
 
     def got_round(self, now_s: float) -> None:
-        """Note that what waited was committed, or that nothing waits, or that it shall wait."""
+        """Note that what waited was committed, that nothing waits, or that commits are paused on purpose."""
         self._round_s = now_s
 
     def saw_output(self, now_s: float, *, waiting: int, acknowledged_seq: int) -> None:
@@ -47,5 +47,5 @@ class Stall:
         return ""
 
     def gave_up(self) -> None:
-        """Be more patient the next time."""
+        """Double the patience for the next time."""
         self._patience_s = min(2 * self._patience_s, PATIENCE_MAX_TIMEOUTS * self._timeout_s)

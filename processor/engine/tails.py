@@ -1,4 +1,10 @@
-"""Where publishing resumes: the three output partitions may have stopped at different records. Pure."""
+"""Where publishing resumes: the three output partitions may have stopped at different records. Pure.
+
+The last data record of a partition says up to which (seq, index) it holds everything. A partition without a record that
+was never written (low watermark 0) holds nothing. One that retention emptied tells nothing: then the commit log says
+what was published; where that is empty too, `head.announced_seq` does, if no commit waits above it, and else a person
+decides (`operator.reannouncing`). A tail ahead of the head means that the store went back in time: refused.
+"""
 
 from collections.abc import Mapping, Sequence
 

@@ -11,7 +11,7 @@ publishing:
 5. compare tails with the head, and queue what the outbox holds above them;
 6. check the positions against the watermarks, restore the state, and go on.
 
-Whoever relies on it: `Publisher.start` expects the tails of `open_output`; `Committer` builds on the head's revision,
+Who relies on it: `Publisher.start` expects the tails of `open_output`; `Committer` builds on the head's revision,
 which its first transaction compares. A shard without a head gets one here, at seq 0, with nothing to publish.
 """
 

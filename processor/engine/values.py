@@ -98,8 +98,8 @@ class TrimRequest(msgspec.Struct, frozen=True):
     """A transaction that is no commit: trims the outbox up to `head.announced_seq` and materialises deltas.
 
     `head` differs from the committed one only in `commit_id`, `announced_seq`, `scanned` (and `pending`); it keeps the
-    epoch of its commit, so the owner compare takes `epoch`, that of whoever tidies. `audit` goes into the audit log.
-    `scanned_further`: `head.scanned` is worth a transaction, even if there is nothing else to do.
+    epoch of its commit, so the owner compare takes `epoch`, that of the trimming owner. `audit` goes into the audit
+    log. `scanned_further`: `head.scanned` is worth a transaction, even if there is nothing else to do.
     """
 
     expected_revision: int

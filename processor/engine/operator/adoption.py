@@ -33,7 +33,7 @@ class AdoptedChange(msgspec.Struct, frozen=True):
 
 
 class Adoption(msgspec.Struct, frozen=True):
-    """What adopting would do. `named` are the entities found edited; nothing is to be done when digests agree."""
+    """What adopting would do. `named` are the entities found edited; nothing is needed when digests agree."""
 
     head: Head
     found_digest: str
@@ -46,7 +46,7 @@ class Adoption(msgspec.Struct, frozen=True):
 
 
 def plan_adoption(parts: Parts) -> Adoption:
-    """Read the shard and tell what stands there. Raises StoreUnavailable, ShardRefused (no state, newer build)."""
+    """Read the shard and return what stands there. Raises StoreUnavailable, ShardRefused (no state, newer build)."""
     return _look(parts)[0]
 
 

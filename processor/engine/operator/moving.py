@@ -1,7 +1,7 @@
-"""Moving positions by an operator's word: a hole in the inputs that is accepted, or records to be read again.
+"""Moving positions on an operator's command: a hole in the inputs is accepted, or records are read again.
 
-The commit that does it has kind `gap`: one range a moved partition, with no records and no outcomes, so that the
-commit log shows where the reading went on; its end may lie below its start.
+The commit that does it has kind `gap`: one range a moved partition, without records and outcomes, so that the
+commit log shows where reading went on; its end may lie below its start.
 """
 
 from collections.abc import Callable, Collection, Mapping

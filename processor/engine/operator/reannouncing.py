@@ -1,4 +1,4 @@
-"""Commits of which nothing tells whether they were published: a person decides, once, that they were or were not."""
+"""Commits that may or may not have been published: an operator decides, once, that they were or were not."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class Uncertainty(msgspec.Struct, frozen=True):
 
 
 def plan_announcing(parts: Parts) -> Uncertainty:
-    """Tell what is in doubt. Raises ShardRefused (no state, newer build), StoreUnavailable, SinkUnavailable."""
+    """Return what is in doubt. Raises ShardRefused (no state, newer build), StoreUnavailable, SinkUnavailable."""
     return _look(parts)[0]
 
 
@@ -47,7 +47,7 @@ def announce_again(parts: Parts, *, by: str) -> Uncertainty:
 
 
 def announce_skip(parts: Parts, *, by: str) -> Uncertainty:
-    """Take what is in doubt for published. Raises as `announce_again`."""
+    """Treat what is in doubt as published. Raises as `announce_again`."""
     with owned(parts) as epoch:
         uncertainty, snapshot = _decidable(parts, epoch)
         _trim(parts, uncertainty, snapshot, epoch=epoch, action="announce-skip", by=by)

@@ -1,4 +1,4 @@
-"""Swapping a state that was folded anew in for the one that stands: one commit, which the next owner announces."""
+"""Replacing the state by one that was folded anew: one commit, which the next owner announces."""
 
 from collections.abc import Callable
 from typing import Any
@@ -89,6 +89,6 @@ def _check_size(parts: Parts, commit: Commit) -> None:
     short = [item.key for item in told if "after" in item.omitted or "transitions" in item.omitted]
     if short or largest_record(commit) > size_max:
         raise InvalidRequest(
-            f"what became of {', '.join(short[:NAMED_MAX]) or 'an entity'} cannot be announced, the output's topics "
+            f"the outcome of {', '.join(short[:NAMED_MAX]) or 'an entity'} cannot be announced, the output's topics "
             f"take {size_max} bytes: raise their max.message.bytes first"
         )

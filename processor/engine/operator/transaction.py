@@ -1,4 +1,4 @@
-"""What the commands of operators share: an epoch of their own, one guarded transaction, and away again.
+"""What the commands of operators share: they own the shard under an epoch of their own, for one guarded transaction.
 
 They publish nothing of what they commit: the next owner does.
 """
