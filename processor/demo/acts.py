@@ -1,4 +1,4 @@
-"""The acts of the play: what a watcher should have seen by its end, each a few signs in a fixed order."""
+"""The acts of the play: stories that a watcher should see by its end, each a few signs in a fixed order."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
@@ -11,13 +11,13 @@ from processor.engine.machine import Change
 
 
 class Sign(msgspec.Struct, frozen=True):
-    """One transition of an entity, `times` of them; `said` is told when the last one came.
+    """A transition of an entity, seen `times` times; `text` is printed at the last one.
 
-    Without a `name` any entity of the kind serves, and the later signs of the act have to be the same one's.
-    `holds` looks at the transition and at the entity afterwards (None when it went).
+    Without a `name`, any entity of the kind matches, and later signs of the act must be of the same one. `holds` checks
+    the transition and the entity afterwards (None if it was deleted).
     """
 
-    said: str
+    text: str
     kind: str
     type: str
     name: str = ""
@@ -26,7 +26,7 @@ class Sign(msgspec.Struct, frozen=True):
 
 
 class Act(msgspec.Struct, frozen=True):
-    """A small story. `seq`: the commit with which it came about, None before."""
+    """A story of signs. `seq` is the commit of the last sign, None before."""
 
     title: str
     signs: tuple[Sign, ...]
@@ -36,12 +36,12 @@ class Act(msgspec.Struct, frozen=True):
     seq: int | None = None
 
     def hear(self, change: Change, seq: int) -> tuple[Self, list[str]]:
-        """Return the act after a change, and what there is to say."""
-        act, said = self, list[str]()
+        """Return the act after a change, and the lines to print."""
+        act, lines = self, list[str]()
         for transition in map(facts_of, change.transitions):
             act, more = act._see(change, transition, seq)
-            said += more
-        return act, said
+            lines += more
+        return act, lines
 
     def _see(self, change: Change, transition: Mapping[str, Any], seq: int) -> tuple[Self, list[str]]:
         if self.seq is not None:
@@ -56,30 +56,30 @@ class Act(msgspec.Struct, frozen=True):
             return msgspec.structs.replace(self, count=self.count + 1, name=name), []
         ended = self.seen + 1 == len(self.signs)
         act = msgspec.structs.replace(self, seen=self.seen + 1, count=0, name=name, seq=seq if ended else None)
-        return act, [f"{self.title}: {sign.said}"]
+        return act, [f"{self.title}: {sign.text}"]
 
 
 class Acts(msgspec.Struct, frozen=True):
-    """All acts of a play, as far as they have come."""
+    """All acts of a play with their progress."""
 
     acts: tuple[Act, ...] = ()
 
     def after(self, changes: Iterable[Change], seq: int) -> tuple[Self, list[str]]:
-        """Return them after one commit's changes, and what there is to say."""
-        acts, said = list(self.acts), list[str]()
+        """Return the acts after the changes of one commit, and the lines to print."""
+        acts, lines = list(self.acts), list[str]()
         for change in changes:
             for number, act in enumerate(acts):
                 acts[number], more = act.hear(change, seq)
-                said += more
-        return msgspec.structs.replace(self, acts=tuple(acts)), said
+                lines += more
+        return msgspec.structs.replace(self, acts=tuple(acts)), lines
 
     def lines(self) -> Iterator[str]:
-        """Yield a line an act: whether it came about, and where that is to be found."""
+        """Yield one line per act: whether it was seen, and in which commit."""
         for act in self.acts:
             yield f"✓ {act.title} (seq {act.seq})" if act.seq is not None else f"· {act.title}: not seen yet"
 
     def document(self) -> dict[str, int | None]:
-        """Return title → seq, None where it was not seen."""
+        """Return title → seq, None if not seen."""
         return {act.title: act.seq for act in self.acts}
 
 

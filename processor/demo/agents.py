@@ -1,4 +1,4 @@
-"""An agent: one simulated server replica that loads and unloads what it is told to."""
+"""An agent: a simulated server replica that loads and unloads models on request."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from random import Random
@@ -10,7 +10,7 @@ from processor.demo.notices import Event, Notice
 
 LOAD_FAILS_RATIO = 0.06
 BROKEN, FLAKY = "broken", "flaky"
-"""Last words of a URI: what never loads, and what does not at its first attempt."""
+"""Last segment of the URI of builds that never load, and that fail to load once."""
 BROKEN_REASON = "this build is broken"
 CHANCE_REASON = "weights did not match their checksum"
 START_MS = (10, 60)
@@ -36,7 +36,7 @@ class Job(msgspec.Struct, frozen=True):
 class Agent(msgspec.Struct, frozen=True):
     """One server replica: what it offers, what it holds (with each model's memory in bytes) and what it is doing.
 
-    `tried`: the models that it was asked to load.
+    `tried`: the models that it was request to load.
     """
 
     server: str
@@ -49,7 +49,7 @@ class Agent(msgspec.Struct, frozen=True):
     gone: bool = False
 
     def connected(self) -> Event:
-        """Return the event with which it joins, telling what it still holds."""
+        """Return the event with which it joins, with the models it still holds."""
         return Event(
             "ServerReplicaConnected",
             {
@@ -69,7 +69,7 @@ class Agent(msgspec.Struct, frozen=True):
         return Event("ServerReplicaDraining", self._place())
 
     def disconnected(self, reason: str) -> Event:
-        """Return the event that tells of its going."""
+        """Return the event that announces its departure."""
         return Event("ServerReplicaDisconnected", {**self._place(), "reason": reason})
 
     def available(self) -> int:
@@ -77,7 +77,7 @@ class Agent(msgspec.Struct, frozen=True):
         return max(0, self.memory - sum(self.loaded.values()))
 
     def hear(self, notice: Notice, now_ms: int, random: Random) -> Self:
-        """Note what an announcement asks of this agent."""
+        """Schedule jobs for the requests of an announcement to this agent."""
         if notice.kind == "model":
             jobs = self._model_jobs(notice, now_ms, random)
         elif notice.kind == "server" and notice.name == self.server:
@@ -99,30 +99,30 @@ class Agent(msgspec.Struct, frozen=True):
 
     def _model_jobs(self, notice: Notice, now_ms: int, random: Random) -> list[Job]:
         jobs: list[Job] = []
-        for asked in notice.of_type("ReplicaLoadRequested", "ReplicaUnloadRequested"):
-            if (asked["server"], asked["replica"]) != (self.server, self.replica):
+        for request in notice.of_type("ReplicaLoadRequested", "ReplicaUnloadRequested"):
+            if (request["server"], request["replica"]) != (self.server, self.replica):
                 continue
-            if asked["type"] == "ReplicaLoadRequested":
-                failure = self._failure(notice, asked["version"], random)
-                jobs += _load(notice, asked["version"], failure, now_ms, random)
+            if request["type"] == "ReplicaLoadRequested":
+                failure = self._failure(notice, request["version"], random)
+                jobs += _load(notice, request["version"], failure, now_ms, random)
             else:
-                jobs += _unload(notice.name, asked["version"], now_ms, random)
+                jobs += _unload(notice.name, request["version"], now_ms, random)
         return jobs
 
     def _server_jobs(self, notice: Notice, now_ms: int, random: Random) -> list[Job]:
         jobs: list[Job] = []
-        for asked in notice.of_type("OrphanUnloadRequested", "ServerReplicaDrained"):
-            if asked["replica"] != self.replica:
+        for request in notice.of_type("OrphanUnloadRequested", "ServerReplicaDrained"):
+            if request["replica"] != self.replica:
                 continue
-            if asked["type"] == "ServerReplicaDrained":
+            if request["type"] == "ServerReplicaDrained":
                 jobs.append(Job(now_ms + random.randint(*UNLOAD_MS), "leave"))
             else:
                 done_ms = now_ms + random.randint(*UNLOAD_MS)
-                jobs.append(Job(done_ms, "end_unload", asked["model"], asked["version"]))
+                jobs.append(Job(done_ms, "end_unload", request["model"], request["version"]))
         return jobs
 
     def _failure(self, notice: Notice, version: int, random: Random) -> str:
-        """Return why a load is going to fail, "" if it is not."""
+        """Return the reason for which a load will fail, "" if it will succeed."""
         build = _uri(notice, version).rpartition("/")[2]
         if build == BROKEN:
             return BROKEN_REASON

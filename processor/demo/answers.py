@@ -1,4 +1,4 @@
-"""Those who realise what is announced: the router applies routes, responders realise pipelines."""
+"""Actors that respond to announcements: the router applies routes, responders realise pipelines."""
 
 from collections.abc import Mapping
 from random import Random
@@ -21,15 +21,15 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Router(msgspec.Struct, frozen=True):
-    """Applies routes of models and experiments; now and then it cannot."""
+    """Applies routes of models and experiments; sometimes it fails."""
 
     answers: tuple[Answer, ...] = ()
 
     def hear(self, notice: Notice, now_ms: int, random: Random) -> Self:
-        """Note the routes that an announcement asks for."""
-        asked = notice.of_type("ModelRoutesChanged", "ExperimentRoutesChanged")
+        """Schedule answers to the routes of an announcement."""
+        request = notice.of_type("ModelRoutesChanged", "ExperimentRoutesChanged")
         answers = tuple(
-            Answer(now_ms + random.randint(*ANSWER_MS), _route_answer(notice, one, random)) for one in asked
+            Answer(now_ms + random.randint(*ANSWER_MS), _route_answer(notice, one, random)) for one in request
         )
         return msgspec.structs.replace(self, answers=self.answers + answers)
 
@@ -51,9 +51,9 @@ class Responder(msgspec.Struct, frozen=True):
         return Event("ResponderConnected", {"role": self.role, "responder": self.responder})
 
     def hear(self, notice: Notice, now_ms: int, random: Random) -> Self:
-        """Note what pipelines ask of its role."""
-        asked = [one for one in notice.of_type(*PIPELINE_REQUESTS) if one["role"] == self.role]
-        answers = tuple(Answer(now_ms + random.randint(*ANSWER_MS), self._report(notice.name, one)) for one in asked)
+        """Schedule answers to the pipeline requests of its role."""
+        request = [one for one in notice.of_type(*PIPELINE_REQUESTS) if one["role"] == self.role]
+        answers = tuple(Answer(now_ms + random.randint(*ANSWER_MS), self._report(notice.name, one)) for one in request)
         return msgspec.structs.replace(self, answers=self.answers + answers)
 
     def act(self, now_ms: int) -> tuple[Self, list[Event]]:
@@ -61,24 +61,24 @@ class Responder(msgspec.Struct, frozen=True):
         waiting, events = _due(self.answers, now_ms)
         return msgspec.structs.replace(self, answers=waiting), events
 
-    def _report(self, pipeline: str, asked: Mapping[str, Any]) -> Event:
+    def _report(self, pipeline: str, request: Mapping[str, Any]) -> Event:
         return Event(
             "PipelineReported",
             {
                 "role": self.role,
                 "responder": self.responder,
                 "pipeline": pipeline,
-                "version": asked["version"],
-                "sequence": asked["sequence"],
+                "version": request["version"],
+                "sequence": request["sequence"],
                 "success": True,
                 "reason": "",
             },
         )
 
 
-def _route_answer(notice: Notice, asked: Mapping[str, Any], random: Random) -> Event:
-    revision = {"route_revision": asked["route_revision"]}
-    if asked["type"] == "ExperimentRoutesChanged":
+def _route_answer(notice: Notice, request: Mapping[str, Any], random: Random) -> Event:
+    revision = {"route_revision": request["route_revision"]}
+    if request["type"] == "ExperimentRoutesChanged":
         return Event("ExperimentRouteApplied", {"experiment": notice.name, **revision})
     if random.random() < ROUTE_FAILS_RATIO:
         return Event("ModelRouteFailed", {"model": notice.name, **revision, "reason": "the router was reloading"})

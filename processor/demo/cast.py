@@ -1,4 +1,4 @@
-"""Everybody together: the script, the operator, the fleet, the router and the responders, as one pure value."""
+"""All actors as one pure value: script, operator, fleet, router and responders."""
 
 from random import Random
 from typing import Self
@@ -29,7 +29,7 @@ class Cast(msgspec.Struct, frozen=True):
 
     @classmethod
     def enter(cls, now_ms: int) -> tuple[Self, list[Line]]:
-        """Return the actors at the start, and the events with which they join."""
+        """Return the actors at the start, and the events that announce them."""
         generation = now_ms // 1000  # above those of an earlier play on the same cluster
         cues, operator = script(generation)
         fleet, joining = Fleet.of(generation=generation).join()
@@ -38,7 +38,7 @@ class Cast(msgspec.Struct, frozen=True):
         return cast, [*(responder.connected() for responder in RESPONDERS), *joining]
 
     def hear(self, notice: Notice, now_ms: int, random: Random) -> tuple["Cast", list[Line]]:
-        """Let everybody hear an announcement; return what is said at once."""
+        """Pass an announcement to all actors; return the immediate responses."""
         fleet, events = self.fleet.hear(notice, now_ms, random).rescale(notice)
         operator, decided = self.operator.hear(notice)
         cast = msgspec.structs.replace(
@@ -51,7 +51,7 @@ class Cast(msgspec.Struct, frozen=True):
         return cast, [*events, *decided]
 
     def act(self, now_ms: int, random: Random) -> tuple["Cast", list[Line]]:
-        """Let everybody do what is due by now."""
+        """Let all actors do what is due."""
         cast, actions = _actions_due(self, now_ms, random)
         lines: list[Line] = []
         for action in actions:
@@ -72,7 +72,7 @@ def _actions_due(cast: Cast, now_ms: int, random: Random) -> tuple[Cast, list[Ac
     cues = tuple(cue for cue in cast.cues if cue.at_ms > elapsed_ms)
     if cast.next_ms > now_ms:
         return msgspec.structs.replace(cast, cues=cues), actions
-    operator, more = improvise(cast.operator, cast.fleet.open_to_trouble(), random)
+    operator, more = improvise(cast.operator, cast.fleet.expendable(), random)
     next_ms = now_ms + random.randint(*IMPROVISE_MS)
     return msgspec.structs.replace(cast, cues=cues, operator=operator, next_ms=next_ms), [*actions, *more]
 

@@ -1,4 +1,4 @@
-"""The actors' ears and mouth on Kafka: the announcements' reader and the events' producer that anybody may use."""
+"""Announcements and events of the play on Kafka, through the public reader and producer."""
 
 from collections.abc import Iterable
 from time import monotonic
@@ -13,8 +13,8 @@ HEARD_AT_ONCE_MAX = 500
 UNFLUSHED_MAX = 5000
 
 
-class KafkaEars:
-    """Hears one shard's announcements; `heard` counts them, rejections included."""
+class KafkaAnnouncements:
+    """Reads the announcements of one shard; `heard` counts them, rejections included."""
 
     def __init__(self, reader: AnnouncementReader) -> None:
         self._reader = reader
@@ -36,26 +36,26 @@ class KafkaEars:
         return notices
 
 
-class KafkaMouth:
-    """Says events to one cluster; garbage goes to `garbage_topic`."""
+class KafkaEventSender:
+    """Sends events to one cluster; garbage goes to `garbage_topic`."""
 
     def __init__(self, producer: EventProducer, garbage_topic: str) -> None:
         self._producer = producer
         self._garbage_topic = garbage_topic
         self._unflushed = 0
 
-    def say(self, event: Event, event_id: str) -> None:
+    def send(self, event: Event, event_id: str) -> None:
         """Send an event to the topic of its lane."""
         self._producer.send(event.type, event.data, event_id=event_id)
         self._flush_now_and_then()
 
-    def spoil(self, garbage: Garbage, event_id: str) -> None:
-        """Send a record that is no event."""
+    def send_garbage(self, garbage: Garbage, event_id: str) -> None:
+        """Send a record that is not an event."""
         self._producer.send_encoded(self._garbage_topic, garbage.value, ((CE_ID, event_id.encode()),))
         self._flush_now_and_then()
 
     def _flush_now_and_then(self) -> None:
-        # the producer remembers every delivery until somebody asks
+        # the producer keeps every delivery report until flushed
         self._unflushed += 1
         if self._unflushed >= UNFLUSHED_MAX:
             self._producer.flush()

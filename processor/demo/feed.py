@@ -1,4 +1,4 @@
-"""The live feed: what each commit reduced and what changed by it, one short line a thing."""
+"""The live feed: the events and changes of each commit, one short line each."""
 
 import re
 from collections import Counter
@@ -28,7 +28,7 @@ _STATUS_COLOURS = {
 
 
 class Feed:
-    """Renders step reports; `subject(event_id)` says in a few words what an event was about, `lanes`: topic → lane."""
+    """Renders step reports; `subject(event_id)` describes an event in a few words, `lanes` is topic → lane."""
 
     def __init__(self, subject: Callable[[str], str], lanes: Mapping[str, str], *, colours: bool) -> None:
         self._subject = subject
@@ -37,18 +37,18 @@ class Feed:
 
     def lines(self, report: StepReport) -> Iterator[str]:
         """Yield the lines of one commit."""
-        told = [event for event in report.events if event.outcome != "unchanged"]
+        shown = [event for event in report.events if event.outcome != "unchanged"]
         heading = f"{report.seq:>6} "
-        for event in told[:EVENTS_SHOWN_MAX]:
+        for event in shown[:EVENTS_SHOWN_MAX]:
             yield heading + self._event(event)
             heading = EDGE
-        if len(told) > EVENTS_SHOWN_MAX:
-            yield f"{EDGE}… and {len(told) - EVENTS_SHOWN_MAX} events more"
-        yield from (heading + line for line in self._in_grey(report))
+        if len(shown) > EVENTS_SHOWN_MAX:
+            yield f"{EDGE}… and {len(shown) - EVENTS_SHOWN_MAX} events more"
+        yield from (heading + line for line in self._background(report))
         yield from (EDGE + self._change(change) for change in report.changes)
 
-    def told_aside(self, text: str) -> str:
-        """Return a line that says what it amounts to."""
+    def highlight(self, text: str) -> str:
+        """Return a highlighted line."""
         return EDGE + paint(f"★ {text}", "yellow", wanted=self._colours)
 
     def _event(self, event: EventReport) -> str:
@@ -60,7 +60,7 @@ class Feed:
         outcome = "rejected" if event.outcome == "rejected" else "dead letter"
         return f"{text} {paint(f'✗ {outcome}: {event.code}', 'red', wanted=self._colours)}"
 
-    def _in_grey(self, report: StepReport) -> Iterator[str]:
+    def _background(self, report: StepReport) -> Iterator[str]:
         counts = Counter(event.cause.event_type for event in report.events if event.outcome == "unchanged")
         for type_name, count in sorted(counts.items()):
             yield paint(f"  {count} × {type_name}: nothing changed", "grey", wanted=self._colours)
@@ -87,7 +87,7 @@ def facts_of(transition: Any) -> Mapping[str, Any]:
 
 
 def words(transition: Mapping[str, Any]) -> str:
-    """Say a transition in a few words."""
+    """Describe a transition in a few words."""
     match transition:
         case {"type": "ModelRoutesChanged", "route_revision": revision, "routes": routes}:
             return f"routes r{revision} {'; '.join(map(_route, routes)) or 'none'}"

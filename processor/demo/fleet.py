@@ -1,4 +1,4 @@
-"""The fleet: every agent, those that left for a while, and what its owner declared about the servers."""
+"""The fleet: all agents, those temporarily away, and the declarations of the servers."""
 
 from collections.abc import Mapping
 from random import Random
@@ -14,7 +14,7 @@ MAINTENANCE_MS = (5000, 6000)
 FLAP_MS = (200, 300)
 GIBIBYTE = 1 << 30
 
-Place = tuple[str, int]
+ReplicaId = tuple[str, int]
 
 
 class Pool(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class Pool(msgspec.Struct, frozen=True):
     max_replicas: int
     generation: int = 1
     staged: bool = False
-    """Only the script troubles it."""
+    """Only the script drains or kills its replicas."""
 
     def declared(self) -> Event:
         """Return the event that declares it."""
@@ -60,10 +60,10 @@ class Fleet(msgspec.Struct, frozen=True):
     """All pools and agents."""
 
     pools: Mapping[str, Pool]
-    agents: Mapping[Place, Agent] = {}
+    agents: Mapping[ReplicaId, Agent] = {}
     absent: tuple[Absence, ...] = ()
-    surplus: frozenset[Place] = frozenset()
-    maintained: frozenset[Place] = frozenset()
+    surplus: frozenset[ReplicaId] = frozenset()
+    maintained: frozenset[ReplicaId] = frozenset()
 
     @classmethod
     def of(cls, pools: tuple[Pool, ...] = POOLS, *, generation: int = 1) -> Self:
@@ -77,22 +77,22 @@ class Fleet(msgspec.Struct, frozen=True):
         return _with(self, agents), events + [agent.connected() for agent in agents]
 
     def hear(self, notice: Notice, now_ms: int, random: Random) -> Self:
-        """Let every agent hear an announcement."""
+        """Pass an announcement to every agent."""
         agents = {place: agent.hear(notice, now_ms, random) for place, agent in self.agents.items()}
         return msgspec.structs.replace(self, agents=agents)
 
     def rescale(self, notice: Notice) -> tuple["Fleet", list[Event]]:
         """Follow a server's scale request: declare the new number, then join or drain replicas."""
-        asked = notice.of_type("ServerScaleRequested")
-        if notice.kind != "server" or not asked or notice.name not in self.pools:
+        requested = notice.of_type("ServerScaleRequested")
+        if notice.kind != "server" or not requested or notice.name not in self.pools:
             return self, []
         pool = self.pools[notice.name]
-        pool = msgspec.structs.replace(pool, expected_replicas=asked[-1]["to"], generation=pool.generation + 1)
+        pool = msgspec.structs.replace(pool, expected_replicas=requested[-1]["to"], generation=pool.generation + 1)
         fleet, events = _resized(msgspec.structs.replace(self, pools={**self.pools, pool.server: pool}), pool)
         return fleet, [pool.declared(), *events]
 
     def act(self, now_ms: int, random: Random) -> tuple["Fleet", list[Event]]:
-        """Let every agent do what is due, and let those come back whose time has come."""
+        """Let every agent do what is due, and bring back those whose absence is over."""
         fleet: Fleet = self
         events: list[Event] = []
         for agent in self.agents.values():
@@ -104,30 +104,30 @@ class Fleet(msgspec.Struct, frozen=True):
         fleet = msgspec.structs.replace(_with(fleet, back), absent=away)
         return fleet, events + [agent.connected() for agent in back]
 
-    def drain(self, place: Place) -> list[Event]:
-        """Return the event that asks to empty a replica; none when it is not there."""
+    def drain(self, place: ReplicaId) -> list[Event]:
+        """Return the event that drains a replica; none if it is away."""
         return [self.agents[place].draining()] if place in self.agents else []
 
     def drain_server(self, server: str) -> tuple[Self, list[Event]]:
-        """Return the events that ask to empty all replicas of a server; they stay away for its maintenance."""
+        """Return the events that drain all replicas of a server, which stay away for its maintenance."""
         places = [place for place in sorted(self.agents) if place[0] == server]
         fleet = msgspec.structs.replace(self, maintained=self.maintained | set(places))
         return fleet, [self.agents[place].draining() for place in places]
 
     def die(
-        self, place: Place, now_ms: int, random: Random, *, away_ms: tuple[int, int] = AWAY_MS
+        self, place: ReplicaId, now_ms: int, random: Random, *, away_ms: tuple[int, int] = AWAY_MS
     ) -> tuple["Fleet", list[Event]]:
-        """Let a replica die: what it held is lost, what it was doing never ends. It comes back, empty."""
+        """Kill a replica: its models and jobs are lost. It comes back empty."""
         if place not in self.agents:
             return self, []
         agent = self.agents[place]
         return _without(self, agent, now_ms, random, away_ms=away_ms), [agent.disconnected("connection lost")]
 
-    def flap(self, place: Place, now_ms: int, random: Random) -> tuple["Fleet", list[Event]]:
-        """Let a replica die and come back at once."""
+    def flap(self, place: ReplicaId, now_ms: int, random: Random) -> tuple["Fleet", list[Event]]:
+        """Kill a replica that comes back at once."""
         return self.die(place, now_ms, random, away_ms=FLAP_MS)
 
-    def open_to_trouble(self) -> tuple[Place, ...]:
+    def expendable(self) -> tuple[ReplicaId, ...]:
         """Return the replicas that chance may drain or kill."""
         return tuple(place for place in self.agents if not self.pools[place[0]].staged)
 
@@ -150,7 +150,7 @@ def _with(fleet: Fleet, agents: list[Agent]) -> Fleet:
 
 
 def _without(fleet: Fleet, agent: Agent, now_ms: int, random: Random, *, away_ms: tuple[int, int] = AWAY_MS) -> Fleet:
-    """Remove an agent; unless its place is surplus it comes back after a while, empty."""
+    """Remove an agent; unless it is surplus, it comes back empty after a while."""
     place = (agent.server, agent.replica)
     agents = {other: one for other, one in fleet.agents.items() if other != place}
     if place in fleet.surplus:

@@ -1,4 +1,4 @@
-"""The operator: a script that shows everything once, then a life of small decisions."""
+"""The operator: a script that shows each feature once, then random decisions."""
 
 from collections.abc import Mapping
 from random import Random
@@ -7,7 +7,7 @@ from typing import Any, Self
 import msgspec
 
 from processor.demo.agents import BROKEN, BROKEN_REASON, FLAKY
-from processor.demo.fleet import GIBIBYTE, Place
+from processor.demo.fleet import GIBIBYTE, ReplicaId
 from processor.demo.notices import Event, Garbage, Notice
 
 RESYNC_EVENTS = 1200
@@ -30,13 +30,13 @@ DEMO_POLICY = Event(
 class Drain(msgspec.Struct, frozen=True):
     """Empty a server replica before it goes."""
 
-    place: Place
+    place: ReplicaId
 
 
 class Die(msgspec.Struct, frozen=True):
     """Lose a server replica without warning."""
 
-    place: Place
+    place: ReplicaId
 
 
 class DrainServer(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class DrainServer(msgspec.Struct, frozen=True):
 class Flap(msgspec.Struct, frozen=True):
     """Lose a server replica that comes back at once."""
 
-    place: Place
+    place: ReplicaId
 
 
 Action = Event | Garbage | Drain | Die | DrainServer | Flap
@@ -191,7 +191,7 @@ def script(generation: int = 1) -> tuple[tuple[Cue, ...], Operator]:
     return cues, operator.forgets("digits")
 
 
-def improvise(operator: Operator, places: tuple[Place, ...], random: Random) -> tuple[Operator, tuple[Action, ...]]:
+def improvise(operator: Operator, places: tuple[ReplicaId, ...], random: Random) -> tuple[Operator, tuple[Action, ...]]:
     """Decide one small thing; `places` are the server replicas that may be troubled now."""
     choice = random.choices(
         ("update", "resize", "unload", "load", "scale", "drain", "die", "resync", "stale"),
@@ -236,7 +236,7 @@ def _load(operator: Operator, random: Random) -> tuple[Operator, tuple[Action, .
     return operator.wants(again), (again.load(),)
 
 
-def _trouble(choice: str, places: tuple[Place, ...], random: Random) -> tuple[Action, ...]:
+def _trouble(choice: str, places: tuple[ReplicaId, ...], random: Random) -> tuple[Action, ...]:
     """Return trouble for one replica; the last one of all is left in peace."""
     if len(places) < 2:
         return ()

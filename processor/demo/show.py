@@ -1,4 +1,4 @@
-"""One process with the processor, the play and its feed: what `processor dev` runs."""
+"""`processor dev`: the processor, the play and its feed in one process."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from time import monotonic
 
 from processor.client.codec import EventEncoder, announcement_reader, event_producer
 from processor.demo.acts import ACTS, Acts
-from processor.demo.client import KafkaEars, KafkaMouth
+from processor.demo.client import KafkaAnnouncements, KafkaEventSender
 from processor.demo.feed import Feed
 from processor.demo.stage import Stage
 from processor.demo.totals import Totals
@@ -21,26 +21,26 @@ from processor.service.process import ServiceProcess
 START_TIMEOUT_S = 60.0
 SETTLE_TIMEOUT_S = 10.0
 HURRIED_SETTLE_TIMEOUT_S = 3.0
-"""For who is asked to end: a play is not worth more of the time that there is."""
+"""Settle time after a request to stop, out of the shutdown time."""
 LOOK_INTERVAL_S = 0.05
 
 
 class Show:
-    """Runs the service in a thread and, with `play`, the actors in another; the caller's thread tells what happens.
+    """Runs the service in one thread and, with `play`, the actors in another; the caller's thread prints the feed.
 
-    `connection` is how clients reach the broker. `write` takes the lines of the feed.
+    `connection` is that of the clients, `write` receives the lines of the feed.
     """
 
     def __init__(
         self,
-        running: ServiceProcess,
+        process: ServiceProcess,
         reports: "SimpleQueue[StepReport]",
         connection: KafkaConnection,
         *,
         write: Callable[[str], None],
         colours: bool,
     ) -> None:
-        self._running = running
+        self._process = process
         self._reports = reports
         self._connection = connection
         self._write = write
@@ -52,7 +52,7 @@ class Show:
         self.heard = 0
 
     def watch(self, ending: threading.Event, *, for_s: float | None) -> None:
-        """Run without a play until `ending` is set or the time is over. Raises what ended the service."""
+        """Run without a play until `ending` is set or the time is up. Raises the error that ended the service."""
         with self._service():
             feed = self._feed(lambda _: "")
             self._follow(feed, lambda _: None, ending, _deadline(for_s))
@@ -60,28 +60,30 @@ class Show:
             self._tell(feed, lambda _: None)
 
     def play(self, ending: threading.Event, *, for_s: float | None, seed: int) -> None:
-        """Play until `ending` is set or the time is over; then let the processor finish. Raises as `watch` does."""
+        """Play until `ending` is set or the time is up, then let the processor finish. Raises like `watch`."""
         with self._service():
             if self._await_owner(ending):
                 self._play(ending, for_s, seed)
 
     def give_up(self) -> None:
-        """Let others have what the processor owns, whatever it waits for. Safe from any thread."""
-        self._running.backend.give_up()
+        """Release the shards at once, whatever the processor waits for. Safe from any thread."""
+        self._process.backend.give_up()
 
     def _play(self, ending: threading.Event, for_s: float | None, seed: int) -> None:
-        running, self.acts = self._running, Acts(ACTS)
-        changes = running.topics["changes"]
-        reader = announcement_reader(self._connection, changes, running.catalogue, from_="end", gaps="tell")
+        process, self.acts = self._process, Acts(ACTS)
+        changes = process.topics["changes"]
+        reader = announcement_reader(self._connection, changes, process.catalogue, from_="end", gaps="tell")
         producer = event_producer(
             self._connection,
-            running.topics,
-            EventEncoder(running.catalogue, checked=False),
-            clusters=running.settings.clusters,
-            cluster=running.settings.clusters[0],
+            process.topics,
+            EventEncoder(process.catalogue, checked=False),
+            clusters=process.settings.clusters,
+            cluster=process.settings.clusters[0],
         )
-        ears = KafkaEars(reader)
-        stage = Stage(ears, KafkaMouth(producer, running.topics["normal"]), now_ms=running.clock.now_ms, seed=seed)
+        announcements = KafkaAnnouncements(reader)
+        stage = Stage(
+            announcements, KafkaEventSender(producer, process.topics["normal"]), now_ms=process.clock.now_ms, seed=seed
+        )
         feed = self._feed(lambda event_id: stage.subjects.pop(event_id, ""))
         curtain = threading.Event()
         actors = threading.Thread(target=self._guarded, args=(lambda: stage.play(curtain.is_set),), name="stage")
@@ -97,7 +99,7 @@ class Show:
         finally:
             curtain.set()
             actors.join()
-            self.heard = ears.heard
+            self.heard = announcements.heard
             producer.close()
             reader.close()
             self._stop()
@@ -120,16 +122,16 @@ class Show:
             count(report)
             self.totals = self.totals.after(report)
             self.acts, said = self.acts.after(report.changes, report.seq)
-            for line in (*feed.lines(report), *map(feed.told_aside, said)):
+            for line in (*feed.lines(report), *map(feed.highlight, said)):
                 self._write(line)
 
     def _feed(self, subject: Callable[[str], str]) -> Feed:
-        topics = self._running.topics
+        topics = self._process.topics
         return Feed(subject, {topics["high"]: "high", topics["normal"]: "normal"}, colours=self._colours)
 
     @contextmanager
     def _service(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._guarded, args=(self._running.run,), name="service")
+        thread = threading.Thread(target=self._guarded, args=(self._process.run,), name="service")
         thread.start()
         self._thread = thread
         try:
@@ -140,7 +142,7 @@ class Show:
             raise self._failure
 
     def _stop(self) -> None:
-        self._running.stop.set()
+        self._process.stop.set()
         self._thread.join()
 
     def _guarded(self, work: Callable[[], object]) -> None:
@@ -152,9 +154,9 @@ class Show:
             self._ended.set()
 
     def _await_owner(self, ending: threading.Event) -> bool:
-        """Wait for the shard; False when it is to end before. Raises ShardRefused, OwnershipLost, Retry (too late)."""
-        service, deadline_s = self._running.service, monotonic() + START_TIMEOUT_S
-        patience_s = self._running.settings.shards.lease_ttl_s + LEASE_MARGIN_S
+        """Wait for the shard; False if stopped before. Raises ShardRefused, OwnershipLost, Retry (timeout)."""
+        service, deadline_s = self._process.service, monotonic() + START_TIMEOUT_S
+        patience_s = self._process.settings.shards.lease_ttl_s + LEASE_MARGIN_S
         alone_s = monotonic()
         while not ending.is_set() and not self._ended.is_set():
             health, owner = service.statuses[0].health, service.owner_of(0)
@@ -162,7 +164,7 @@ class Show:
                 return True
             if health.phase == "refused":
                 raise ShardRefused(f"shard 0 is refused: {health.reason}")
-            if not owner or owner == self._running.settings.instance:
+            if not owner or owner == self._process.settings.instance:
                 alone_s = monotonic()
             elif monotonic() > alone_s + patience_s:
                 raise OwnershipLost(f"shard 0 was taken by {owner} meanwhile")
@@ -177,7 +179,7 @@ def _deadline(for_s: float | None) -> float:
 
 
 def _counter(stage: Stage) -> Callable[[StepReport], None]:
-    """Return what counts the stage's own records as they come out of the processor."""
+    """Return a function that counts the stage's own records in a report."""
 
     def count(report: StepReport) -> None:
         stage.tally.reduced += sum(event.cause.event_id.startswith("demo-") for event in report.events)

@@ -1,4 +1,4 @@
-"""The rim of the play: hears the changes topic, lets the actors decide, sends what they say."""
+"""The I/O loop of the play: reads announcements, lets the actors decide, sends their events."""
 
 from collections.abc import Callable, Iterable
 from random import Random
@@ -11,47 +11,47 @@ from processor.demo.notices import Event, Garbage, Line, Notice
 
 HEAR_TIMEOUT_S = 0.02
 LAG_MAX = 2000
-"""Records on their way above which nobody says anything: the embedded broker keeps only the newest megabytes."""
+"""Records in flight above which no event is sent: the embedded broker keeps only the newest megabytes."""
 
 
-class Heard(Protocol):
-    """Where announcements come from."""
+class AnnouncementSource(Protocol):
+    """Source of announcements."""
 
     def notices(self, timeout_s: float) -> Iterable[Notice]:
         """Return the changes announced since the last call; wait up to `timeout_s` for the first."""
         ...
 
 
-class Mouth(Protocol):
-    """Where events go to."""
+class EventSender(Protocol):
+    """Destination of events."""
 
-    def say(self, event: Event, event_id: str) -> None:
+    def send(self, event: Event, event_id: str) -> None:
         """Send an event to the topic of its lane."""
         ...
 
-    def spoil(self, garbage: Garbage, event_id: str) -> None:
-        """Send a record that is no event."""
+    def send_garbage(self, garbage: Garbage, event_id: str) -> None:
+        """Send a record that is not an event."""
         ...
 
 
 class Tally(msgspec.Struct):
-    """How many records were sent, and how many came out of the processor; each is written by one thread only."""
+    """Number of records sent and processed; each is written by one thread only."""
 
     sent: int = 0
     reduced: int = 0
 
     @property
     def lag(self) -> int:
-        """Return how many are on their way."""
+        """Return the number of records in flight."""
         return self.sent - self.reduced
 
 
 class Stage:
-    """Plays until `stopping`; `subjects` remembers what each event was about, for the feed."""
+    """Runs the play until `stopping`; `subjects` is event id → subject, for the feed."""
 
-    def __init__(self, heard: Heard, mouth: Mouth, *, now_ms: Callable[[], int], seed: int) -> None:
-        self._heard = heard
-        self._mouth = mouth
+    def __init__(self, heard: AnnouncementSource, sender: EventSender, *, now_ms: Callable[[], int], seed: int) -> None:
+        self._announcements = heard
+        self._sender = sender
         self._now_ms = now_ms
         self._random = Random(seed)  # noqa: S311 - a play is repeated by its seed; nothing secret depends on it
         self.tally = Tally()
@@ -62,7 +62,7 @@ class Stage:
         cast, lines = Cast.enter(self._now_ms())
         self._say(lines)
         while not stopping():
-            for notice in self._heard.notices(HEAR_TIMEOUT_S):
+            for notice in self._announcements.notices(HEAR_TIMEOUT_S):
                 cast, lines = cast.hear(notice, self._now_ms(), self._random)
                 self._say(lines)
             if self.tally.lag < LAG_MAX:
@@ -74,7 +74,7 @@ class Stage:
             event_id = f"demo-{self.tally.sent}"
             if isinstance(line, Event):
                 self.subjects[event_id] = line.subject()
-                self._mouth.say(line, event_id)
+                self._sender.send(line, event_id)
             else:
-                self._mouth.spoil(line, event_id)
+                self._sender.send_garbage(line, event_id)
             self.tally.sent += 1

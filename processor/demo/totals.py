@@ -1,4 +1,4 @@
-"""What a run amounts to, summed up from its step reports."""
+"""Totals of a run, summed from its step reports."""
 
 from typing import Any, Self
 

@@ -1,4 +1,4 @@
-"""Whether a play may begin on real servers: not while another process owns the shard that it plays on."""
+"""Waits until no other process owns the shard that a play on real servers uses."""
 
 import threading
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from processor.engine.errors import OwnershipLost
 
 LOOK_INTERVAL_S = 0.2
 LEASE_MARGIN_S = 3.0
-"""An expired lease is taken away by etcd a moment after its time."""
+"""etcd revokes an expired lease a moment after its expiry."""
 
 
 def await_vacancy(settings: Settings, ending: threading.Event, tell: Callable[[str], None]) -> None:
-    """Return when nobody owns the first shard, or `ending` is set; wait as long as a killed owner's lease may last.
+    """Return once nobody owns the first shard, or `ending` is set; wait as long as the lease of a killed owner lasts.
 
-    Raises OwnershipLost when it stays owned, ShardRefused, StoreUnavailable.
+    Raises OwnershipLost if it stays owned, ShardRefused, StoreUnavailable.
     """
     wait_s = settings.shards.lease_ttl_s + LEASE_MARGIN_S
     deadline_s, told = monotonic() + wait_s, False
@@ -30,11 +30,11 @@ def await_vacancy(settings: Settings, ending: threading.Event, tell: Callable[[s
             who = f"shard 0 ({view.cluster}) is owned by {owner.instance} (process {owner.pid} on {owner.host})"
             if monotonic() >= deadline_s:
                 raise OwnershipLost(
-                    f"{who}, which is at work; the demo plays on a processor of its own. Stop that one, or watch it: "
-                    "processor status, processor events tail changes. To have both, give the demo PROCESSOR_APP and "
-                    "PROCESSOR_TOPICS_FILE with other names"
+                    f"{who}, which is running; the demo needs a processor of its own. Stop that one, or watch it: "
+                    "processor status, processor events tail changes. To run both, set PROCESSOR_APP and "
+                    "PROCESSOR_TOPICS_FILE of the demo to other names"
                 )
             if not told:
-                tell(f"{who}: waiting {wait_s:.0f} s, in case that it was killed")
+                tell(f"{who}: waiting {wait_s:.0f} s, in case it was killed")
                 told = True
             ending.wait(LOOK_INTERVAL_S)

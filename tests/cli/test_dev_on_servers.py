@@ -27,7 +27,7 @@ def test_the_demo_beside_an_owner_says_who_it_is_and_ends(cli: Cli) -> None:
     assert (told.code, told.out) == (Exit.CONFLICT, "")
     waiting, ended = told.err.splitlines()
     assert waiting.startswith(f"shard 0 (cluster) is owned by {owner['owner']} (process ")
-    assert "which is at work" in ended
+    assert "which is running" in ended
     assert cli("commits", "list", "-o", "json").json == before
     beside = cli("dev", "--for", "1")
     assert (beside.code, "this process stands by" in beside.err) == (Exit.OK, True)
@@ -43,7 +43,7 @@ def test_the_demo_waits_for_the_lease_of_an_owner_that_was_killed(cli: Cli) -> N
     killed.wait(STOP_TIMEOUT_S)
     told = cli("dev", "--demo", "--for", "2", "-o", "json")
     assert told.code == Exit.OK, told.err
-    assert "in case that it was killed" in told.err
+    assert "in case it was killed" in told.err
     assert told.json["events"] > 0
 
 

@@ -24,10 +24,10 @@ class _Mouth:
         self.said: list[tuple[str, str]] = []
         self.spoiled: list[str] = []
 
-    def say(self, event: Event, event_id: str) -> None:
+    def send(self, event: Event, event_id: str) -> None:
         self.said.append((event_id, event.type))
 
-    def spoil(self, garbage: Garbage, event_id: str) -> None:
+    def send_garbage(self, garbage: Garbage, event_id: str) -> None:
         assert garbage.value
         self.spoiled.append(event_id)
 
@@ -44,31 +44,31 @@ class _Clock:
 
 
 def _play(*, until_ms: int, reduced_per_look: int = 1000) -> tuple[Stage, _Mouth]:
-    mouth, clock = _Mouth(), _Clock()
-    stage = Stage(_Ears(), mouth, now_ms=clock, seed=1)
+    sender, clock = _Mouth(), _Clock()
+    stage = Stage(_Ears(), sender, now_ms=clock, seed=1)
 
     def stopping() -> bool:
         stage.tally.reduced = min(stage.tally.sent, stage.tally.reduced + reduced_per_look)
         return clock() > until_ms
 
     stage.play(stopping)
-    return stage, mouth
+    return stage, sender
 
 
 def test_the_actors_answer_what_they_hear() -> None:
-    _, mouth = _play(until_ms=2000)
-    types = [type_name for _, type_name in mouth.said]
+    _, sender = _play(until_ms=2000)
+    types = [type_name for _, type_name in sender.said]
     assert types[:2] == ["ResponderConnected", "ResponderConnected"]
     assert "ModelReplicaLoading" in types
     assert {"ModelReplicaLoaded", "ModelReplicaLoadFailed"} & set(types)
 
 
 def test_every_record_has_an_id_of_its_own_and_a_subject() -> None:
-    stage, mouth = _play(until_ms=3000)
-    ids = [event_id for event_id, _ in mouth.said] + mouth.spoiled
+    stage, sender = _play(until_ms=3000)
+    ids = [event_id for event_id, _ in sender.said] + sender.spoiled
     assert len(ids) == len(set(ids)) == stage.tally.sent
-    assert set(stage.subjects) == {event_id for event_id, _ in mouth.said}
-    assert len(mouth.spoiled) == 1
+    assert set(stage.subjects) == {event_id for event_id, _ in sender.said}
+    assert len(sender.spoiled) == 1
 
 
 def test_it_waits_while_too_much_is_on_its_way() -> None:
