@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "rebuild": (
         "rebuild:rebuild",
-        "Fold all recorded events with this build, and say what differs from the live state.",
+        "Fold all recorded events with this build, and compare with the live state.",
     ),
     "shards": ("shards:app", "Shards, their owners, and repairs of refused ones."),
     "status": (

@@ -1,4 +1,4 @@
-"""What commands context the outside with: the brokers, the topics' names, the schemas, the store."""
+"""What commands share: settings, topic names, schemas, and connections to the brokers and the store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from processor.avro.catalogue import Catalogue
 from processor.cli.exits import usage
 from processor.cli.options import settings_of
 from processor.client.codec import RecordDecoder, partition_of
-from processor.configuration.topics import load_topics
+from processor.configuration.topics import topic_names
 from processor.engine.announcements import Role
 from processor.engine.errors import StoreDenied, StoreUnavailable
 from processor.engine.parts import Parts
@@ -28,7 +28,7 @@ NO_ADDRESS = "Kafka's address is not set: PROCESSOR_KAFKA__BOOTSTRAP_SERVERS, th
 
 
 class CommandContext:
-    """Made from the settings; connects when first used. Everything raises Retry where a service is away."""
+    """Built from the settings; connects on first use. Everything raises Retry if a service is unavailable."""
 
     def __init__(self, config: Path | None, **flags: object) -> None:
         self._may_ask = "server" in flags
@@ -38,12 +38,12 @@ class CommandContext:
 
     @property
     def knows_brokers(self) -> bool:
-        """Whether the brokers' address is known: a command that asks a processor over HTTP must be told."""
+        """Whether the brokers' address is known: commands with --server do not use the default."""
         return not self._may_ask or self.settings.server is None or self.origins["kafka.bootstrap_servers"] != "default"
 
     @cached_property
     def connection(self) -> KafkaConnection:
-        """How the brokers are reached; they answered, and have a partition for each cluster.
+        """The connection to the brokers, which answered and have a partition for each cluster.
 
         Raises CommandError (no address), InvalidRequest.
         """
@@ -51,7 +51,7 @@ class CommandContext:
             raise usage(NO_ADDRESS)
         connection = recognised(kafka_connection(self.settings))
         if len(self.settings.clusters) > 1 and not connection.embedded:
-            # a partition that is not there is a raw error of whichever call asks for it
+            # otherwise a missing partition would be a raw error of the first call that needs it
             with TopicDescriber(connection) as describer:
                 check_partitions(partition_counts(describer, tuple(self.topics.values())), self.settings.clusters)
         return connection
@@ -59,7 +59,7 @@ class CommandContext:
     @cached_property
     def topics(self) -> dict[Role, str]:
         """Role → topic name."""
-        return {role: topic.name for role, topic in load_topics(self.settings.topics_file).by_role.items()}
+        return dict(topic_names(self.settings))
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -68,17 +68,17 @@ class CommandContext:
 
     @cached_property
     def decode(self) -> RecordDecoder:
-        """Decodes records of any topic."""
+        """The decoder of records of any topic."""
         return RecordDecoder(self.catalogue)
 
     def partition_of(self, cluster: str | None) -> int:
-        """Return the partition of a cluster; without a name there must be only one. Raises CommandError."""
+        """Return the partition of a cluster; the name may be left out if there is only one. Raises CommandError."""
         if cluster is None and len(self.settings.clusters) > 1:
             raise usage(f"which cluster? --cluster with one of {', '.join(self.settings.clusters)}")
         return partition_of(self.settings.clusters, cluster)
 
     def topic_named(self, word: str) -> str:
-        """Return the name of a topic given by its name or by its role."""
+        """Return the name of a topic given by name or role. Raises CommandError."""
         names: dict[Any, str] = dict(self.topics)
         if word in names:
             return names[word]
@@ -88,7 +88,7 @@ class CommandContext:
         raise usage(f"there is no topic {word!r}; by role or name there are {listed}")
 
     def record_named(self, id_: str) -> str:
-        """Return a record's id, TOPIC-PARTITION-OFFSET, with its topic by name where it is given by its role."""
+        """Return a record id, TOPIC-PARTITION-OFFSET, with a topic given by role replaced by its name."""
         word, *place = id_.rsplit("-", 2)
         names: dict[Any, str] = dict(self.topics)
         return "-".join((names.get(word, word), *place))
@@ -101,13 +101,13 @@ class CommandContext:
 
     @contextmanager
     def store(self) -> Iterator[EtcdClient]:
-        """Open a client of etcd; when it is away, say how to ask a processor instead."""
+        """Open a client of etcd; the error of an unavailable one hints at --server."""
         with self._hinted(), store_client(self.settings) as client:
             yield client
 
     @contextmanager
     def offline(self, shard: int, *, brokers: bool = True) -> Iterator[Parts]:
-        """Open the parts of a shard that is to be changed while nobody owns it; without brokers, no topic is known."""
+        """Open the parts of a shard to change while nobody owns it; with `brokers` False, no topic is opened."""
         with self._hinted(), offline_parts(self.settings, shard, self.topics if brokers else None) as parts:
             yield parts
 
@@ -116,14 +116,14 @@ class CommandContext:
         try:
             yield
         except StoreDenied:
-            raise  # it is there
+            raise  # etcd is available
         except StoreUnavailable as error:
             raise StoreUnavailable(f"{error}; {self._store_hint()}") from error
 
     def _store_hint(self) -> str:
-        """Return what to do where etcd is away; of embedded processors only where no etcd is set."""
-        asked = "ask a running processor with --server URL" if self._may_ask else ""
+        """Return a hint for an unavailable etcd; embedded processors are mentioned only if no etcd is set."""
+        server_hint = "ask a running processor with --server URL" if self._may_ask else ""
         if self.origins["etcd.endpoints"] != "default":
-            return "; ".join(filter(None, ("see PROCESSOR_ETCD__ENDPOINTS", asked)))
+            return "; ".join(filter(None, ("see PROCESSOR_ETCD__ENDPOINTS", server_hint)))
         embedded = "an embedded processor (dev, run --embedded) has no etcd"
-        return "; ".join(filter(None, ("PROCESSOR_ETCD__ENDPOINTS is not set", embedded, asked)))
+        return "; ".join(filter(None, ("PROCESSOR_ETCD__ENDPOINTS is not set", embedded, server_hint)))

@@ -1,4 +1,4 @@
-"""Exit codes, and from an operating error to its code and sentence. A bug keeps its traceback.
+"""Exit codes, and the mapping of operating errors to code and message. A bug keeps its traceback.
 
 A sentence ends with the same code whichever command says it: it is the error's class that has the code (`BY_ERROR`), or
 the status of a processor's answer (`BY_STATUS`).
@@ -16,7 +16,7 @@ SENTENCE_MAX = 1500
 
 
 class Exit(IntEnum):
-    """What the exit code of a command means."""
+    """The exit codes of commands."""
 
     OK = 0
     DIFFERS = 1  # differs, or unhealthy
@@ -34,18 +34,18 @@ BY_ERROR: tuple[tuple[type[ProcessorError], Exit], ...] = (
     (ShardRefused, Exit.CONFLICT),
     (ProcessorError, Exit.UNREACHABLE),
 )
-"""The first class that an error belongs to decides: what is left is a service that is away, or gave no clear answer."""
+"""The first matching class decides; the last entry is an unavailable service, or an unclear answer of one."""
 
 BY_STATUS: Mapping[int, Exit] = {
     HTTPStatus.BAD_REQUEST: Exit.USAGE,
     HTTPStatus.CONFLICT: Exit.CONFLICT,
     HTTPStatus.SERVICE_UNAVAILABLE: Exit.UNREACHABLE,
 }
-"""What a processor's API refuses; everything else that it does not have is DIFFERS."""
+"""Status of a processor's API → exit code; DIFFERS for all others."""
 
 
 class CommandError(Exception):
-    """A command cannot do what it was asked; the message is one sentence, `code` the exit code."""
+    """A command failed; the message is one sentence, `code` the exit code."""
 
     def __init__(self, message: str, code: Exit) -> None:
         super().__init__(message)
@@ -53,24 +53,24 @@ class CommandError(Exception):
 
 
 def usage(message: str) -> CommandError:
-    """Return the error of a command that was asked for something which makes no sense."""
+    """Return the error of an invalid command line."""
     return CommandError(message, Exit.USAGE)
 
 
 def unreachable(message: str) -> CommandError:
-    """Return the error of a service that does not answer."""
+    """Return the error of an unavailable service."""
     return CommandError(message, Exit.UNREACHABLE)
 
 
 def invalid(message: str) -> CommandError:
-    """Return the error of data that is not what it should be."""
+    """Return the error of invalid data."""
     return CommandError(message, Exit.INVALID_DATA)
 
 
 def guarded(command: Callable[[], int | None], *, usage: Callable[[], str] = str) -> int:
     """Run a command and return its exit code; operating errors become one sentence on stderr.
 
-    Behind what the command line asks for and makes no sense stands the usage line of the command.
+    An invalid command line is followed by the usage line of the command.
     """
     try:
         return int(command() or Exit.OK)
@@ -83,7 +83,7 @@ def guarded(command: Callable[[], int | None], *, usage: Callable[[], str] = str
 
 
 def report(code: Exit, sentences: str, usage: Callable[[], str] = str) -> Exit:
-    """Print an error, a sentence a line, and return its exit code."""
+    """Print an error, one sentence per line, and return its exit code."""
     sys.stderr.writelines(f"error: {_readable(sentence)}\n" for sentence in sentences.splitlines())
     if code is Exit.USAGE:
         sys.stderr.write(usage())
@@ -91,11 +91,11 @@ def report(code: Exit, sentences: str, usage: Callable[[], str] = str) -> Exit:
 
 
 def _readable(sentence: str) -> str:
-    """Return a sentence without the middle of what is too long to be read: somebody's digits, or a file's line."""
+    """Return a sentence, with the middle cut out if it is too long (digits, or a line of a file)."""
     half = SENTENCE_MAX // 2
     return sentence if len(sentence) <= SENTENCE_MAX else f"{sentence[:half]} … {sentence[-half:]}"
 
 
 def code_of(error: ProcessorError) -> Exit:
-    """Return the exit code that an error of the engine ends a command with."""
+    """Return the exit code of an error of the engine."""
     return next(code for kind, code in BY_ERROR if isinstance(error, kind))

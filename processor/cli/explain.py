@@ -1,6 +1,5 @@
-"""`state explain`: why an entity is as it is, and what made it so."""
+"""`state explain`: the reasons for an entity's status, and the commits that led to it."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ from cyclopts import Parameter
 from processor.cli.context import NO_ADDRESS, CommandContext
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import COUNT_MAX, ClusterName, ConfigFile, Output, kind_and_name, within
-from processor.cli.output import cell, emit_document, table
+from processor.cli.output import cell, emit_report, table
 from processor.cli.points import now, past_in
 from processor.cli.progress import Progress
 from processor.cli.records import time_of
@@ -31,11 +30,11 @@ DURATIONS = ("interval_ms", "ttl_ms", "stabilisation_ms")
 
 def explain(  # noqa: PLR0913 - the options of the command
     kind: Annotated[str, Parameter(name="KIND", help="policy, server, model, ..., singular or plural.")],
-    name: Annotated[str | None, Parameter(name="NAME", help="One entity; KIND/NAME is taken, too.")] = None,
+    name: Annotated[str | None, Parameter(name="NAME", help="One entity; KIND/NAME is accepted, too.")] = None,
     *,
     count: Annotated[
         int,
-        Parameter(name=["--count", "-n"], help="Commits of its history, the last ones; 0: none."),
+        Parameter(name=["--count", "-n"], help="Number of commits of its history, the last ones; 0: none."),
         within(0, COUNT_MAX),
     ] = EPISODES,
     server: Server = None,
@@ -43,10 +42,10 @@ def explain(  # noqa: PLR0913 - the options of the command
     config: ConfigFile = None,
     output: Output = "table",
 ) -> int:
-    """Say why an entity is so: the rule and the facts behind its status, whom it waits for, and what made it so.
+    """Explain an entity: the rule and the facts behind its status, what it waits for, and the events that led to it.
 
-    Its history tells the last commits that changed it, each with the events that did it, and the events that named it
-    and were refused. What is gone has a history, too; exit code 1 then.
+    Its history lists the last commits that changed it, each with the causing events, and the rejected events that named
+    it. A deleted entity has a history, too; exit code 1 then.
     """
     kind, name = kind_and_name(kind, name)
     if name is None:
@@ -59,26 +58,20 @@ def explain(  # noqa: PLR0913 - the options of the command
     history = None if history is None else history.until(view.seq)
     if explanation is None and (history is None or not (history.episodes or history.refusals)):
         raise CommandError(f"there is no {kind} {name!r}", Exit.DIFFERS)
-    told = _nothing(kind, name) if explanation is None else to_json(explanation)
-    document = {"seq": view.seq, **told, **history_document(history, note)}
-    match output:
-        case "table":
-            sys.stdout.writelines(f"{line}\n" for line in lines(document))
-        case "name":
-            sys.stdout.write(f"{kind}/{name}\n")
-        case _:
-            emit_document(document, output, name=name)
+    explained_json = _missing(kind, name) if explanation is None else to_json(explanation)
+    document = {"seq": view.seq, **explained_json, **history_document(history, note)}
+    emit_report(document, output, lines=lines(document), names=(f"{kind}/{name}",), name=name)
     return Exit.OK if explanation is not None else Exit.DIFFERS
 
 
-def _nothing(kind: str, name: str) -> dict[str, Any]:
-    """Return the explanation of what is not there, for the sake of its history."""
+def _missing(kind: str, name: str) -> dict[str, Any]:
+    """Return the explanation of an entity that does not exist, to which its history is added."""
     rule = "there is none of this name (any more)"
     return {"kind": kind, "name": name, "status": "", "rule": rule, "facts": {}, "sections": {}, "awaits": []}
 
 
 def history_document(history: History | None, note: str) -> dict[str, Any]:
-    """Return the history as plain JSON: None where it could not be read, and why in `history_note`."""
+    """Return the history as plain JSON: None if unreadable, with the reason in `history_note`."""
     if history is None:
         return {"history": None, "refusals": None, "history_note": note}
     episodes, refusals = msgspec.to_builtins((history.episodes, history.refusals))
@@ -86,7 +79,7 @@ def history_document(history: History | None, note: str) -> dict[str, Any]:
 
 
 def lines(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield an explanation for people: first what there is to do, then the facts, then what happened."""
+    """Yield an explanation for people: what it waits for, then the facts, then the history."""
     status = document["status"]
     yield f"{document['kind']} {document['name']}{f': {status}' if status else ''}"
     yield f"  because {document['rule']}"
@@ -120,7 +113,7 @@ def _label(name: str) -> str:
 
 
 def field_text(name: str, value: Any) -> str:
-    """Return the value of a field for people: times as times."""
+    """Return the value of a field for people, times as RFC 3339."""
     return time_of(value) if _is_time(name) and value is not None else cell(value)
 
 

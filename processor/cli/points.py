@@ -28,12 +28,12 @@ from processor.runtime.clock import now_ms
 from processor.runtime.files import NotText, bytes_of, decoded
 
 Read = TypeVar("Read")
-AtSeq = Annotated[str | None, Parameter(name="--at-seq", help="As the commit with this number left it; 0: empty.")]
+AtSeq = Annotated[str | None, Parameter(name="--at-seq", help="As it was after the commit with this number; 0: empty.")]
 AtTime = Annotated[
     str | None,
     Parameter(
         name="--at-time",
-        help="As it was then: 2026-11-25T08:00:00Z, ms since the epoch, or a while ago (10m, 1h30m).",
+        help="As it was at this time: 2026-11-25T08:00:00Z, ms since the epoch, or a time ago (10m, 1h30m).",
         allow_leading_hyphen=True,
     ),
 ]
@@ -41,11 +41,11 @@ AtOffset = Annotated[
     str | None,
     Parameter(
         name="--at-offset",
-        help="As it was once this input record was processed: TOPIC:PARTITION:OFFSET, the topic by name or role.",
+        help="As it was after this input record was processed: TOPIC:PARTITION:OFFSET, the topic by name or role.",
     ),
 ]
 AtRevision = Annotated[
-    str | None, Parameter(name="--at-revision", help="As it stood in the store at this revision of etcd.")
+    str | None, Parameter(name="--at-revision", help="As it was in the store at this revision of etcd.")
 ]
 
 
@@ -64,7 +64,7 @@ def past_of(*, at_seq: str | None, at_time: str | None, at_offset: str | None, a
 
 
 def read_as(option: str, read: Callable[[str], Read], text: str) -> Read:
-    """Return what an option's text means. Raises CommandError, naming the option."""
+    """Parse the text of an option. Raises CommandError, naming the option."""
     try:
         return read(text)
     except InvalidRequest as error:
@@ -91,31 +91,31 @@ def now(context: CommandContext, shard: int) -> View:
 
 
 def state_at(context: CommandContext, shard: int, point: Now | Past) -> View:
-    """Return the state at a point and say on stderr where it was taken from."""
+    """Return the state at a point, and note its origin on stderr."""
     view = now(context, shard) if isinstance(point, Now) else _past_state(context, shard, named(context, point))
     when = f", committed {time_of(view.committed_ms)}" if view.committed_ms else ""
     note(f"seq {view.seq}{when}, from {view.source}")
     if not view.whole:
-        note(f"its digest is {view.digest}, its commit says {view.head_digest}: changed by hand, or by another build")
+        note(f"its digest is {view.digest}, its commit says {view.head_digest}: edited by hand, or of another build")
     return view
 
 
 def named(context: CommandContext, point: Past) -> Past:
-    """Return a point with its topic, where it has one, by name: people may give the role. Raises CommandError."""
+    """Return a point with its topic, if given by role, replaced by its name. Raises CommandError."""
     if not isinstance(point, OffsetPoint):
         return point
     return OffsetPoint(context.topic_named(point.topic), point.partition, point.offset)
 
 
 def view_at(context: CommandContext, shard: int, point: Point) -> View:
-    """Return the state at a point or in a file, saying where it was taken from."""
+    """Return the state at a point or in a file, and note its origin on stderr."""
     if isinstance(point, InFile):
         return in_file(context, shard, point.path)
     return state_at(context, shard, point)
 
 
 def in_file(context: CommandContext, shard: int, path: Path) -> View:
-    """Return the state that a file holds: a snapshot, or what `state get -o json` printed. Raises CommandError."""
+    """Return the state in a file: a snapshot, or the output of `state get -o json`. Raises CommandError."""
     try:
         content = bytes_of(path)
         if content.startswith(MAGIC):

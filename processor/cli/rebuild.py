@@ -1,7 +1,6 @@
-"""`rebuild`: fold everything with this build beside the live state, compare, and swap it in."""
+"""`rebuild`: folds all events with this build into a shadow of the live state, compares them, and swaps it in."""
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -11,10 +10,10 @@ from cyclopts import Parameter
 from processor.admin.rebuild import Comparison, Rebuild
 from processor.admin.session import offline_parts, operator
 from processor.cli.context import CommandContext
-from processor.cli.difference import rows_of
+from processor.cli.difference import names_of, rows_of
 from processor.cli.exits import CommandError, Exit, usage
 from processor.cli.options import NUMBER_MAX, ConfigFile, Execute, Output, within
-from processor.cli.output import Row, emit_document, emit_rows, note
+from processor.cli.output import emit_document, emit_report, note, table
 from processor.cli.plans import check_servers, check_shard, note_plan
 from processor.cli.points import past_in
 from processor.cli.progress import Progress
@@ -34,19 +33,19 @@ def rebuild(  # noqa: PLR0913 - the options of the command
     *,
     into: Annotated[str, Parameter(help="Name of the shadow; lower case letters, digits, dashes.")],
     shard: Annotated[
-        int | None, Parameter(help="Number of the shard, where there are several."), within(0, NUMBER_MAX)
+        int | None, Parameter(help="Number of the shard, if there are several."), within(0, NUMBER_MAX)
     ] = None,
     promote: Annotated[bool, Parameter(negative="", help="Swap the shadow in for the live state.")] = False,
-    abort: Annotated[bool, Parameter(negative="", help="Take the shadow away; nothing is left of it.")] = False,
+    abort: Annotated[bool, Parameter(negative="", help="Delete the shadow.")] = False,
     execute: Execute = False,
     config: ConfigFile = None,
     output: Output = "table",
 ) -> int:
-    """Fold all recorded events with this build, and say what differs from the live state.
+    """Fold all recorded events with this build, and compare with the live state.
 
     1. processor rebuild --into fix
-    The processors may run: the live state is only looked at. The result is
-    kept as a shadow named fix, for a day. Exit code 1 when something differs.
+    The processors may run: the live state is only read. The result is kept
+    as a shadow named fix, for a day. Exit code 1 if something differs.
 
     2. processor rebuild --into fix --abort
     or stop the shard's processors, and
@@ -54,11 +53,11 @@ def rebuild(  # noqa: PLR0913 - the options of the command
     The difference becomes one commit, which the next processor announces.
     """
     if not NAME.fullmatch(into):
-        raise usage(f"{into!r} is no name for a shadow: lower case letters, digits and dashes")
+        raise usage(f"{into!r} is not a valid name of a shadow: lower case letters, digits and dashes")
     if promote and abort:
         raise usage("--promote or --abort, not both")
     if execute and not promote:
-        raise usage("only --promote changes the live state: --execute belongs to it")
+        raise usage("--execute requires --promote: nothing else changes the live state")
     context = CommandContext(config)
     number = _shard(context, shard)
     check_servers(context)
@@ -68,7 +67,7 @@ def rebuild(  # noqa: PLR0913 - the options of the command
         if promote and execute:
             return _promote(work, into, output)
         compared = work.compare() if promote else work.make()
-    found = _told(compared, into, number, output)
+    found = _report(compared, into, number, output)
     if promote:
         note_plan(done=False)
     return Exit.DIFFERS if found else Exit.OK
@@ -85,8 +84,8 @@ def _shard(context: CommandContext, shard: int | None) -> int:
 def _abort(work: Rebuild, into: str) -> int:
     count = work.abort()
     if not count:
-        raise CommandError(f"there is no shadow {into!r}: nothing to take away", Exit.DIFFERS)
-    note(f"the shadow {into!r} is gone, {count} keys")
+        raise CommandError(f"there is no shadow {into!r}: nothing to delete", Exit.DIFFERS)
+    note(f"deleted the shadow {into!r}, {count} keys")
     return Exit.OK
 
 
@@ -96,46 +95,34 @@ def _promote(work: Rebuild, into: str, output: Output) -> int:
     document = {"into": into, "seq": seq, "changed": len(swapped.changes), "done": swapped.needed}
     emit_document(document, output, name=into)
     if swapped.needed:
-        note(f"commit {seq} is made; the next processor of the shard announces it")
+        note(f"commit {seq} was made; the next processor of the shard announces it")
     else:
-        note("the live state is the same already: nothing was committed")
+        note("the live state is already equal: nothing was committed")
     return Exit.OK
 
 
-def _told(compared: Comparison, into: str, shard: int, output: Output) -> list[dict[str, Any]]:
+def _report(compared: Comparison, into: str, shard: int, output: Output) -> list[dict[str, Any]]:
     head, found = compared.head, differences(compared.live, compared.rebuilt)
     counts = count_by_kind(found)
-    match output:
-        case "table":
-            _print_rows(list(rows_of(found, before="live", after="rebuilt")))
-        case "name":
-            sys.stdout.writelines(f"{one['kind']}/{one['name']}\n" for one in found)
-        case _:
-            emit_document(
-                {
-                    "into": into,
-                    "shard": shard,
-                    "seq": head.seq,
-                    "digests": {"live": head.digest, "rebuilt": compared.digest},
-                    "reducer_versions": {"live": head.reducer_version, "rebuilt": compared.reducer_version},
-                    "by_kind": counts,
-                    "differences": found,
-                },
-                output,
-                name=into,
-            )
+    document = {
+        "into": into,
+        "shard": shard,
+        "seq": head.seq,
+        "digests": {"live": head.digest, "rebuilt": compared.digest},
+        "reducer_versions": {"live": head.reducer_version, "rebuilt": compared.reducer_version},
+        "by_kind": counts,
+        "differences": found,
+    }
+    rows = list(rows_of(found, before="live", after="rebuilt"))
+    lines = table(rows[:ROWS_MAX], COLUMNS) if rows else ()
+    emit_report(document, output, lines=lines, names=names_of(found), name=into)
+    if output == "table" and len(rows) > ROWS_MAX:
+        note(f"… {len(rows) - ROWS_MAX} more rows; -o json shows all")
     for kind, operations in counts.items():
         note(f"{kind}: {', '.join(f'{count} {operation}d' for operation, count in operations.items())}")
     if not found:
-        note(f"at seq {head.seq} the rebuilt state is the live one")
+        note(f"the rebuilt state equals the live one at seq {head.seq}")
     return found
-
-
-def _print_rows(rows: list[Row]) -> None:
-    if rows:
-        emit_rows(rows[:ROWS_MAX], "table", columns=COLUMNS, name="name")
-    if len(rows) > ROWS_MAX:
-        note(f"… {len(rows) - ROWS_MAX} rows more; -o json shows all")
 
 
 @contextmanager
@@ -161,7 +148,7 @@ class _Refold:
             watch = counting(progress.show, target - start.seq, self._count_failed)
             rebuilt = refold(past.sources, past.build, start, target, watch=watch)
         if self._failed:
-            note(f"{self._failed} events could not be reduced by this build, and were passed over")
+            note(f"{self._failed} events could not be reduced by this build, and were skipped")
         return rebuilt
 
     def _count_failed(self, step: Step) -> None:

@@ -1,4 +1,4 @@
-"""`replay`: the recorded events folded again, compared with what was recorded then, or with another history."""
+"""`replay`: folds the recorded events again, and compares with the recorded commits or with another history."""
 
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from processor.cli.options import NUMBER_MAX, ClusterName, ConfigFile, Output, w
 from processor.cli.output import emit_document, note
 from processor.cli.points import named, past_in, read_as
 from processor.cli.progress import Progress
-from processor.cli.whatif import compare, instead_of
+from processor.cli.whatif import changes_of, compare
 from processor.history import points
 from processor.history.points import Past
 from processor.replay.errors import RecordsGone, Unreplayable
@@ -29,17 +29,17 @@ from processor.runtime.files import check_readable
 
 FromSeq = Annotated[
     int | None,
-    Parameter(name="--from-seq", help="Begin before this commit, as near as can be."),
+    Parameter(name="--from-seq", help="Start before this commit, as close as possible."),
     within(1, NUMBER_MAX),
 ]
-FromSnapshot = Annotated[Path | None, Parameter(name="--from-snapshot", help="Begin at a snapshot's file.")]
-ToSeq = Annotated[str | None, Parameter(name="--to-seq", help="The last commit to fold; the last there is without.")]
+FromSnapshot = Annotated[Path | None, Parameter(name="--from-snapshot", help="Start at a snapshot file.")]
+ToSeq = Annotated[str | None, Parameter(name="--to-seq", help="The last commit to fold; by default the last one.")]
 ToTime = Annotated[str | None, Parameter(name="--to-time", help="Up to the last commit made by then.")]
 ToOffset = Annotated[
     str | None, Parameter(name="--to-offset", help="Up to the commit that took in TOPIC:PARTITION:OFFSET.")
 ]
 SnapshotFile = Annotated[
-    Path | None, Parameter(name="--snapshot", help="Write the state at the end into this file, for state import.")
+    Path | None, Parameter(name="--snapshot", help="Write the final state to this file, for state import.")
 ]
 Verify = Annotated[
     bool,
@@ -50,16 +50,18 @@ Verify = Annotated[
 Announcements = Annotated[
     bool,
     Parameter(
-        name="--announcements", negative="", help="With --verify: make every announcement again, and compare the bytes."
+        name="--announcements",
+        negative="",
+        help="With --verify: encode every announcement again, and compare the bytes.",
     ),
 ]
 WithEvents = Annotated[
     Path | None,
-    Parameter(name="--with-events", help="What if these had come, too? One event a line: type, at_ms, data."),
+    Parameter(name="--with-events", help="What if these events had come, too? One per line: type, at_ms, data."),
 ]
 AtSeq = Annotated[
     int | None,
-    Parameter(name="--at-seq", help="They come right after this commit; 0: before all."),
+    Parameter(name="--at-seq", help="They come right after this commit; 0: before all commits."),
     within(0, NUMBER_MAX),
 ]
 Without = Annotated[
@@ -91,24 +93,24 @@ def replay(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Fold the recorded events again, in memory, in the order in which they were reduced.
 
-    From the beginning, from a snapshot, or from what is nearest before --from-seq: a periodic snapshot, or the store's
-    own history. With other events or another state machine, it tells where that history parts and what differs at the
-    end. Exit 1 when something differs, 5 when records are gone or cannot be read.
+    Starts at the beginning, at a snapshot, or at the closest state before --from-seq: a periodic snapshot, or the
+    store's history. With other events or another state machine, it prints where that history diverges and what differs
+    at the end. Exit 1 if something differs, 5 if records are gone or cannot be read.
     """
     _check_start(from_seq, from_snapshot)
     if announcements and not verify:
         raise usage("--announcements goes with --verify")
-    instead = instead_of(with_events, at_seq, without, reducer)
-    if instead is not None and (verify or snapshot):
-        raise usage("another history is compared with the recorded one: without --verify and --snapshot")
+    changes = changes_of(with_events, at_seq, without, reducer)
+    if changes is not None and (verify or snapshot):
+        raise usage("--with-events, --without and --reducer exclude --verify and --snapshot")
     point, context = _point(to_seq, to_time, to_offset), CommandContext(config)
     past = past_in(context, context.partition_of(cluster))
     with _advised(past):
         target = past.seq_at(None if point is None else named(context, point))
         start = _start(past, from_seq, from_snapshot, target)
         past.check_inputs(start)
-        if instead is not None:
-            compare(past, instead, target, start, output)
+        if changes is not None:
+            compare(past, changes, target, start, output)
             return
         with Progress("events") as progress:
             run = partial(verify_shard, first=from_seq or 0, announcements=announcements) if verify else replay_shard
@@ -121,16 +123,16 @@ def replay(  # noqa: PLR0913 - the options of the command
 
 
 def _check(report: Report) -> None:
-    """Raise CommandError when the fold differs from what was recorded, or nothing could be compared."""
+    """Raise CommandError if the fold differs from the recorded commits, or nothing could be compared."""
     if report.agrees is False:
-        raise CommandError("what was folded is not what was recorded", Exit.DIFFERS)
+        raise CommandError("the folded commits differ from the recorded ones", Exit.DIFFERS)
     if report.compared == 0 and report.commits:
-        raise CommandError("no commit could be compared: this build has another version than all of them", Exit.DIFFERS)
+        raise CommandError("no commit could be compared: none was made by the version of this build", Exit.DIFFERS)
 
 
 def _check_start(from_seq: int | None, from_snapshot: Path | None) -> None:
     if from_seq is not None and from_snapshot is not None:
-        raise usage("one place to begin at: --from-seq or --from-snapshot")
+        raise usage("one start at a time: --from-seq or --from-snapshot")
     if from_snapshot is not None:
         check_readable(from_snapshot)
 
@@ -148,7 +150,7 @@ def _start(past: ShardPast, from_seq: int | None, from_snapshot: Path | None, ta
     except OSError as error:
         raise usage(f"cannot read {from_snapshot}: {error.strerror}") from error
     if start.seq > target:
-        raise usage(f"{from_snapshot} is of seq {start.seq}, behind the last commit to fold, {target}")
+        raise usage(f"{from_snapshot} has seq {start.seq}, after the last commit to fold, {target}")
     return start
 
 
@@ -165,10 +167,10 @@ def _advice(past: ShardPast) -> str:
     try:
         first = first_foldable(past.sources)
     except Unreplayable as error:
-        return f"The commit log does not tell from where on all are there: {error}"
+        return f"The commit log does not show which records are complete: {error}"
     return (
-        f"From seq {first} on all records are there: --from-seq {first} begins there if the store's history or a "
-        f"snapshot of PROCESSOR_SNAPSHOTS__DIRECTORY has the state of {first - 1}, --from-snapshot at a file"
+        f"All records from seq {first} on are available: --from-seq {first} starts there if the store's history or a "
+        f"snapshot in PROCESSOR_SNAPSHOTS__DIRECTORY has the state of {first - 1}, --from-snapshot starts at a file"
     )
 
 

@@ -1,4 +1,4 @@
-"""`state export|import`: a shard's state written to a file, and put into a store that knows nothing of it."""
+"""`state export|import`: writes the state of a shard to a file, and such a file to an empty store."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ File = Annotated[Path, Parameter(name="FILE", help="The snapshot's file.")]
 
 
 def export(file: File, *, cluster: ClusterName = None, config: ConfigFile = None, output: Output = "table") -> None:
-    """Write the state as the store has it now into a file: entities, positions, digest, and the next number.
+    """Write the current state in the store to a file: entities, positions, digest, and the next number.
 
     The file is compressed and has a checksum; `replay --from-snapshot` and `state import` take it. `replay --snapshot`
     writes one of any commit.
@@ -47,7 +47,7 @@ def import_(
     config: ConfigFile = None,
     output: Output = "table",
 ) -> int:
-    """Put a snapshot into a store that has nothing of the shard: after etcd was lost, or for a copy elsewhere.
+    """Write a snapshot to a store without data of the shard: after a loss of etcd, or for a copy elsewhere.
 
     The file is checked whole first: checksum, digest, versions. Without --execute the store is only looked at. A shard
     that has a head is never overwritten. What the commit log has beyond the snapshot is to be folded first.
@@ -76,7 +76,7 @@ def read(context: CommandContext, shard: int, file: Path) -> tuple[Snapshot, Res
 
 
 def write(file: Path, snapshot: Snapshot) -> dict[str, Any]:
-    """Write a file and return what is in it. Raises CommandError."""
+    """Write a file and return a summary. Raises CommandError."""
     try:
         size_bytes = write_snapshot(file, snapshot)
     except OSError as error:
@@ -85,7 +85,7 @@ def write(file: Path, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def facts_of(file: Path, snapshot: Snapshot) -> dict[str, Any]:
-    """Return what people want to know of a snapshot."""
+    """Return a summary of a snapshot."""
     head = snapshot.head
     return {
         "file": str(file),
@@ -103,6 +103,6 @@ def facts_of(file: Path, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _logged(context: CommandContext, shard: int) -> Logged | None:
-    """Return the last commit in the log, None when there is none."""
+    """Return the last commit in the log, None if it is empty."""
     with context.reader(context.topics["commits"], (shard,)) as reader:
         return next((Logged(seq_of(record), revision_of(record)) for record in reader.last(1)), None)

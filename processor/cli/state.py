@@ -35,7 +35,7 @@ app = App(name="state")
 @app.command
 def get(  # noqa: PLR0913 - the options of the command
     kind: Annotated[str | None, Parameter(name="KIND", help="policy, server, model, ..., singular or plural.")] = None,
-    name: Annotated[str | None, Parameter(name="NAME", help="One entity; KIND/NAME is taken, too.")] = None,
+    name: Annotated[str | None, Parameter(name="NAME", help="One entity; KIND/NAME is accepted, too.")] = None,
     *,
     at_seq: AtSeq = None,
     at_time: AtTime = None,
@@ -46,9 +46,9 @@ def get(  # noqa: PLR0913 - the options of the command
     config: ConfigFile = None,
     output: Output = "table",
 ) -> None:
-    """Print the state now or then: all of it, one kind, or one entity. Its seq is told on stderr.
+    """Print the state now or in the past: all of it, one kind, or one entity. Its seq is printed on stderr.
 
-    Then is read from the store's history while it reaches back, else the recorded events are folded again.
+    The past is read from the store's history while it reaches back, else the recorded events are folded again.
     """
     if kind is not None:
         kind, name = kind_and_name(kind, name)
@@ -74,7 +74,7 @@ app.command(snapshots.import_, name="import")
 
 
 def summary(kind: str, name: str, entity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a list shows of an entity."""
+    """Return an entity as one row of a list."""
     latest = entity["versions"][-1] if entity.get("versions") else {}
     row = {"status": "", **entity, **latest, "name": name, "key": f"{kind}/{name}"}
     if kind == "server":
@@ -91,9 +91,9 @@ def summary(kind: str, name: str, entity: Mapping[str, Any]) -> dict[str, Any]:
 
 def _document(context: CommandContext, shard: int, point: Past | None) -> Mapping[str, Any]:
     if point is None and context.settings.server is not None:
-        told = ask(context.settings.server, f"state?shard={shard}")
-        note(f"seq {told['seq']}, from {context.settings.server}")
-        document: Mapping[str, Any] = told["state"]
+        answer = ask(context.settings.server, f"state?shard={shard}")
+        note(f"seq {answer['seq']}, from {context.settings.server}")
+        document: Mapping[str, Any] = answer["state"]
         return document
     return to_document(state_at(context, shard, point or Now()).state)
 

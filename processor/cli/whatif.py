@@ -1,16 +1,16 @@
-"""`replay` with other events or another state machine: what would have come of them."""
+"""`replay` with other events or another state machine: compares that history with the recorded one."""
 
 import importlib
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from processor.cli.difference import names_of
 from processor.cli.exits import CommandError, Exit, invalid, usage
 from processor.cli.options import Output
-from processor.cli.output import cell, emit_document
+from processor.cli.output import cell, emit_report
 from processor.cli.progress import Progress
 from processor.cli.simulate import lines_of
 from processor.cluster.difference import count_by_kind, differences
@@ -23,7 +23,7 @@ from processor.replay.whatif import EventEdits, WhatIf, what_if
 from processor.replay.wiring import ShardPast
 from processor.runtime.files import STDIN, check_readable
 
-NEEDED = (
+MACHINE_MEMBERS = (
     "version",
     "rejection",
     "empty",
@@ -39,8 +39,8 @@ NEEDED = (
 )
 
 
-class Instead(NamedTuple):
-    """What shall be otherwise."""
+class Changes(NamedTuple):
+    """The changes to the recorded history."""
 
     events: Path | None
     at_seq: int | None
@@ -48,47 +48,42 @@ class Instead(NamedTuple):
     machine: StateMachine[Any, Any] | None
 
 
-def instead_of(
+def changes_of(
     events: Path | None, at_seq: int | None, without: tuple[str, ...], reducer: str | None
-) -> Instead | None:
-    """Return what the options ask for, None: nothing shall be otherwise. Raises CommandError, Unreadable."""
+) -> Changes | None:
+    """Return the changes that the options name, None without any. Raises CommandError, Unreadable."""
     if (events is None) != (at_seq is None):
         raise usage("--with-events FILE and --at-seq N go together")
     if events is None and not without and reducer is None:
         return None
     if events is not None and events != STDIN:
         check_readable(events)
-    return Instead(events, at_seq, without, None if reducer is None else machine_of(reducer))
+    return Changes(events, at_seq, without, None if reducer is None else machine_of(reducer))
 
 
-def compare(past: ShardPast, instead: Instead, target: int, start: Start, output: Output) -> None:
-    """Fold both histories and print where they part. Raises CommandError when they do, Unreplayable."""
-    if instead.at_seq is not None and not start.seq <= instead.at_seq <= target:
-        raise usage(f"--at-seq {instead.at_seq}: what is folded are commits {start.seq} to {target}")
-    extra = () if instead.events is None else tuple(_events(instead.events))
+def compare(past: ShardPast, changes: Changes, target: int, start: Start, output: Output) -> None:
+    """Fold both histories and print where they diverge. Raises CommandError if they do, Unreplayable."""
+    if changes.at_seq is not None and not start.seq <= changes.at_seq <= target:
+        raise usage(f"--at-seq {changes.at_seq}: the folded commits are {start.seq} to {target}")
+    extra = () if changes.events is None else tuple(_events(changes.events))
     build = past.build
-    if instead.machine is not None:
-        build = msgspec.structs.replace(build, machine=instead.machine)
-    edits = EventEdits(frozenset(instead.without), extra, instead.at_seq or 0)
+    if changes.machine is not None:
+        build = msgspec.structs.replace(build, machine=changes.machine)
+    edits = EventEdits(frozenset(changes.without), extra, changes.at_seq or 0)
     with Progress("events") as progress:
         watch = counting(progress.show, target - start.seq)
         found = what_if(past.sources, past.build, build, target, start=start, edits=edits, watch=watch)
-    if instead.without and not found.left_out:
-        raise CommandError(f"no event that was folded has the id {' or '.join(instead.without)}", Exit.INVALID_DATA)
+    if changes.without and not found.left_out:
+        raise CommandError(f"no folded event has the id {' or '.join(changes.without)}", Exit.INVALID_DATA)
     document = document_of(found, start.seq)
-    match output:
-        case "table":
-            sys.stdout.writelines(f"{line}\n" for line in readable(document))
-        case "name":
-            sys.stdout.writelines(f"{one['kind']}/{one['name']}\n" for one in document["differences"])
-        case _:
-            emit_document(document, output, name=document["digest_instead"])
+    names = names_of(document["differences"])
+    emit_report(document, output, lines=readable(document), names=names, name=document["digest_instead"])
     if found.parted is not None:
         raise CommandError(f"the histories part at seq {found.parted}", Exit.DIFFERS)
 
 
 def document_of(found: WhatIf, from_seq: int) -> dict[str, Any]:
-    """Return both ends and what differs between them as plain JSON."""
+    """Return both final states and their differences as plain JSON."""
     differing = differences(found.actual.state, found.other.state)
     return {
         "from_seq": from_seq,
@@ -107,7 +102,7 @@ def document_of(found: WhatIf, from_seq: int) -> dict[str, Any]:
 
 
 def readable(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what people read."""
+    """Yield the lines of the report for people."""
     yield f"seq {document['from_seq']} to {document['to_seq']}, as recorded: {document['digest']}"
     yield f"the other history: {document['digest_instead']}"
     for outcome in document["extra_outcomes"]:
@@ -129,25 +124,25 @@ def readable(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def machine_of(named: str) -> StateMachine[Any, Any]:
-    """Return the state machine MODULE:ATTRIBUTE, made without arguments where it is a class. Raises CommandError."""
+    """Return the state machine MODULE:ATTRIBUTE; a class is called without arguments. Raises CommandError."""
     module_name, _, attribute = named.partition(":")
     if not (module_name and attribute) or module_name.startswith("."):
-        raise usage(f"--reducer {named}: MODULE:ATTRIBUTE is wanted, like mine.machine:Machine")
+        raise usage(f"--reducer {named}: must be MODULE:ATTRIBUTE, like mine.machine:Machine")
     try:
         found = getattr(importlib.import_module(module_name), attribute)
         machine: StateMachine[Any, Any] = found() if isinstance(found, type) else found
     except (ImportError, AttributeError, SyntaxError) as error:
-        raise usage(f"--reducer {named}: {error}; PYTHONPATH tells where modules are") from error
+        raise usage(f"--reducer {named}: {error}; modules are searched in PYTHONPATH") from error
     except TypeError as error:  # a class that wants arguments
         raise usage(f"--reducer {named}: {error}") from error
-    missing = [name for name in NEEDED if not hasattr(machine, name)]
+    missing = [name for name in MACHINE_MEMBERS if not hasattr(machine, name)]
     if missing:
-        raise usage(f"--reducer {named} is no state machine: it has no {', '.join(missing)}")
+        raise usage(f"--reducer {named} is not a state machine: it has no {', '.join(missing)}")
     return machine
 
 
 def _events(path: Path) -> Iterator[Decoded]:
-    """Yield the events of a file as they would be decoded. Raises CommandError for a line that is none."""
+    """Yield the events of a file as they would be decoded. Raises CommandError for an invalid line."""
     for number, text in enumerate(lines_of(path), start=1):
         if not text.strip():
             continue

@@ -9,10 +9,10 @@ from tests.cli.conftest import Cli
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--into", "Fix it"), "'Fix it' is no name for a shadow"),
-        (("--into", "../fix"), "is no name for a shadow"),
+        (("--into", "Fix it"), "'Fix it' is not a valid name of a shadow"),
+        (("--into", "../fix"), "is not a valid name of a shadow"),
         (("--into", "fix", "--promote", "--abort"), "--promote or --abort, not both"),
-        (("--into", "fix", "--execute"), "--execute belongs to it"),
+        (("--into", "fix", "--execute"), "--execute requires --promote"),
         (("--into", "fix", "--shard", "3"), "there is no shard 3: the clusters make shards 0 to 0"),
         ((), "--into"),
     ],

@@ -15,11 +15,11 @@ from processor.cluster.machine import ClusterMachine
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--from-seq", "3", "--from-snapshot", "x"), "one place to begin at"),
+        (("--from-seq", "3", "--from-snapshot", "x"), "one start at a time"),
         (("--announcements",), "--announcements goes with --verify"),
         (("--with-events", "x"), "go together"),
         (("--at-seq", "3"), "go together"),
-        (("--without", "a", "--verify"), "without --verify and --snapshot"),
+        (("--without", "a", "--verify"), "exclude --verify and --snapshot"),
     ],
 )
 def test_options_that_make_no_sense_together_are_refused(
@@ -36,10 +36,10 @@ def test_a_state_machine_is_found_by_class_or_by_value() -> None:
 @pytest.mark.parametrize(
     ("named", "said"),
     [
-        ("processor.cluster.machine", "MODULE:ATTRIBUTE is wanted"),
+        ("processor.cluster.machine", "must be MODULE:ATTRIBUTE"),
         ("processor.nowhere:Machine", "No module named"),
         ("processor.cluster.machine:Nobody", "PYTHONPATH"),
-        ("pathlib:Path", "is no state machine: it has no version, rejection"),
+        ("pathlib:Path", "is not a state machine: it has no version, rejection"),
     ],
 )
 def test_what_is_no_state_machine_is_refused(named: str, said: str) -> None:

@@ -115,7 +115,7 @@ def test_a_build_that_was_not_changed_finds_no_difference_and_leaves_nothing_beh
     before = play.store.keys()
     made = command(environment, "rebuild", "--into", "fix")
     assert (made.returncode, made.stdout) == (Exit.OK, ""), made.stderr
-    assert f"at seq {ran.commits[-1].seq} the rebuilt state is the live one" in made.stderr
+    assert f"the rebuilt state equals the live one at seq {ran.commits[-1].seq}" in made.stderr
     again = command(environment, "rebuild", "--into", "fix", "--promote", "--execute")
     assert (again.returncode, "nothing was committed" in again.stderr) == (Exit.OK, True), again.stderr
     assert command(environment, "rebuild", "--into", "fix").returncode == Exit.OK

@@ -89,7 +89,7 @@ def test_another_reducer_or_event_shows_where_the_histories_part(play: Play) -> 
     assert (other.returncode, f"the histories part at seq {report['parted']}" in other.stderr) == (Exit.DIFFERS, True)
     assert {one["op"] for one in report["differences"]} <= {"delete", "update"}
     nothing, _ = _replay(play, "--reducer", "tests.replay.other_machines:NOTHING")
-    assert (nothing.returncode, "is no state machine" in nothing.stderr) == (Exit.USAGE, True)
+    assert (nothing.returncode, "is not a state machine" in nothing.stderr) == (Exit.USAGE, True)
     unknown, _ = _replay(play, "--without", "nobody")
     assert unknown.returncode == Exit.INVALID_DATA
     event = {"type": "ServerReplicaConnected", "at_ms": 1, "data": {"server": "new", "replica": 0, "memory": 1}}
