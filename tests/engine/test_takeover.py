@@ -96,28 +96,6 @@ def test_an_older_reducer_refuses_the_state_of_a_newer_one() -> None:
     assert "made by reducer version 2, this build has 1" in reason
 
 
-def test_input_records_gone_before_they_were_read_are_refused_with_the_size_of_the_hole() -> None:
-    world = World()
-    report(world, 3)
-    world.run()
-    report(world, 5, start=3)
-    world.broker.trim("normal", 0, 6)
-    world.run()
-    (reason,) = world.refusals
-    assert "next offset is 3, the oldest kept is 6: offsets 3 to 5 are gone; whether records were" in reason
-
-
-def test_a_recreated_topic_is_refused() -> None:
-    world = World()
-    report(world, 3)
-    world.run()
-    world.broker.delete_topic("normal")
-    world.broker.create_topic("normal")
-    world.run()
-    (reason,) = world.refusals
-    assert "topic normal was recreated" in reason
-
-
 def edited_world() -> World:
     """Two commits; then an entity of the first is edited. What the last commit wrote cannot be told from an edit."""
     world = World()

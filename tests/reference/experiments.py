@@ -1,7 +1,7 @@
 """The rules of experiments, and what follows for them from every event."""
 
 from tests.reference.reports import repeats_route_report
-from tests.reference.turn import RefusedError, Turn, check_generation, repeats
+from tests.reference.turn import RefusedError, Turn, changes_nothing, check_generation
 from tests.reference.words import Json, candidate_serves, copied
 
 DEFINITION = ("kind", "default", "candidates", "mirror")
@@ -12,14 +12,9 @@ def begin(turn: Turn, data: Json) -> None:
     turn.user_request = f"experiment/{name}"
     check_definition(turn, data)
     experiment = turn.state["experiments"].get(name)
-    if experiment is not None and not experiment["deleted"]:
-        check_generation(experiment["generation"], data["generation"])
-        turn.repeated = repeats(experiment["generation"], data["generation"])
-        if turn.repeated:
-            return
-        experiment["generation"] = data["generation"]
-        if all(experiment[key] == data[key] for key in DEFINITION):
-            return
+    running = experiment is not None and not experiment["deleted"]
+    if running and changes_nothing(turn, experiment, data, experiment, DEFINITION):
+        return
     if experiment is None:
         turn.state["experiments"][name] = experiment = new_experiment(turn, name)
     experiment.update({key: copied(data[key]) for key in DEFINITION})

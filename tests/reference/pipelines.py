@@ -1,7 +1,7 @@
 """The rules of pipelines and responders, and what follows for pipelines from every event."""
 
 from tests.reference.references import check_references
-from tests.reference.turn import RefusedError, Turn, check_generation, repeats
+from tests.reference.turn import RefusedError, Turn, changes_nothing, check_generation
 from tests.reference.words import Json, copied, latest, model_serves
 
 ROLES = {"dataflow_engine": "engine", "pipeline_gateway": "gateway"}
@@ -43,14 +43,9 @@ def load(turn: Turn, data: Json) -> None:
     turn.user_request = f"pipeline/{name}"
     check_references(name, data)
     pipeline = turn.state["pipelines"].get(name)
-    if pipeline is not None and not pipeline["deleted"]:
-        check_generation(pipeline["generation"], data["generation"])
-        turn.repeated = repeats(pipeline["generation"], data["generation"])
-        if turn.repeated:
-            return
-        pipeline["generation"] = data["generation"]
-        if all(latest(pipeline)[key] == data[key] for key in DEFINITION):
-            return
+    running = pipeline is not None and not pipeline["deleted"]
+    if running and changes_nothing(turn, pipeline, data, latest(pipeline), DEFINITION):
+        return
     if pipeline is None:
         turn.state["pipelines"][name] = pipeline = {"name": name, "versions": []}
     pipeline.update(generation=data["generation"], deleted=False, deleted_ms=None)

@@ -94,3 +94,13 @@ def check_generation(stored: int, given: int) -> None:
 
 def repeats(stored: int, given: int) -> bool:
     return stored == given > 0
+
+
+def changes_nothing(turn: Turn, known: Json, data: Json, current: Json, definition: tuple[str, ...]) -> bool:
+    """Take over the generation of a request for a thing that is there; tell whether its definition stays as it is."""
+    check_generation(known["generation"], data["generation"])
+    turn.repeated = repeats(known["generation"], data["generation"])
+    if turn.repeated:
+        return True
+    known["generation"] = data["generation"]
+    return all(current[key] == data[key] for key in definition)

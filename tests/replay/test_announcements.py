@@ -1,22 +1,10 @@
 """Announcements made again and compared byte by byte."""
 
-import pytest
-
 from processor.replay.announcements import AnnouncementVerifier
 from processor.replay.recording import AnnouncementLog
 from processor.replay.replaying import replay_to
 from processor.replay.verifying import Finding
-from tests.replay.shard import Past, Shard, lived
-
-
-@pytest.fixture(scope="module")
-def shard() -> Shard:
-    return lived()
-
-
-@pytest.fixture
-def past(shard: Shard) -> Past:
-    return shard.past()
+from tests.replay.shard import Past, Shard
 
 
 def _compared(shard: Shard, past: Past) -> tuple[AnnouncementVerifier, list[Finding]]:

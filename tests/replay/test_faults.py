@@ -9,20 +9,10 @@ from processor.replay.errors import LogBroken, RecordsGone
 from processor.replay.recording import first_foldable
 from processor.replay.replaying import Start, replay_to
 from processor.replay.verifying import FINDINGS_MAX, Finding, Verifier
-from tests.replay.shard import UNDERSTANDING, Past, Shard, lived
+from tests.replay.shard import UNDERSTANDING, Past, Shard
 
 LIMITS = {"entity_bytes_max", "value_bytes_max", "record_bytes_max"}
 """Nothing here is so large that it would matter which limits were in force."""
-
-
-@pytest.fixture(scope="module")
-def shard() -> Shard:
-    return lived()
-
-
-@pytest.fixture
-def past(shard: Shard) -> Past:
-    return shard.past()
 
 
 def _found(shard: Shard, past: Past) -> list[Finding]:

@@ -20,14 +20,9 @@ from processor.replay.snapshots import (
     write_snapshot,
 )
 from processor.replay.verifying import Verifier
-from tests.replay.shard import Shard, lived
+from tests.replay.shard import Shard
 
 OWNER = {"app": "app", "shard": 0, "cluster": "cluster"}
-
-
-@pytest.fixture(scope="module")
-def shard() -> Shard:
-    return lived()
 
 
 def _at(shard: Shard, seq: int) -> Snapshot:

@@ -11,11 +11,6 @@ from processor.replay.verifying import ENTITIES_NAMED_MAX, compare_with_store
 from tests.replay.shard import Shard, lived, load
 
 
-@pytest.fixture(scope="module")
-def shard() -> Shard:
-    return lived()
-
-
 @pytest.fixture
 def replayed(shard: Shard) -> Replayed:
     return replay_to(shard.past().sources, shard.build)

@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-import pytest
 
 from processor.cluster.difference import differences
 from processor.engine.inputs import Accepted, Cause
@@ -11,12 +10,7 @@ from processor.replay.replaying import BEGINNING
 from processor.replay.whatif import EventEdits, WhatIf, what_if
 from tests.checker.memory_run import POLICY
 from tests.replay.other_machines import Broken, NoChurn
-from tests.replay.shard import Shard, lived
-
-
-@pytest.fixture(scope="module")
-def shard() -> Shard:
-    return lived()
+from tests.replay.shard import Shard
 
 
 def _instead(shard: Shard, edits: EventEdits | None = None, machine: Any = None, target: int | None = None) -> WhatIf:
