@@ -1,4 +1,4 @@
-"""`python -m processor`, and the program `processor`: descriptors and signals first, then what takes time to import."""
+"""`python -m processor` and the program `processor`: file descriptors and signals first, then the slow imports."""
 
 import sys
 
@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command line of this process."""
     keep_standard_numbers()
     listen(sys.argv[1:])
-    from processor.cli.app import main as run  # noqa: PLC0415 - only now, behind what must come first
+    from processor.cli.app import main as run  # noqa: PLC0415 - slow, and descriptors and signals come first
 
     run()
 

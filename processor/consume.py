@@ -1,6 +1,10 @@
-"""For programs that act on announcements: an `AnnouncementReader` follows them, each once, in order, gaps named.
+"""Public API for programs that act on announcements.
 
-`announcement_reader` makes one that decodes with a catalogue of schemas.
+`announcement_reader` returns an `AnnouncementReader`, which yields every announcement of some shards once, in order, as
+`Received` with its number and decoded by the schemas of a `Catalogue`; `RecordDecoder` decodes single records of any
+topic to a `DecodedRecord`. Errors: AnnouncementsMissing (a gap in the numbers), ShardRefused (records were removed
+before they were read, or are no announcements), Retry (Kafka does not answer; poll again). The names below are stable;
+docs/clients.md shows a complete program.
 """
 
 from processor.avro.catalogue import Catalogue

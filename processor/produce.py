@@ -1,6 +1,9 @@
-"""For programs that send events: an `EventProducer` checks, encodes, addresses and delivers them.
+"""Public API for programs that send events.
 
-`event_producer` makes one for a cluster.
+`event_producer` returns an `EventProducer` for one cluster. It validates an event (type name and data as plain JSON),
+encodes it by the schemas of a `Catalogue`, and delivers it to the topic of its lane; a `Delivery` says topic, partition
+and offset. Times are in ms since the epoch. Errors: InvalidEvent (type or data), InvalidRequest (cluster, settings),
+SinkUnavailable (not delivered in time). The names below are stable; docs/clients.md shows a complete program.
 """
 
 from processor.avro.catalogue import Catalogue

@@ -1,1 +1,1 @@
-"""Configuration to wired parts: the only package that knows every adapter."""
+"""From configuration to wired parts: the only package that knows every adapter."""

@@ -1,4 +1,4 @@
-"""Brokers and stores: the real servers, or everything embedded. A backend gives the ports of each shard."""
+"""Brokers and stores: real servers, or all embedded in this process. A backend provides the ports of each shard."""
 
 import os
 import socket
@@ -37,10 +37,10 @@ from processor.runtime.clock import SystemClock
 
 
 class Ports(msgspec.Struct, frozen=True):
-    """What one shard is run on.
+    """The ports that one shard runs on.
 
-    `trouble` says why its inputs cannot be read, empty: they can. `lag` gives (topic, partition) → records that wait
-    while the shard is owned, from any thread.
+    `trouble` says why its inputs cannot be read, "" if they can. `lag` returns (topic, partition) → waiting records
+    while the shard is owned. Both are safe from any thread.
     """
 
     store: Store
@@ -55,35 +55,35 @@ class Backend(Protocol):
     """A broker and a store."""
 
     def start(self) -> None:
-        """Check what has to hold before any shard is run. Raises Retry, InvalidRequest."""
+        """Check what must hold before any shard runs. Raises Retry, InvalidRequest."""
         ...
 
     def membership(self) -> Membership:
-        """Return this process's place among those that share the shards."""
+        """Return this process's membership among those that share the shards."""
         ...
 
     def ports(self, shard: int) -> Ports:
-        """Return the ports of one shard, which hold nothing until the shard is owned."""
+        """Return the ports of one shard, which are idle until the shard is owned."""
         ...
 
     def ticker(self, shard: int, *, key: bytes, value: bytes, headers: Headers) -> Ticker:
-        """Return what sends this event to the shard's partition of the normal topic."""
+        """Return a ticker that sends this event to the shard's partition of the normal topic."""
         ...
 
     def pressure(self) -> str:
-        """Return why commits should pause, empty when they need not."""
+        """Return why commits should pause, "" when they need not."""
         ...
 
     def silent_s(self) -> float:
-        """Return for how long the brokers have not answered, 0 when they do; never waits."""
+        """Return for how many seconds the brokers have not answered, 0 when they do; never blocks."""
         ...
 
     def give_up(self) -> None:
-        """Let others have what is owned here, whatever this process still waits for. Safe from any thread."""
+        """Release what is owned here at once, whatever this process still waits for. Safe from any thread."""
         ...
 
     def close(self) -> None:
-        """Let everything go; after the shards have ended."""
+        """Close everything, after the shards have ended."""
         ...
 
 
@@ -115,16 +115,17 @@ class ServerBackend:
         )
 
     def start(self) -> None:
-        """Probe etcd's limits without writing, count the topics' partitions, and begin looking at etcd's size.
+        """Probe etcd's limits without writing, count the topics' partitions, and start to watch etcd's size.
 
-        Raises Retry (while Kafka is away, too: who cannot run a shard must not take one), InvalidRequest.
+        Raises Retry (also while Kafka does not answer: a process that cannot run a shard must not own one),
+        InvalidRequest.
         """
         check_limits(self._client, self._limits)
         check_partitions(partition_counts(self._describer, tuple(self._topics.values())), self._settings.clusters)
         self._compactor.start()
 
     def membership(self) -> Membership:
-        """Return this process's place among those that share the shards."""
+        """Return this process's membership among those that share the shards."""
         etcd, app, shards = self._settings.etcd, self._settings.app, len(self._settings.clusters)
         return EtcdMembership(self._client, etcd.prefix, app, self._lease, shards=shards)
 
@@ -150,13 +151,13 @@ class ServerBackend:
         )
 
     def ticker(self, shard: int, *, key: bytes, value: bytes, headers: Headers) -> Ticker:
-        """Return what sends this event to the shard's partition of the normal topic."""
+        """Return a ticker that sends this event to the shard's partition of the normal topic."""
         ticker = KafkaTicker(self._connection, self._topics["normal"], shard, key=key, value=value, headers=headers)
         self._tickers[shard] = ticker
         return ticker
 
     def ticks_failed(self) -> int:
-        """Return how many ticks could not be written so far. Safe from any thread."""
+        """Return how many ticks could not be written. Safe from any thread."""
         return sum(ticker.failed_count for ticker in list(self._tickers.values()))
 
     def _trouble(self, shard: int, source: KafkaSource) -> str:
@@ -165,30 +166,30 @@ class ServerBackend:
         return "; ".join(filter(None, (inputs, ticker.trouble if ticker else "")))
 
     def pressure(self) -> str:
-        """Return that etcd is almost full, before its own alarm stops everything."""
+        """Return that etcd is almost full, before its own alarm stops all writes."""
         used, most = self._compactor.pressure(), self._settings.etcd.quota_pause_ratio
         return f"etcd's database is at {used:.0%} of its quota, above {most:.0%}" if used > most else ""
 
     def silent_s(self) -> float:
-        """Return for how long the brokers have not answered, as far as it is known."""
+        """Return for how many seconds the brokers have not answered, as far as it is known."""
         return self._probe.silent_s()
 
     def database_bytes(self) -> tuple[int, int] | None:
-        """Return bytes in use and quota, as etcd said last."""
+        """Return (bytes in use, quota in bytes) of etcd's last answer, None before it."""
         status = self._compactor.status()
         return None if status is None else (status.size_in_use_bytes, status.quota_bytes)
 
     def give_up(self) -> None:
-        """End the lease, to which all that is owned here is attached."""
+        """Revoke the lease, to which everything that is owned here is attached."""
         self._lease.close()
 
     def etcd_denied(self) -> Mapping[str, bool]:
-        """Return call → whether etcd denies it, of those that need more than rights on our keys."""
+        """Return call → whether etcd denies it, for calls that need more than rights on our keys."""
         denied = self._compactor.denied()
         return {call: call in denied for call in WITHOUT}
 
     def close(self) -> None:
-        """Stop compacting, end the lease, close the channel."""
+        """Stop compacting, revoke the lease, close the channel."""
         self._compactor.stop()
         self._probe.close()
         self._describer.close()
@@ -197,7 +198,7 @@ class ServerBackend:
 
 
 class EmbeddedBackend:
-    """librdkafka's mock cluster and a store in memory: one shard, gone with the process."""
+    """librdkafka's mock cluster and a store in memory: one shard, which ends with the process."""
 
     def __init__(self, settings: Settings, topics: TopicNames, failpoint: Failpoint = never) -> None:
         self._settings = settings
@@ -207,11 +208,11 @@ class EmbeddedBackend:
         self._cluster = MemoryCluster()
 
     def start(self) -> None:
-        """Make the topics by using them."""
+        """Create the topics, which the mock cluster does on first use."""
         self.kafka.use_topics(tuple(self._topics.values()))
 
     def membership(self) -> Membership:
-        """Return this process's place: it is alone."""
+        """Return this process's membership; it is the only one."""
         return MemoryMembership(self._cluster, self._settings.instance, shards=len(self._settings.clusters))
 
     def ports(self, shard: int) -> Ports:
@@ -228,20 +229,20 @@ class EmbeddedBackend:
         )
 
     def ticker(self, shard: int, *, key: bytes, value: bytes, headers: Headers) -> Ticker:
-        """Return what sends this event to the first of the partitions that the shard reads."""
+        """Return a ticker that sends this event to the first partition that the shard reads."""
         connection = self.kafka.connection()
         return KafkaTicker(connection, self._topics["normal"], shard, key=key, value=value, headers=headers)
 
     def pressure(self) -> str:
-        """Return nothing: memory has no quota."""
+        """Return "": memory has no quota."""
         return ""
 
     def silent_s(self) -> float:
-        """Return 0: the brokers live and die with the process."""
+        """Return 0: the brokers end with the process."""
         return 0.0
 
     def give_up(self) -> None:
-        """Do nothing: there are no others."""
+        """Do nothing: there are no other processes."""
 
     def close(self) -> None:
         """End the mock cluster."""

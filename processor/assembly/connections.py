@@ -22,13 +22,13 @@ from processor.runtime import pem
 
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
-    """Return how Kafka is reached; user and password are read again from their files for each new connection."""
+    """Return the connection to Kafka; user and password are read from their files for each new connection."""
     kafka = settings.kafka
     return KafkaConnection(kafka.bootstrap_servers, extra=kafka.properties(), credentials=kafka.current_credentials)
 
 
 def etcd_access(settings: Settings) -> Access:
-    """Return how etcd is reached, as the files of passwords and certificates are now. Raises InvalidRequest."""
+    """Return the access to etcd with the present contents of password and certificate files. Raises InvalidRequest."""
     etcd = settings.etcd
     try:
         certificate, key = etcd.client_certificate()
@@ -47,15 +47,15 @@ def etcd_access(settings: Settings) -> Access:
 
 
 def etcd_client(settings: Settings, *, left_s: Callable[[], float] = lambda: inf) -> EtcdClient:
-    """Return a client of etcd, which reads the files of passwords and certificates again when it is refused.
+    """Return a client of etcd, which reads password and certificate files again when etcd denies it.
 
-    `left_s`: how long a call may take at most. Raises InvalidRequest when one of the files cannot be read.
+    `left_s` returns the time limit of a call in seconds. Raises InvalidRequest when one of the files cannot be read.
     """
     return EtcdClient(etcd_access(settings), reread=partial(etcd_access, settings), left_s=left_s)
 
 
 def shard_topics(topics: TopicNames, *, inputs: Sequence[int], output: int, ticked: bool = False) -> ShardTopics:
-    """Return the topics of a shard with its partitions; `ticked`: its clock writes, too."""
+    """Return the topics of a shard with its partitions; `ticked`: its clock writes ticks to the normal topic."""
     return ShardTopics(
         high=topics["high"],
         normal=topics["normal"],
@@ -69,7 +69,7 @@ def shard_topics(topics: TopicNames, *, inputs: Sequence[int], output: int, tick
 
 
 def group_of(settings: Settings) -> str:
-    """Return the consumer group under which lag tools find the positions."""
+    """Return the consumer group whose offsets show the positions to lag tools."""
     return f"{settings.app}-processor"
 
 
@@ -81,7 +81,7 @@ def shard_sink(
     failpoint: Failpoint = never,
     describer: TopicDescriber | None = None,
 ) -> Sink:
-    """Return what writes a shard's outputs; opened, it fences every other one of the shard."""
+    """Return the sink of a shard's outputs; opening it fences every other sink of the shard."""
     kind = KafkaSink if settings.publish.mode == "transactional" else IdempotentSink
     writer = f"{settings.app}-{topics.output_partition}"
     return kind(connection, topics, writer, timeouts or SinkTimeouts(), failpoint, describer)

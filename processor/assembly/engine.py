@@ -1,7 +1,4 @@
-"""Configuration → wired parts: a domain, a backend, and the service that runs every shard of the one on the other.
-
-Together with `backends`, the only module that knows the adapters.
-"""
+"""The cluster's state machine with its Avro codec, and the engine's limits, from the settings."""
 
 from typing import Any
 

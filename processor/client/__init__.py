@@ -1,1 +1,1 @@
-"""What other programs use: events encoded, announcements decoded, outcomes awaited."""
+"""For other programs: encode events, decode records of any topic, wait for the outcomes of events."""

@@ -1,4 +1,4 @@
-"""What programs outside the service need: events encoded and addressed, records of any topic decoded."""
+"""For programs outside the service: events encoded and addressed, records of any topic decoded."""
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -24,13 +24,14 @@ from processor.kafka.produce import EventProducer
 
 EVENTS = "processor.events"
 TYPE_MAX = 100
-"""So much of a wrong type is told."""
+"""How many characters of an unknown type an error message shows."""
 
 
 class EventEncoder:
-    """From an event type and its data to a record's value and headers.
+    """Encodes an event as the value and headers of a record.
 
-    Called without `checked` it encodes whatever fits the schema, also what the border will refuse.
+    `checked`: the event is validated as the service will validate it; without, everything that fits the schema is
+    encoded, which the service may then put aside as a dead letter.
     """
 
     def __init__(self, catalogue: Catalogue, *, checked: bool = True) -> None:
@@ -39,7 +40,11 @@ class EventEncoder:
         self._checked = checked
 
     def __call__(self, event_type: str, data: Mapping[str, Any]) -> tuple[bytes, Headers]:
-        """Return value and headers. Raises InvalidEvent."""
+        """Return value and headers of an event.
+
+        `event_type` is its name without namespace, like `ModelLoadRequested`; `data` its fields as plain JSON, where
+        null means absent. Raises InvalidEvent for an unknown type, a missing or wrong field.
+        """
         if event_type not in EVENT_TYPES:
             raise InvalidEvent(no_such_type(event_type))
         if self._checked:
@@ -57,7 +62,7 @@ class EventEncoder:
 
 
 def no_such_type(event_type: str) -> str:
-    """Return that there is no such event type, the nearest one whatever the case of its letters, and all there are."""
+    """Return the error message for an unknown event type: the nearest one, ignoring case, and all there are."""
     names = {name.casefold(): name for name in EVENT_TYPES}
     nearest = names[get_close_matches(event_type.rpartition(".")[2].casefold(), names, n=1, cutoff=0.0)[0]]
     listed = ", ".join(sorted(EVENT_TYPES))
@@ -65,7 +70,12 @@ def no_such_type(event_type: str) -> str:
 
 
 class DecodedRecord(msgspec.Struct, frozen=True):
-    """A record for people and tools: `type` is the full record name, `value` its data; hex where it cannot be read."""
+    """A record of any topic, decoded.
+
+    `timestamp_ms` is the record's time in ms since the epoch; `key` and header values are text, with escapes for bytes
+    that are not UTF-8. `type` is the full name of the schema and `value` the data in plain Python types, None for a
+    record without a value. Where the value cannot be decoded, it is in hex digits, and `error` says why.
+    """
 
     topic: str
     partition: int
@@ -79,13 +89,13 @@ class DecodedRecord(msgspec.Struct, frozen=True):
 
 
 class RecordDecoder:
-    """Decodes records of any of the five topics; total: what cannot be read is shown as hex with the reason."""
+    """Decodes records of any of the five topics. Never raises: see `DecodedRecord.error`."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._codec = RecordCodec(catalogue)
 
     def __call__(self, record: Record) -> DecodedRecord:
-        """Return the record with its value decoded."""
+        """Return the record decoded."""
         type_name, value, error = self._value(record)
         return DecodedRecord(
             topic=record.topic,
@@ -114,7 +124,7 @@ class RecordDecoder:
 
 
 def partition_of(clusters: tuple[str, ...], cluster: str | None) -> int:
-    """Return the partition of a cluster; without a name there must be only one. Raises InvalidRequest."""
+    """Return the partition of a cluster, which may be None where there is only one. Raises InvalidRequest."""
     if cluster is None:
         if len(clusters) > 1:
             raise InvalidRequest(f"which cluster? There are {', '.join(clusters)}")
@@ -132,7 +142,11 @@ def event_producer(
     clusters: tuple[str, ...],
     cluster: str | None = None,
 ) -> EventProducer:
-    """Return a producer for the events of one cluster. Raises InvalidRequest."""
+    """Return a producer for the events of one cluster.
+
+    `topics` maps roles to topic names; each event goes to the topic of its lane (`high` or `normal`), to the partition
+    that is the index of `cluster` in `clusters`. Raises InvalidRequest for an unknown or ambiguous cluster.
+    """
     partition = partition_of(clusters, cluster)
 
     def topic_of(event_type: str) -> str:
@@ -151,9 +165,10 @@ def announcement_reader(  # noqa: PLR0913 - what to read, how, and from where
     numbers: Mapping[int, int] | None = None,
     gaps: Literal["tell", "raise"] = "raise",
 ) -> AnnouncementReader:
-    """Return a reader of the announcements of these shards; each `Received.value` is a DecodedRecord.
+    """Return a reader of the announcements of some shards; each `Received.value` is a DecodedRecord.
 
-    Nothing is left out unasked: it begins at the beginning, and a gap raises. Otherwise as AnnouncementReader.
+    `topic` is the name of the changes topic, `partitions` are the shards. By default it begins with the oldest
+    announcement and raises AnnouncementsMissing at a gap; `from_`, `numbers` and `gaps` are AnnouncementReader's.
     """
     decode: Callable[[Record], DecodedRecord] = RecordDecoder(catalogue)
     return AnnouncementReader(connection, topic, partitions, decode, from_, numbers=numbers, gaps=gaps)
@@ -164,7 +179,7 @@ def _text(content: bytes | None) -> str | None:
 
 
 def _without_nulls(data: Any) -> Any:
-    """Return the data with null fields left out: their schemas' default says null."""
+    """Return the data without null fields, which are null by default."""
     if isinstance(data, Mapping):
         return {name: _without_nulls(value) for name, value in data.items() if value is not None}
     if isinstance(data, list | tuple):

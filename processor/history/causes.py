@@ -1,4 +1,4 @@
-"""Which events of a commit changed one entity: found by reducing them once more, one after the other."""
+"""Which events of a commit changed one entity: found by reducing them again, one after the other."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ class Causes:
     def __call__(self, seq: int, applied: Sequence[Record], key: str) -> list[tuple[str, ...]] | None:
         """Return what each of the records that a commit applied, in their order, did to `<kind>/<name>`.
 
-        None where it cannot be told: the state before is not to be had.
+        None where the state before the commit is not available.
         """
         state = self._state_before(seq) if applied else None
         if state is None:

@@ -1,6 +1,7 @@
 """Which commit a sequence number, a time, an offset or a revision belongs to, by the commit log alone.
 
-A search halves the log until reading what is left costs as much as asking once more.
+What is searched for never falls along the log, so halving finds it: a search halves the offsets until the rest costs no
+more to read than one more request.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from processor.engine.inputs import Record, Watermarks
 from processor.engine.outputs import PROCESSOR_REVISION, PROCESSOR_SEQ, header_number
 
 READ_THROUGH_OFFSETS = 200
-"""What a broker sends with one answer anyway."""
+"""About what a broker sends with one response anyway."""
 
 Arguments = ParamSpec("Arguments")
 
@@ -24,14 +25,14 @@ class Log(Protocol):
     """One topic, committed records only."""
 
     def watermarks(self) -> Mapping[int, Watermarks]:
-        """Return what each partition holds now."""
+        """Return the low and high watermark of each partition."""
 
     def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:
-        """Yield what stands from these offsets to the partitions' ends of now."""
+        """Yield the records from these offsets to the present ends of the partitions."""
 
 
 class Located(msgspec.Struct, frozen=True):
-    """A commit-log record: its offset, what stands in it, and the revision at which the store took the commit."""
+    """A commit-log record: its offset, its value, and the store's revision at which the commit was made."""
 
     offset: int
     revision: int
@@ -66,7 +67,7 @@ class CommitLog:
         self._decode = decode
 
     def first(self) -> Located:
-        """Return the oldest commit that is kept."""
+        """Return the oldest commit that the log keeps."""
         low = self._log.watermarks()[self._partition].low
         record = next(self._from(low), None)
         if record is None:
@@ -89,7 +90,7 @@ class CommitLog:
         return found
 
     def holds(self, seq: int) -> bool:
-        """Tell whether this commit, or a later one, stands in the log."""
+        """Tell whether the log holds this commit or a later one."""
         return self._first_where_record(lambda record: seq_of(record) >= seq) is not None
 
     def of_seq(self, seq: int) -> Located:
@@ -102,9 +103,9 @@ class CommitLog:
         return found
 
     def at_time(self, time_ms: int) -> Located:
-        """Return the last commit that had been made at this time.
+        """Return the last commit that was made at or before this time, in ms since the epoch.
 
-        Where clocks ran backwards between two owners, it is one after which a later one was made.
+        Where the clocks of two owners disagreed, it is one of those around the change of owners.
         """
         after = self._first_where(lambda commit: bool(commit["committed_ms"] > time_ms))
         if after is None:
@@ -112,7 +113,7 @@ class CommitLog:
         return self._before(after, f"the first commit that is kept, seq {after.seq}, was made later")
 
     def at_offset(self, topic: str, partition: int, offset: int) -> Located:
-        """Return the first commit that took in this offset of an input."""
+        """Return the first commit that reduced this offset of an input."""
         found = self._first_where(lambda commit: _passes(commit, topic, partition, offset))
         if found is None:
             raise InvalidRequest(f"{topic}[{partition}]@{offset} is not processed yet, or {topic} is no input")
@@ -122,7 +123,7 @@ class CommitLog:
         return found
 
     def at_revision(self, revision: int) -> Located:
-        """Return the last commit that stood in the store at this revision."""
+        """Return the last commit that the store had at this revision."""
         after = self._first_where_record(lambda record: revision_of(record) > revision)
         if after is None:
             return self.last()
@@ -137,13 +138,16 @@ class CommitLog:
         return self._first_where_record(lambda record: holds(self._decode(record)))
 
     def _first_where_record(self, holds: Callable[[Record], bool | None]) -> Located | None:
-        """Return the first record for which something holds that holds for all later ones; None: it does not say."""
-        extent = self._log.watermarks()[self._partition]
-        low, high, found = extent.low, extent.high, None
+        """Return the first record for which a condition holds that holds for all later ones, None if for none.
+
+        `holds` returns None for a record that does not say.
+        """
+        marks = self._log.watermarks()[self._partition]
+        low, high, found = marks.low, marks.high, None
         while high - low > READ_THROUGH_OFFSETS:
             middle = (low + high) // 2
-            record, told = self._telling(middle, high, holds)
-            if record is None or told:
+            record, answer = self._first_answer(middle, high, holds)
+            if record is None or answer:
                 high = middle
                 found = record or found
             else:
@@ -152,14 +156,14 @@ class CommitLog:
         found = next(filter(holds, near), found)
         return None if found is None else self._located(found)
 
-    def _telling(
+    def _first_answer(
         self, start: int, end: int, holds: Callable[[Record], bool | None]
     ) -> tuple[Record | None, bool | None]:
         for record in self._from(start):
             if record.offset >= end:
                 break
-            if (told := holds(record)) is not None:
-                return record, told
+            if (answer := holds(record)) is not None:
+                return record, answer
         return None, None
 
     def _from(self, offset: int) -> Iterator[Record]:
@@ -188,12 +192,12 @@ def opened_once(
 
 
 def seq_of(record: Record) -> int:
-    """Return the seq that a record of an output topic belongs to, −1 for a record of somebody else."""
+    """Return the seq of the commit that a record of an output topic belongs to, −1 for a foreign record."""
     return header_number(record, PROCESSOR_SEQ)
 
 
 def revision_of(record: Record) -> int:
-    """Return the store's revision at which the commit was made that a record of an output topic belongs to."""
+    """Return the store's revision of the commit that a record of an output topic belongs to, −1 for a foreign one."""
     return header_number(record, PROCESSOR_REVISION)
 
 

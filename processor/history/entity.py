@@ -1,6 +1,6 @@
-"""What happened to one entity of late: its newest announcements, the commits that made them, and those commits' events.
+"""The recent history of one entity: its newest announcements, the commits that made them, and those commits' events.
 
-Everything is bounded: announcements looked at, commits told, events read of a commit.
+Everything is bounded: the announcements that are searched, the commits that are shown, the events that are read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,8 @@ OPERATIONS = {"c": "create", "u": "update", "d": "delete"}
 class AppliedEvent(msgspec.Struct, frozen=True):
     """An event that changed the state.
 
-    `named`: it names the entity itself. `fields`: what of the entity it changed, by paths; None: that is not known.
+    A JSON shape. `named`: it names the entity itself. `fields`: paths of the entity's fields that it changed, None
+    where that is not known.
     """
 
     event_id: str
@@ -43,9 +44,9 @@ class AppliedEvent(msgspec.Struct, frozen=True):
 class Episode(msgspec.Struct, frozen=True):
     """One commit that changed the entity.
 
-    `events` are those of the commit that changed the entity; where it is not known which did, those that changed the
-    state at all, at most EVENTS_TOLD_MAX, those that name the entity before all others. `untold` is how many more there
-    were in the commit; `lost` why some are not known, "" if all are.
+    A JSON shape. `events` are the events of the commit that changed the entity; where that is not known, those that
+    changed the state, at most EVENTS_TOLD_MAX, with those that name the entity first. `untold` counts the others of the
+    commit; `lost` says why some are not known, "" if all are.
     """
 
     seq: int
@@ -59,14 +60,14 @@ class Episode(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """The newest episodes and refusals, the newest first; `whole`: the announcements were looked through entirely."""
+    """Episodes and refusals, the newest first; `whole`: all announcements that are kept were searched."""
 
     episodes: tuple[Episode, ...]
     refusals: tuple[Refusal, ...]
     whole: bool
 
     def until(self, seq: int) -> "History":
-        """Return the part up to a commit: what came while the history was read is not of the state that it explains."""
+        """Return the part up to a commit, without what was committed while the history was read."""
         return History(
             tuple(episode for episode in self.episodes if episode.seq <= seq),
             tuple(refusal for refusal in self.refusals if refusal.seq <= seq),
@@ -104,7 +105,7 @@ def _history(sources: Sources, partition: int, key: str, count: int) -> History:
 
 
 def _newest(log: Log, partition: int, key: bytes, count: int) -> _Found:
-    """Look for the last `count` announcements of a key, one a commit, from the end on."""
+    """Find the last `count` announcements of a key, one a commit, reading backwards from the end."""
     extent = log.watermarks()[partition]
     found, end = _Found({}, []), extent.high
     while end > extent.low and len(found.changes) < count and extent.high - end < ANNOUNCEMENTS_MAX:
@@ -127,15 +128,15 @@ def _episode(sources: Sources, commits: CommitLog, key: str, seq: int, record: R
     commit = _commit(commits, seq)
     applied, lost = ([], f"commit {seq} is not in the log any more") if commit is None else _applied(sources, commit)
     events = _events(sources, key, seq, applied, whole=not lost)
-    told = _told(events)
+    shown = _shown(events)
     return Episode(
         seq=seq,
         commit=commit["kind"] if commit else "",
         committed_ms=change["ts_ms"],
         op=OPERATIONS[change["op"]],
         transitions=tuple(_without_absent(transition) for transition in change["transitions"]),
-        events=told,
-        untold=len(events) - len(told),
+        events=shown,
+        untold=len(events) - len(shown),
         lost=lost,
     )
 
@@ -153,7 +154,7 @@ def _events(sources: Sources, key: str, seq: int, applied: Sequence[Record], *, 
     return [_event(sources, key, record, fields) for record, fields in zip(applied, known, strict=False)]
 
 
-def _told(events: Sequence[AppliedEvent]) -> tuple[AppliedEvent, ...]:
+def _shown(events: Sequence[AppliedEvent]) -> tuple[AppliedEvent, ...]:
     if any(event.fields for event in events):
         return tuple(islice((event for event in events if event.fields), EVENTS_TOLD_MAX))
     told = sorted(events, key=lambda event: not event.named)[:EVENTS_TOLD_MAX]

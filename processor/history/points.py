@@ -1,4 +1,4 @@
-"""Points in a shard's history as people write them, on every command the same.
+"""Points in a shard's history, written the same way for every command.
 
 `now` · `seq:120` · `time:2026-11-25T08:00:00Z` · `offset:TOPIC:PARTITION:OFFSET` · `revision:4711` · a snapshot's file
 """
@@ -19,23 +19,23 @@ TIMES = "RFC 3339 (2026-11-25T08:00:00Z; UTC unless it says otherwise), ms since
 
 
 class Now(msgspec.Struct, frozen=True):
-    """What stands in the store."""
+    """The present state."""
 
 
 class AtSeq(msgspec.Struct, frozen=True):
-    """As the commit with this seq left it; 0 is the empty state."""
+    """The state that this commit left; 0 is the empty state."""
 
     seq: int
 
 
 class AtTime(msgspec.Struct, frozen=True):
-    """As the last commit had left it at this time, in ms since the epoch."""
+    """The state that the last commit up to this time left, in ms since the epoch."""
 
     time_ms: int
 
 
 class AtOffset(msgspec.Struct, frozen=True):
-    """As the commit left it that took in the record at this offset of an input."""
+    """The state that the commit left which reduced this offset of an input."""
 
     topic: str
     partition: int
@@ -43,13 +43,13 @@ class AtOffset(msgspec.Struct, frozen=True):
 
 
 class AtRevision(msgspec.Struct, frozen=True):
-    """As it stood in the store at this revision."""
+    """The state that the store had at this revision."""
 
     revision: int
 
 
 class InFile(msgspec.Struct, frozen=True):
-    """As a snapshot's file has it."""
+    """The state in a file."""
 
     path: Path
 
@@ -59,7 +59,7 @@ Point = Now | Past | InFile
 
 
 def point_of(text: str, *, now_ms: int) -> Point:
-    """Read a point. Raises InvalidRequest, saying what would be one."""
+    """Parse a point. Raises InvalidRequest, which lists the forms."""
     word, _, rest = text.partition(":")
     match word:
         case "now" if not rest:
@@ -81,17 +81,17 @@ def point_of(text: str, *, now_ms: int) -> Point:
 
 
 def at_seq(text: str) -> AtSeq:
-    """Read a seq. Raises InvalidRequest."""
+    """Parse a seq. Raises InvalidRequest."""
     return AtSeq(_number(text, "a seq"))
 
 
 def at_revision(text: str) -> AtRevision:
-    """Read a revision. Raises InvalidRequest."""
+    """Parse a revision. Raises InvalidRequest."""
     return AtRevision(_number(text, "a revision"))
 
 
 def at_offset(text: str) -> AtOffset:
-    """Read TOPIC:PARTITION:OFFSET. Raises InvalidRequest."""
+    """Parse TOPIC:PARTITION:OFFSET. Raises InvalidRequest."""
     found = _OFFSET.fullmatch(text)
     if found is None:
         raise InvalidRequest(f"{text!r} is no TOPIC:PARTITION:OFFSET, for example cluster.control-events:0:42")
@@ -99,7 +99,7 @@ def at_offset(text: str) -> AtOffset:
 
 
 def at_time(text: str, *, now_ms: int) -> AtTime:
-    """Read a time (see TIMES). Raises InvalidRequest for what is none, and for the future."""
+    """Parse a time (see TIMES). Raises InvalidRequest, also for one in the future."""
     time_ms = _time_ms(text.strip(), now_ms)
     if time_ms > now_ms:
         raise InvalidRequest(f"{text} is in the future: it is {rfc3339(now_ms)} now")

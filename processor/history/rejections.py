@@ -1,4 +1,4 @@
-"""Events that were refused although they named an entity: what somebody wanted of it and did not get."""
+"""Rejected events that named an entity: what was asked for and not done."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -11,16 +11,16 @@ from processor.engine.inputs import Record
 from processor.history.events import Sources, between, names
 
 REFUSALS_READ_MAX = 500
-"""How many events are read to learn whom they name; the newest."""
+"""How many events, the newest, are read to find those that name the entity."""
 NEAR_OFFSETS = 500
-"""Events so near to each other are read in one go."""
+"""Events no further apart than this are read in one go."""
 PREFIX = b"rejected/"
 
 RecordId = tuple[str, int, int]
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """An event that named the entity and was refused, with the commit that says so."""
+    """A rejected event that named the entity, with the commit that rejected it. A JSON shape."""
 
     seq: int
     committed_ms: int
@@ -36,13 +36,13 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 def refusals_of(sources: Sources, announced: Sequence[Record], key: str) -> tuple[Refusal, ...]:
-    """Return the refusals among announcements, the newest first as they come, that named `<kind>/<name>`."""
+    """Return the rejections among announcements whose events named `<kind>/<name>`, in the given order."""
     decoded = [sources.decode(record) for record in announced[:REFUSALS_READ_MAX]]
-    told = {_place(one.value): one.value for one in decoded if not one.error}
-    events = _read(sources, sorted(told))
+    announced_at = {_place(one.value): one.value for one in decoded if not one.error}
+    events = _read(sources, sorted(announced_at))
     return tuple(
         _refusal(said, events[place])
-        for place, said in told.items()
+        for place, said in announced_at.items()
         if place in events and names(key, said["event_type"], events[place].value)
     )
 
@@ -52,7 +52,7 @@ def _place(said: Any) -> RecordId:
 
 
 def _read(sources: Sources, places: Sequence[RecordId]) -> dict[RecordId, DecodedRecord]:
-    """Return the events at these places, ascending, as far as their topics still keep them."""
+    """Return the events at these places (ascending) as far as they are kept."""
     found: dict[RecordId, DecodedRecord] = {}
     for (topic, partition), of_partition in groupby(places, key=lambda place: place[:2]):
         offsets = [offset for _, _, offset in of_partition]

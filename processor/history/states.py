@@ -1,4 +1,4 @@
-"""The state at any point: from the store while it still has it, else folded again from the records."""
+"""The state at any point: from the store while it still has it, else folded from the recorded events."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -32,9 +32,10 @@ from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime, Past
 
 
 class View(msgspec.Struct, frozen=True):
-    """A state, the commit that left it, and where it was taken from, in words.
+    """A state, the commit that left it, and in words where it was read from.
 
-    `digest` is what the state sums up to (32 hex digits); `head_digest` what its commit said.
+    `digest` is computed from the state, `head_digest` is the one that its commit recorded; 32 hex digits, or "" where
+    the source has none.
     """
 
     state: Any
@@ -46,7 +47,7 @@ class View(msgspec.Struct, frozen=True):
 
     @property
     def whole(self) -> bool:
-        """It is what its commit left: nobody changed it behind the head's back."""
+        """Whether it is what its commit left: no key was changed without the head."""
         return self.digest == self.head_digest
 
 
@@ -172,9 +173,9 @@ class Heads(Protocol):
 
 
 class First(msgspec.Struct, frozen=True):
-    """The first head for which something holds, at the lowest revision that can be read at which it stood.
+    """The first head for which a condition holds, at the lowest readable revision that has it.
 
-    Not `certain`: what stood before it is compacted, so that an earlier head may have been the first.
+    Not `certain`: the revisions before it are compacted, so that an earlier head may have been the first.
     """
 
     standing: StandingHead
@@ -182,7 +183,7 @@ class First(msgspec.Struct, frozen=True):
 
 
 def first_where(heads: Heads, newest: StandingHead, holds: Callable[[Head], bool]) -> First | None:
-    """Return the first head for which something holds that holds for all later ones; None: not even for the newest."""
+    """Return the first head for which a condition holds that holds for all later ones, None if not for the newest."""
     if not holds(newest.head):
         return None
     low, high, found, certain = newest.created, newest.modified, newest, True
@@ -201,7 +202,7 @@ def first_where(heads: Heads, newest: StandingHead, holds: Callable[[Head], bool
 
 
 def before(heads: Heads, after: StandingHead) -> StandingHead | None:
-    """Return the head that stood before this one, None when it is the first. Raises CompactedError."""
+    """Return the head before this one, None when it is the first. Raises CompactedError."""
     return None if after.modified == after.created else heads.at(after.modified - 1)
 
 

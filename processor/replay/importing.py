@@ -1,7 +1,7 @@
-"""A snapshot put into a shard that the store knows nothing of: one guarded transaction, under an epoch of its own.
+"""A snapshot imported into a shard that the store does not know: one guarded transaction, under an epoch of its own.
 
-What its commits had to publish is not part of a snapshot, so that the commit log decides whether it fits: a log that
-goes further than the snapshot means that it is too old.
+A snapshot does not hold what its commits had to publish, so the commit log decides whether it fits: when the log goes
+further, the snapshot is too old, and an import would give numbers twice.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from processor.replay.snapshots import Snapshot
 
 
 class Import(msgspec.Struct, frozen=True):
-    """What importing would do: `head` as it will stand there; `warnings` are what the next owner will meet."""
+    """A planned import: the `head` that will be written; `warnings` say what the next owner will meet."""
 
     head: Head
     entities: int
@@ -34,7 +34,7 @@ class Logged(msgspec.Struct, frozen=True):
 
 
 def plan_import(parts: Parts, snapshot: Snapshot, *, logged: Logged | None) -> Import:
-    """Return what importing would do; `logged` is None when the commit log is empty.
+    """Return the planned import; `logged` is None when the commit log is empty.
 
     Raises OwnershipLost (there is a head), ShardRefused (entities without a head), InvalidRequest (too old),
     StoreUnavailable, SourceUnavailable.
@@ -52,7 +52,7 @@ def plan_import(parts: Parts, snapshot: Snapshot, *, logged: Logged | None) -> I
 
 
 def import_snapshot(parts: Parts, snapshot: Snapshot, planned: Import, *, by: str, file: str) -> None:
-    """Make the snapshot the shard's state.
+    """Write the snapshot as the shard's state.
 
     Raises OwnershipLost (owned elsewhere, or a head appeared), ShardRefused, StoreUnavailable, OutcomeUnknown.
     """
@@ -70,7 +70,7 @@ def import_snapshot(parts: Parts, snapshot: Snapshot, planned: Import, *, by: st
 
 
 def check_empty(stored: StoreSnapshot, *, shard: int) -> None:
-    """Raise OwnershipLost or ShardRefused when the store has something of the shard."""
+    """Raise OwnershipLost or ShardRefused when the store already has keys of the shard."""
     if stored.head is not None:
         raise OwnershipLost(f"shard {shard} has a state: its head is at seq {stored.head.seq}; nothing is overwritten")
     if stored.entities:
@@ -78,7 +78,7 @@ def check_empty(stored: StoreSnapshot, *, shard: int) -> None:
 
 
 def _prepared(head: Head, facts: TopicFacts) -> Head:
-    """Return the head to write: everything up to it counts as published, and ids that it lacks are those of now."""
+    """Return the head to write: everything up to it counts as published; missing topic ids are the present ones."""
     topics = head.topics or dict(facts.topic_ids)
     return msgspec.structs.replace(head, topics=topics, announced_seq=head.seq, pending=0)
 

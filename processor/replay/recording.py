@@ -99,7 +99,7 @@ class Recording:
         return tuple(found)
 
     def images(self, commit: CommitRecord) -> list[Image]:
-        """Return what the announcements of a commit say that its entities became, in their order."""
+        """Return the entities that the commit read last changed, as announced, in order."""
         if self._announced is None:
             place = self._sources.topics["changes"], self._sources.shard
             self._announced = AnnouncementLog(self._opened.enter_context(self._sources.open(*place)), place)
@@ -119,7 +119,7 @@ class Recording:
             raise LogBroken(f"commit {seq} goes on at {place}@{span.start}, but the one before it ended at {before}")
 
     def _offset_after(self, log: Log) -> int:
-        """Return an offset of the commit log at or before the record that follows `seq`, near it where there is one."""
+        """Return the offset at which the search for the record that follows `seq` begins, near it if possible."""
         low = log.watermarks()[self._sources.shard].low
         if not self._seq:
             return low
@@ -137,7 +137,7 @@ class Recording:
 
 
 class RecordedCommit:
-    """One commit and what it was made of, each part read when first asked for, before the next commit is."""
+    """One commit with its records and announcements; each part is read on first access, before the next commit is."""
 
     def __init__(self, commit: CommitRecord, recording: Recording) -> None:
         self.commit = commit
@@ -145,7 +145,7 @@ class RecordedCommit:
 
     @cached_property
     def records(self) -> Sequence[Record]:
-        """The records in the order in which they were reduced. Raises RecordsGone, LogBroken, SourceUnavailable."""
+        """The records in the order of their reduction. Raises RecordsGone, LogBroken, SourceUnavailable."""
         return self._recording.records(self.commit)
 
     @cached_property
@@ -158,7 +158,7 @@ class RecordedCommit:
 
     @cached_property
     def images(self) -> Sequence[Image]:
-        """What its announcements say that entities became. Raises LogBroken, SourceUnavailable."""
+        """The entities that it changed, as announced. Raises LogBroken, SourceUnavailable."""
         return self._recording.images(self.commit)
 
 
@@ -232,7 +232,7 @@ class AnnouncementLog:
 
 
 class _Input:
-    """One partition of an input, read forwards; a gap or a reset makes it start somewhere else."""
+    """One partition of an input, read forwards; it seeks where a gap or a reset moved the position."""
 
     def __init__(self, log: Log, place: TopicPartition) -> None:
         self._log = log
@@ -281,7 +281,7 @@ def _check_headers(record: Record, commit: CommitRecord) -> None:
 
 
 def _stated(commit: CommitRecord) -> dict[str, bytes]:
-    """Return what the headers of its record say of a commit."""
+    """Return the headers of a commit's record that repeat its value."""
     return {
         PROCESSOR_SEQ: b"%d" % commit.seq,
         PROCESSOR_EPOCH: b"%d" % commit.epoch,

@@ -1,4 +1,4 @@
-"""One replay of one shard: folded up to a commit, compared with what was recorded and with the store, and reported."""
+"""One replay of one shard with its report: folded to a commit, compared with what was recorded and with the store."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,10 @@ from processor.runtime.garbage import freeze_heap
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """One replay. `compared` None: nothing was to be compared; `live` and `announcements` tell what else was."""
+    """One replay; the fields are those of `replay -o json`. `compared`: how many commits were compared, None without.
+
+    `live` and `announcements` say in words what else was compared.
+    """
 
     cluster: str
     from_seq: int
@@ -38,7 +41,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def events_per_second(self) -> int:
-        """How fast it went."""
+        """The rate of folding."""
         return int(self.events / self.seconds) if self.seconds else 0
 
 
@@ -50,9 +53,9 @@ def replay_shard(past: ShardPast, start: Start, target: int, progress: Progress)
 def verify_shard(
     past: ShardPast, start: Start, target: int, progress: Progress, *, first: int = 0, announcements: bool = False
 ) -> tuple[Report, Replayed]:
-    """Fold and compare every commit from `first` on, with `announcements` their bytes, and at the end the store.
+    """Fold, and compare each commit from `first` on and the store at the end, with `announcements` their bytes as well.
 
-    Raises as `replay_to`; what differs is in the report.
+    What differs is in the report. Raises as `replay_to`.
     """
     verifier = Verifier(first=first, digest_before=start.head.digest if start.head else None)
     with _announcements(past, verifier, wanted=announcements) as (watches, told):
@@ -104,7 +107,7 @@ def with_findings(report: Report, verifier: Verifier, *, live: str, announcement
 def _announcements(
     past: ShardPast, verifier: Verifier, *, wanted: bool
 ) -> Iterator[tuple[tuple[Watch, ...], Callable[[], str]]]:
-    """Give what compares announcements, where that is wanted, and what can be said of it afterwards."""
+    """Yield the watchers that compare announcements, none unless wanted, and a function that words their result."""
     if not wanted:
         yield (), lambda: ""
         return
@@ -139,13 +142,13 @@ def _compare_with_store(past: ShardPast, replayed: Replayed, verifier: Verifier)
 
 
 def document_of(report: Report) -> dict[str, Any]:
-    """Return plain JSON."""
+    """Return the report as plain JSON."""
     document: dict[str, Any] = msgspec.to_builtins(report)
     return document | {"events_per_second": report.events_per_second}
 
 
 def lines_of(report: Report) -> Iterator[str]:
-    """Yield what people read."""
+    """Yield the report as lines for people."""
     yield f"{report.cluster}: seq {report.from_seq} to {report.to_seq}, from {report.start}"
     rate = f"{report.events_per_second:,} a second" if report.events else "nothing to fold"
     yield f"{report.commits:,} commits, {report.events:,} events in {report.seconds:.2f} s: {rate}"

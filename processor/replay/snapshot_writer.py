@@ -1,7 +1,7 @@
-"""Periodic snapshots, written by whoever owns the shard: read from the store, away from the loop that commits.
+"""Periodic snapshots of the shards that this process owns, written by a thread beside the loop that commits.
 
-Nothing of the loop's is touched: the store is read at one revision by a client of its own, and what it holds is written
-as it stands. Whether a state is its head's is looked at when a snapshot is used.
+The thread shares nothing with the loop: a client of its own reads the store at one revision, and the values are written
+as stored, without decoding. Whether a state has its head's digest is checked when a snapshot is used.
 """
 
 import threading
@@ -56,12 +56,12 @@ class SnapshotWriter:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin; once only."""
+        """Start the thread; call once."""
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End and wait for the thread, not for long: half a file is none. Safe to call twice, and without a start."""
+        """Stop, waiting briefly for the thread: a file is written whole or not at all. Safe to call repeatedly."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join(STOP_TIMEOUT_S)

@@ -1,8 +1,14 @@
-"""A shard's state in a file: everything that its head says, and every entity as it is stored.
+"""A shard's state in a file, which a fold can start from: its head and every entity as stored.
 
-A line that names the form, then a zstd frame of MessagePack (a `Snapshot`), then the blake2b-32 of all that: what is
-cut off or altered is found before anything of it is believed. Entities stand as in the store, each with the fingerprint
-of the released schema that it was written with, so that a later build reads them.
+A stored format, which later builds must read: the line MAGIC, a zstd frame of MessagePack (a `Snapshot`), and the
+32-byte blake2b digest of both. The checksum is verified before anything is decoded, so a truncated or altered file is
+rejected as a whole. Entities are stored values, each with the fingerprint of the released schema that it was written
+with, so a later build decodes them like those in the store.
+
+Three checks make a file a start: it belongs to this app, shard and cluster; its reducer version is not newer than this
+build's; and its decoded state has the digest that its head says, unless another version wrote it, whose digest is over
+other bytes. It holds the positions as well, so a fold continues exactly where its commit ended. It does not hold the
+outbox: what its commits had to publish is in the topics already, or never will be, which `importing` warns of.
 """
 
 import os
@@ -29,9 +35,9 @@ SUFFIX = ".snapshot"
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """One shard's state: `entities` are (`<kind>/<name>`, stored value).
+    """One shard's state, in a stored format: `entities` are (`<kind>/<name>`, stored value).
 
-    `head` has seq, epoch, positions, topic ids, digest, next number, reducer version and layout.
+    `written_ms` is when the file was made, in ms since the epoch; `head` the shard's head as stored.
     """
 
     app: str
@@ -43,7 +49,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class SnapshotDirectory:
-    """One shard's periodic snapshots; no directory: there are none. `note` hears in words of files passed by."""
+    """One shard's periodic snapshots, none without a directory. `note` receives sentences about files passed over."""
 
     def __init__(
         self, directory: Path | None, *, app: str, shard: int, cluster: str, note: Callable[[str], None]
@@ -55,7 +61,7 @@ class SnapshotDirectory:
         self._note = note
 
     def nearest(self, seq: int, build: Build) -> Start:
-        """Return the last start at or before `seq`; the beginning when there is no other."""
+        """Return the newest intact snapshot at or before `seq`, the beginning when there is none."""
         if self._directory is None or not self._directory.is_dir():
             return BEGINNING
         kept = kept_in(self._directory, self._app, self._shard)
@@ -68,12 +74,12 @@ class SnapshotDirectory:
         return BEGINNING
 
     def start(self, path: Path, build: Build) -> Start:
-        """Return the start that a file gives. Raises SnapshotDamaged, ShardRefused (a newer build's), OSError."""
+        """Return a file as a start. Raises SnapshotDamaged, ShardRefused (written by a newer build), OSError."""
         snapshot, restored = self.read(path, build)
         return Start(snapshot.head, restored.state, f"{path}, seq {snapshot.head.seq}")
 
     def read(self, path: Path, build: Build) -> tuple[Snapshot, Restored]:
-        """Return what a file holds, and its state with its digest computed again. Raises as `start`."""
+        """Return a file's snapshot, and its state with the digest computed again. Raises as `start`."""
         snapshot = read_snapshot(path)
         check_owner(path, snapshot, app=self._app, shard=self._shard, cluster=self._cluster)
         return snapshot, restored_from(path, snapshot, build)
@@ -111,7 +117,7 @@ def read_snapshot(path: Path) -> Snapshot:
 
 
 def restored_from(path: Path, snapshot: Snapshot, build: Build) -> Restored:
-    """Return the state that a snapshot holds, summed again. Raises SnapshotDamaged, ShardRefused (a newer build's)."""
+    """Return a snapshot's state with the digest computed again. Raises SnapshotDamaged, ShardRefused (newer build)."""
     head = snapshot.head
     check_versions(head, reducer_version=build.machine.version)
     stored = StoreSnapshot(0, head, 0, 0, snapshot.entities, {}, (), None)
@@ -139,7 +145,7 @@ def check_owner(path: Path, snapshot: Snapshot, *, app: str, shard: int, cluster
 
 
 def file_name(app: str, shard: int, seq: int) -> str:
-    """Return the name under which periodic snapshots are kept."""
+    """Return the file name of a periodic snapshot."""
     return f"{app}-{shard}-{seq:020d}{SUFFIX}"
 
 

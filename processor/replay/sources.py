@@ -1,4 +1,4 @@
-"""Where a shard's past is read from: its topics, and how their records are understood."""
+"""The topics that a shard's past is read from, and how their records are decoded."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -25,13 +25,13 @@ TIME_MS_MAX = 253_402_300_799_999
 INPUT_ROLES: tuple[Role, ...] = ("high", "normal")
 
 Image = tuple[str, Any]
-"""`<kind>/<name>` and what the entity became, None: it went."""
+"""`<kind>/<name>` and the entity after the commit, None when it was deleted."""
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """One shard's topics: `open` gives one partition of one, `shard` is the partition of the outputs.
+    """One shard's topics; `open` opens one partition by topic name, `shard` is the partition of the outputs.
 
-    `commit` reads a commit-log record, `image` an announcement (None: it announces a rejection); both raise LogBroken.
+    `commit` decodes a commit-log record, `image` an announcement (None for a rejection); both raise LogBroken.
     """
 
     shard: int
@@ -42,7 +42,7 @@ class Sources(msgspec.Struct, frozen=True):
 
 
 def check_inputs(topics: Mapping[Role, str], known: Mapping[str, str], found: Mapping[str, str]) -> None:
-    """Compare topic ids (by name) of the inputs as a head has them with those of now. Raises TopicReplaced."""
+    """Compare the inputs' topic ids that a head knows with the present ones, both by name. Raises TopicReplaced."""
     for role in INPUT_ROLES:
         name = topics[role]
         if name in known and name in found and known[name] != found[name]:
@@ -53,14 +53,14 @@ def check_inputs(topics: Mapping[Role, str], known: Mapping[str, str], found: Ma
 
 
 class LogDecoder:
-    """Reads commits and announcements by their schemas."""
+    """Decodes commits and announcements by their schemas."""
 
     def __init__(self, catalogue: Catalogue, entity_types: Mapping[str, type]) -> None:
         self._codec = RecordCodec(catalogue)
         self._images = AfterImages(catalogue, entity_types)
 
     def commit(self, record: Record) -> CommitRecord:
-        """Return the commit that a record of the commit log tells of. Raises LogBroken."""
+        """Return the commit of a commit-log record. Raises LogBroken."""
         try:
             name, data = self._codec.decode_record(record.value or b"")
         except (Malformed, Unframed) as error:
@@ -77,7 +77,7 @@ class LogDecoder:
         return commit
 
     def image(self, record: Record) -> Image | None:
-        """Return the entity that an announcement tells of. Raises LogBroken."""
+        """Return the entity of an announcement, None for a rejection. Raises LogBroken."""
         key = (record.key or b"").decode(errors="replace")
         kind = key.partition("/")[0]
         if kind == "rejected":
