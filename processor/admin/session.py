@@ -15,7 +15,7 @@ from processor.assembly.engine import cluster_domain, engine_limits
 from processor.avro.catalogue import Catalogue
 from processor.configuration.settings import Settings
 from processor.configuration.topics import TopicNames
-from processor.engine.parts import Parts
+from processor.engine.parts import Callbacks, Parts
 from processor.engine.ports import Sink, Source
 from processor.engine.values import Identity
 from processor.etcd.layout import Owner, ShardKeys
@@ -67,7 +67,7 @@ def offline_parts(settings: Settings, shard: int, topics: TopicNames | None = No
                 clock=clock,
                 identity=Identity(settings.app, shard, settings.clusters[shard], domain.machine.version),
                 limits=engine_limits(settings),
-                failpoint=failpoint,
+                callbacks=Callbacks(failpoint=failpoint),
             )
         finally:
             source.close()

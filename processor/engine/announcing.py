@@ -127,8 +127,8 @@ class BackgroundAnnouncer:
             self._publisher.wake()
             self._thread.join(JOIN_SLICE_S)
             moved()
-            if self._parts.left_s() < inf:
-                self._last_wait_s = min(self._last_wait_s - JOIN_SLICE_S, self._parts.left_s())
+            if self._parts.callbacks.left_s() < inf:
+                self._last_wait_s = min(self._last_wait_s - JOIN_SLICE_S, self._parts.callbacks.left_s())
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -180,7 +180,7 @@ class _Patience:
         known = self._contention.sentence(now_s)
         left_s = self._contention.note(now_s, str(error))
         if not known and (sentence := self._contention.sentence(now_s)):
-            self._parts.log("output_fenced", shard=self._parts.identity.shard, reason=sentence)
+            self._parts.callbacks.log("output_fenced", shard=self._parts.identity.shard, reason=sentence)
         return max(pause_ms / 1000, left_s)
 
     def renewed(self) -> None:

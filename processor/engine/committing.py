@@ -103,7 +103,7 @@ class Committer:
         commit = compose(unstamped, stamp, identity=parts.identity, encoder=parts.encoder)
         if largest_record(commit) > stamp.record_bytes_max:
             return False
-        parts.failpoint("before_commit")
+        parts.callbacks.failpoint("before_commit")
         sent_s = parts.clock.monotonic_s()
         try:
             in_flight = parts.store.send(commit)
@@ -132,7 +132,7 @@ class Committer:
             self._refused_commits += 1
             self.note_conflict(answer, sent)
             return None
-        self._parts.failpoint("after_commit")
+        self._parts.callbacks.failpoint("after_commit")
         self._accept(sent, answer.revision)
         return self._report(sent)
 
@@ -162,7 +162,7 @@ class Committer:
         known_states = self._states_in_conflict
         recovered = recover(self._parts, snapshot, head, positions=head.positions, known_states=known_states)
         repaired = recovered.first_commit is not None
-        self._parts.log("reloaded", shard=self._parts.identity.shard, seq=head.seq, repaired=repaired)
+        self._parts.callbacks.log("reloaded", shard=self._parts.identity.shard, seq=head.seq, repaired=repaired)
         return recovered
 
     def _stamp(self, *, clear_attempts: bool) -> Stamp:

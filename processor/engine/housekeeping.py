@@ -77,7 +77,7 @@ class Housekeeping:
         positions = reached(self._commits.head)
         if positions != self._reported:
             self._reported_s, self._reported = self._parts.clock.monotonic_s(), positions
-            self._parts.failpoint("before_group_offsets")
+            self._parts.callbacks.failpoint("before_group_offsets")
             self._parts.source.commit_group_offsets(positions)
 
     def _trim(self) -> None:
@@ -91,7 +91,7 @@ class Housekeeping:
         if isinstance(answer, Conflict):
             self._commits.note_conflict(answer)
             return
-        self._parts.failpoint("after_trim")
+        self._parts.callbacks.failpoint("after_trim")
         self._commits.note_trim(request.head, answer.revision)
         if request.scanned_further:
             self.note_commit()  # many aborted transactions must not make us write the head as often

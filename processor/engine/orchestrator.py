@@ -49,7 +49,7 @@ class Orchestrator:
         """Read on from what the store holds; the commit that has to come first is made here."""
         self._commits.build_upon(recovered)
         self._intake.rewind(recovered.reading)
-        self._parts.loaded()
+        self._parts.callbacks.loaded()
         self._show()
         if recovered.first_commit is not None:
             self._send(recovered.first_commit)
@@ -108,7 +108,7 @@ class Orchestrator:
         self._housekeeping.note_commit()
         self._breaker.see(outcomes_of(report.events), self._parts.clock.monotonic_s())
         self._show()
-        for middleware in self._parts.middleware:
+        for middleware in self._parts.callbacks.middleware:
             middleware(report)
         return report
 

@@ -137,7 +137,7 @@ class Preparer:
         polled_s = clock.monotonic_s()
         if taken is None:
             return None
-        self._parts.failpoint("after_take")
+        self._parts.callbacks.failpoint("after_take")
         decoded = self._too_large(taken.records[0]) if one_at_a_time else self._decode_all(taken.records)
         decode_s = clock.monotonic_s() - polled_s
         return msgspec.structs.replace(taken, decoded=decoded, poll_s=polled_s - began_s, decode_s=decode_s)
@@ -161,9 +161,9 @@ class Preparer:
         reduction, encoded = self._encode_what_fits(batch, reduction, tip, images, limits)
         count = len(reduction.outcomes)
         self._rest = batch.rest(count)
-        self._parts.failpoint("after_reduce")
+        self._parts.callbacks.failpoint("after_reduce")
         if reduction.dead:
-            self._parts.failpoint("in_dead_letter")
+            self._parts.callbacks.failpoint("in_dead_letter")
         ended_s = clock.monotonic_s()
         self._intake.learn(events=count, work_ms=(ended_s - began_s + batch.decode_s) * 1000)
         return Prepared(
@@ -227,7 +227,7 @@ class Preparer:
 
     def _decode_all(self, records: Sequence[Record]) -> tuple[Decoded, ...]:
         decoded = tuple([self._decode(record) for record in records])
-        self._parts.failpoint("after_decode")
+        self._parts.callbacks.failpoint("after_decode")
         return decoded
 
     def _decode(self, record: Record) -> Decoded:

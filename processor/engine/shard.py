@@ -49,7 +49,7 @@ class ShardRunner:
         self._pause_ms = parts.limits.retry_pause_ms
         self._refused_at = 0
         self.status = status
-        status.log = parts.log
+        status.log = parts.callbacks.log
         self._show_life()
 
     def run(self) -> None:
@@ -80,7 +80,7 @@ class ShardRunner:
             return False
         self._left_to_peers = True
         self._stall.gave_up()
-        self._parts.log(
+        self._parts.callbacks.log(
             "shard_left_to_peers", shard=self._parts.identity.shard, reason=f"{reason}: {self.status.health.why}"
         )
         return True
@@ -118,7 +118,7 @@ class ShardRunner:
                 self._loop(orchestrator, publisher, announcer)
                 clean = self._hand_over(orchestrator, publisher, announcer)
         except OwnershipLost as lost:
-            parts.log("ownership_lost", shard=parts.identity.shard, epoch=epoch, reason=str(lost))
+            parts.callbacks.log("ownership_lost", shard=parts.identity.shard, epoch=epoch, reason=str(lost))
             # whether another owns it is not known yet; why we pause, if we do, is still true
             self.status.update(phase="starting", troubles=())
         except (ShardRefused, InvalidRequest) as refused:
@@ -149,7 +149,7 @@ class ShardRunner:
                 continue
             self._recovered()
             took_ms = round((parts.clock.monotonic_s() - began_s) * 1000)
-            parts.log(
+            parts.callbacks.log(
                 "shard_taken_over", shard=parts.identity.shard, epoch=epoch, seq=recovered.head.seq, took_ms=took_ms
             )
             return orchestrator
@@ -160,7 +160,7 @@ class ShardRunner:
 
     def _new_publisher(self) -> Publisher:
         parts = self._parts
-        identity, limits, failpoint = parts.identity, parts.limits, parts.failpoint
+        identity, limits, failpoint = parts.identity, parts.limits, parts.callbacks.failpoint
         return Publisher(
             parts.sink,
             parts.ownership,
@@ -202,7 +202,7 @@ class ShardRunner:
                 orchestrator.wait()
 
     def _show_troubles(self, announcer: Announcer) -> None:
-        troubles = tuple(filter(None, (self._parts.trouble(), announcer.trouble)))
+        troubles = tuple(filter(None, (self._parts.callbacks.trouble(), announcer.trouble)))
         health = self.status.health
         if troubles != health.troubles or announcer.fencings != health.fencings:
             self.status.update(troubles=troubles, fencings=announcer.fencings)
@@ -210,7 +210,7 @@ class ShardRunner:
     def _held_up(self, publisher: Publisher) -> str:
         if publisher.full:
             return "the output is behind: too many commits wait to be published"
-        pressure = self._parts.pressure()
+        pressure = self._parts.callbacks.pressure()
         if pressure:
             self._stall.got_round(self._parts.clock.monotonic_s())  # it presses upon every peer
         return pressure
@@ -226,7 +226,7 @@ class ShardRunner:
         """Finish what is under way and publish it; what cannot be published stays in the outbox for the next owner."""
         try:
             orchestrator.settle()
-            self._parts.failpoint("in_shutdown")
+            self._parts.callbacks.failpoint("in_shutdown")
             is_free = announcer.stop(self._show_life)
             announcer.announce()
             if announcer.trouble or not is_free:
@@ -235,9 +235,9 @@ class ShardRunner:
                 pass
             orchestrator.note_end()
         except Retry as error:
-            self._parts.log("handed_over_unpublished", shard=self._parts.identity.shard, reason=str(error))
+            self._parts.callbacks.log("handed_over_unpublished", shard=self._parts.identity.shard, reason=str(error))
         if not self._ended():
-            self._parts.log("shard_handed_over", shard=self._parts.identity.shard)
+            self._parts.callbacks.log("shard_handed_over", shard=self._parts.identity.shard)
             self.status.update(phase="starting", troubles=())
         return True
 
@@ -245,7 +245,7 @@ class ShardRunner:
         try:
             self._parts.ownership.release(epoch, clean=clean)
         except Retry as error:
-            self._parts.log("release_failed", shard=self._parts.identity.shard, reason=str(error))
+            self._parts.callbacks.log("release_failed", shard=self._parts.identity.shard, reason=str(error))
             self._unsettled = True
             return False
         return True
@@ -256,7 +256,7 @@ class ShardRunner:
             self._parts.ticker.close()
 
     def _refuse(self, epoch: int, refused: ShardRefused | InvalidRequest) -> None:
-        self._parts.log("shard_refused", shard=self._parts.identity.shard, epoch=epoch, reason=str(refused))
+        self._parts.callbacks.log("shard_refused", shard=self._parts.identity.shard, epoch=epoch, reason=str(refused))
         self.status.update(phase="refused", reason=str(refused), troubles=())
         self._done = self._once
 

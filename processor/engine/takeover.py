@@ -37,7 +37,7 @@ def take_over(parts: Parts, *, epoch: int, publisher: Publisher, requests: Reque
     snapshot = parts.store.load()
     if snapshot.owner_epoch != epoch:
         raise OwnershipLost(f"the owner's epoch is {snapshot.owner_epoch or 'gone'}, ours was {epoch}")
-    parts.failpoint("in_takeover")
+    parts.callbacks.failpoint("in_takeover")
     head = snapshot.head
     head_seq, announced_seq = (-1, -1) if head is None else (head.seq, head.announced_seq)
     publisher.start(epoch=epoch, head_seq=head_seq, announced_seq=announced_seq, outbox=snapshot.outbox)

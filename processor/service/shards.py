@@ -18,7 +18,7 @@ from processor.configuration.settings import Settings
 from processor.engine.errors import Retry
 from processor.engine.failpoints import Failpoint, never
 from processor.engine.health import ShardStatus
-from processor.engine.parts import Parts
+from processor.engine.parts import Callbacks, Parts
 from processor.engine.ports import Ticker
 from processor.engine.rebalancer import Rebalancer
 from processor.engine.reports import Middleware
@@ -189,15 +189,17 @@ class ShardService:
             identity=Identity(settings.app, shard, cluster, self._domain.machine.version),
             limits=engine_limits(settings),
             ticker=self._ticker(shard, cluster),
-            middleware=self._middleware,
             start=settings.start,
             cluster_key=cluster.encode() if len(settings.clusters) > 1 else None,
             speculate=True,
             announce_in_background=True,
-            loaded=freeze_heap,
-            pressure=self._backend.pressure,
-            left_s=self._clock.left_s,
-            trouble=ports.trouble,
-            log=self._log,
-            failpoint=self._failpoint,
+            callbacks=Callbacks(
+                middleware=self._middleware,
+                log=self._log,
+                loaded=freeze_heap,
+                pressure=self._backend.pressure,
+                trouble=ports.trouble,
+                left_s=self._clock.left_s,
+                failpoint=self._failpoint,
+            ),
         )

@@ -11,7 +11,7 @@ from processor.engine.health import ShardStatus
 from processor.engine.inputs import Accepted, Cause, Decoded, Invalid, Record, Undecodable
 from processor.engine.limits import Capacity, Limits
 from processor.engine.machine import Change
-from processor.engine.parts import Parts
+from processor.engine.parts import Callbacks, Parts
 from processor.engine.reports import StepReport
 from processor.engine.shard import ShardRunner
 from processor.engine.values import Identity
@@ -153,12 +153,15 @@ class World:
             clock=self.clock,
             identity=Identity("app", 0, "cluster", DeviceTwins.version),
             limits=self.limits,
-            middleware=(self.reports.append,),
             speculate=self.speculate,
             announce_in_background=self.background,
-            log=lambda event, **fields: self.log.append((event, fields)),
         )
-        return msgspec.structs.replace(made, **changes)
+        callbacks: dict[str, Any] = {
+            "middleware": (self.reports.append,),
+            "log": lambda event, **fields: self.log.append((event, fields)),
+        }
+        callbacks |= {name: changes.pop(name) for name in Callbacks.__struct_fields__ if name in changes}
+        return msgspec.structs.replace(made, callbacks=Callbacks(**callbacks), **changes)
 
     def runner(self, parts: Parts | None = None, *, stopping: Callable[[], bool] = lambda: False) -> ShardRunner:
         return ShardRunner(parts or self.parts(), status=ShardStatus(0), stopping=stopping, once=True)

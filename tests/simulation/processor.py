@@ -7,7 +7,7 @@ import msgspec
 from processor.engine.announcing import Announcer
 from processor.engine.health import ShardStatus
 from processor.engine.orchestrator import Orchestrator
-from processor.engine.parts import Parts
+from processor.engine.parts import Callbacks, Parts
 from processor.engine.publisher import Publisher
 from processor.engine.recovery import Recovered
 from processor.engine.shard import ShardRunner
@@ -124,8 +124,10 @@ class Workshop:
             identity=Identity("app", 0, "cluster", stage.version),
             limits=settings.limits,
             speculate=settings.speculate,
-            pressure=lambda: "the store is almost full" if stage.scheduler.now_ms < stage.pressure_until_ms else "",
-            log=self._log_of(process),
+            callbacks=Callbacks(
+                pressure=lambda: "the store is almost full" if stage.scheduler.now_ms < stage.pressure_until_ms else "",
+                log=self._log_of(process),
+            ),
         )
 
     def unexpected(self, *, edits: int, told: bool) -> list[str]:

@@ -51,9 +51,9 @@ def swap(parts: Parts, fold: Fold, *, by: str, facts: dict[str, Any]) -> Swap:
             _check_size(parts, commit)
             told = {**facts, "changed": len(changes), "digest_before": head.digest, "digest": commit.head.digest}
             entry = AuditEntry(commit.head.committed_ms, "rebuild", by, commit.head.seq, told)
-            parts.failpoint("before_commit")
+            parts.callbacks.failpoint("before_commit")
             settled(parts, parts.store.send(msgspec.structs.replace(commit, audit=entry)))
-            parts.failpoint("after_commit")
+            parts.callbacks.failpoint("after_commit")
         return Swap(head, changes, encoded.digest)
 
 
