@@ -1,4 +1,4 @@
-"""Act on announcements: a simulated server replica that loads and unloads what it is told to, and reports back.
+"""Act on announcements: a simulated server replica that loads and unloads models as requested, and reports back.
 
     python examples/agent.py --bootstrap 127.0.0.1:9092 --server cpu --replica 0
 
@@ -23,7 +23,7 @@ Report = tuple[str, dict[str, Any]]
 
 
 def reports(model: str, change: dict[str, Any], *, server: str, replica: int, free_memory: int) -> Iterator[Report]:
-    """Yield what this replica has to report about one changed model: what it did of what it was told."""
+    """Yield the reports of this replica about one changed model: the requests that it has carried out."""
     for transition in change["transitions"]:
         if (transition.get("server"), transition.get("replica")) != (server, replica):
             continue
@@ -36,7 +36,7 @@ def reports(model: str, change: dict[str, Any], *, server: str, replica: int, fr
 
 
 def open_reader(connection: KafkaConnection, topic: str, catalogue: Catalogue, place_file: Path) -> AnnouncementReader:
-    """Return a reader that goes on where the file says."""
+    """Return a reader that resumes at the position in the file."""
     if not place_file.exists():
         return announcement_reader(connection, topic, catalogue, from_="end")
     place = json.loads(place_file.read_text())
@@ -45,7 +45,7 @@ def open_reader(connection: KafkaConnection, topic: str, catalogue: Catalogue, p
 
 
 def keep_place(reader: AnnouncementReader, place_file: Path) -> None:
-    """Write down how far the reader is, whole or not at all."""
+    """Write the reader's position atomically."""
     beside = place_file.with_suffix(".new")
     beside.write_text(json.dumps({"next_offset": reader.positions[0], "number": reader.numbers[0]}))
     beside.replace(place_file)

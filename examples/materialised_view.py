@@ -45,7 +45,7 @@ create table if not exists progress (shard integer primary key, number integer n
 
 
 class View:
-    """The table. `connection` must leave transactions to us: `isolation_level=None`."""
+    """The table. `connection` must not manage transactions itself: `isolation_level=None`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -58,11 +58,11 @@ class View:
         return dict(self._connection.execute("select shard, number from progress"))
 
     def positions(self) -> dict[int, int]:
-        """Return shard → offset of the next announcement, where it is known."""
+        """Return shard → offset of the next announcement, for the shards where it is known."""
         return dict(self._connection.execute("select shard, next_offset from progress where next_offset is not null"))
 
     def begin_with(self, snapshot: Snapshot, codec: RecordCodec) -> None:
-        """Fill the table with a shard's snapshot; one that holds anything of the shard already stays as it is."""
+        """Fill the table with a shard's snapshot, unless it holds data of the shard already."""
         with self._connection:
             self._connection.execute("begin immediate")
             if snapshot.shard in self.numbers():
@@ -73,8 +73,8 @@ class View:
             self._connection.execute("insert into progress values (?, ?, ?)", place)
 
     def apply(self, batch: Sequence[Received]) -> None:
-        """Apply announcements and note how far the table is, both or neither. Raises ShardRefused, sqlite3.Error."""
-        with self._connection:  # commits what was begun, or rolls it back
+        """Apply announcements and store the position, atomically. Raises ShardRefused, sqlite3.Error."""
+        with self._connection:  # commits the transaction, or rolls it back
             self._connection.execute("begin immediate")
             for received in batch:
                 self._apply(received)

@@ -1,4 +1,4 @@
-"""Send events from a program: a server comes up, a model is to be loaded.
+"""Produce events from a program: a server replica connects, a user requests a model.
 
 python examples/produce_events.py --bootstrap 127.0.0.1:9092
 """
@@ -19,7 +19,7 @@ EVENTS = (
 
 
 def main() -> None:
-    """Send the events and print where each was written."""
+    """Produce the events and print where each was written."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bootstrap", default="127.0.0.1:9092", help="Kafka, host:port")
     parser.add_argument("--topics", type=Path, default=PROJECT / "topics.yaml")

@@ -1,4 +1,4 @@
-"""Repair an entity by hand, as its processor understands it: entity and head in one guarded transaction.
+"""Repair an entity by hand so that its processor accepts it: entity and head in one guarded transaction.
 
 python examples/repair_entity.py 0 model/iris '{"spec": {"uri": "s3://models/iris-2"}}'
 python examples/repair_entity.py 0 model/iris --remove
@@ -26,7 +26,7 @@ from processor.etcd.requests import delete, get, modified_at, put, transaction
 
 
 def main() -> None:
-    """Write the repair, or say why not."""
+    """Write the repair, or print why it was rejected."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shard", type=int)
     parser.add_argument("entity", help="<kind>/<name>")
@@ -46,7 +46,7 @@ def main() -> None:
 def repair(
     client: EtcdClient, keys: ShardKeys, codec: AvroEncoder, entity: str, fields: dict[str, object] | None
 ) -> str | None:
-    """Write an entity with other fields, None: remove it. Return what was in the way."""
+    """Write an entity with other fields, None: remove it. Return why it was rejected, None if it was written."""
     answer = client.read(transaction((), (get(keys.head), get(keys.entity(entity)))))
     heads, states = (list(response.response_range.kvs) for response in answer.responses)
     if not heads or not states:

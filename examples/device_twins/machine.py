@@ -1,7 +1,7 @@
 """A second state machine for the same engine: the last reading of every device, announced when it changes.
 
 It shares nothing with the cluster domain. What a state machine needs: immutable states, the very same object when
-nothing changed, refusals as values, and a diff of what was touched since `begin`.
+nothing changed, rejections as values, and a diff of what was touched since `begin`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ class DeviceReported(BaseModel):
 
 
 class DeviceRetired(BaseModel):
-    """A device is no more."""
+    """A device was removed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     at_ms: int
@@ -37,11 +37,11 @@ EVENT_TYPES: Mapping[str, type[Event]] = {"DeviceReported": DeviceReported, "Dev
 
 
 class InvalidEvent(ValueError):
-    """The data of an event breaks a rule that needs no state."""
+    """The data of an event is invalid, whatever the state."""
 
 
 class Device(msgspec.Struct, frozen=True, gc=False):
-    """The twin of one device: its last reading, since when it has it, and how often it changed."""
+    """The twin of one device: its last reading, the time of that reading, and the number of changes."""
 
     name: str
     reading: int
@@ -50,7 +50,7 @@ class Device(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeviceTransition(msgspec.Struct, frozen=True, gc=False):
-    """`ReadingChanged{from}` tells the reading before; `DeviceAdded` and `DeviceRemoved` have no attributes."""
+    """`ReadingChanged{from}` has the previous reading; `DeviceAdded` and `DeviceRemoved` have no attributes."""
 
     type: str
     before: int | None = msgspec.field(default=None, name="from")

@@ -1,4 +1,4 @@
-"""The engine, unchanged, running the device twins: readings go in, announcements come out.
+"""The same engine running the device twins: readings go in, announcements come out.
 
     python -m examples.device_twins.run
 
@@ -36,7 +36,7 @@ Readings = Sequence[tuple[str, int]]
 """(device, reading)"""
 
 STORY: Sequence[Readings] = ([("boiler", 71)], [("door", 0)], [("boiler", 71), ("boiler", 74)])
-"""Each part leads to one announcement: a reading that repeats the last one leads to none."""
+"""Each part leads to one announcement; a reading that repeats the last one leads to none."""
 ANNOUNCEMENT_WAIT_S = 30.0
 
 
@@ -46,7 +46,7 @@ def catalogue(settings: Settings) -> Catalogue:
 
 
 def domain(schemas: Catalogue) -> Domain:
-    """Return the state machine with its codec: all that the engine has to be told."""
+    """Return the state machine with its codec, which is all that the engine needs."""
     machine = DeviceTwins()
     return Domain(
         machine,
@@ -56,7 +56,7 @@ def domain(schemas: Catalogue) -> Domain:
 
 
 def announced(story: Iterable[Readings]) -> list[dict[str, Any]]:
-    """Tell the story to an engine of its own; return the announcement of each part as plain data."""
+    """Run the story through a new engine; return the announcement of each part as plain data."""
     settings = Settings(app="twins", clusters=("twins",))
     schemas = catalogue(settings)
     stop = threading.Event()
@@ -101,7 +101,7 @@ def _conversation(
 
 
 def main() -> int:
-    """Print what the readings lead to."""
+    """Print the announcements of the readings."""
     for change in announced(STORY):
         print(change["op"], change["before"], "→", change["after"], [item["type"] for item in change["transitions"]])
     return 0

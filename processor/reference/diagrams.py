@@ -15,7 +15,7 @@ _MADE = "<!-- made by `make diagrams` from the tables of the state generator; a 
 
 
 def pages() -> dict[str, str]:
-    """Return file name → page, all that there are."""
+    """Return file name → page."""
     return {
         "replicas.md": _page("Lifecycle of a model version's replica on a server replica", _replicas()),
         "versions.md": _page("Status of a model's version", _versions()),
@@ -34,22 +34,22 @@ def _replicas() -> Iterator[str]:
     yield from (_report_row(state) for state in lifecycle.REPLICA_STATES)
     yield "\n*same*: a repeat, nothing changes. *–*: rejected, `unexpected_report`.\n"
     yield "## What the router reports\n"
-    yield "For replicas in the routes, except that what waits for its traffic to stop is in none.\n"
+    yield "For entries in the routes; an entry in UnrouteRequested, which waits for its traffic to stop, is in none.\n"
     yield diagram(route_edges())
-    yield "## When it is not wanted there any more\n"
+    yield "## When it is no longer wanted there\n"
     yield diagram(retirement_edges())
     yield "## When the server replica drains\n"
     yield diagram(_moves(lifecycle.DRAIN, "ServerReplicaDraining"))
     yield "## When the server replica connects again\n"
-    yield "And lists the version; what it does not list is lost.\n"
+    yield "If it lists the version as loaded; an entry that it does not list is lost.\n"
     yield diagram(reconnection_edges())
     yield "## When the server replica is lost\n"
-    yield "Or connects again without listing the version. A model whose entry goes is placed anew.\n"
+    yield "Or connects again without listing the version. A model whose entry is removed is placed again.\n"
     yield diagram(loss_edges())
 
 
 def _versions() -> Iterator[str]:
-    yield "A status is derived anew whenever something of the model changes: the first rule that holds.\n"
+    yield "The status is derived whenever the model changes: the first rule that holds decides.\n"
     yield "## The latest version, and the one that serves until the latest is rolled out\n"
     yield choice(lifecycle.LIVE_STATUS)
     yield "## A version that retires\n"
@@ -57,41 +57,41 @@ def _versions() -> Iterator[str]:
 
 
 def _pipelines() -> Iterator[str]:
-    yield "## Progress of one role: how its responders realise the version\n"
+    yield "## Progress of one role\n"
     yield diagram(role_edges())
     yield "## Status of a version that is wanted\n"
-    yield "The first rule that holds. A role is up when it is Ready or Rebalancing.\n"
+    yield "The first rule that holds decides. A role is up when it is Ready or Rebalancing.\n"
     yield choice(pipeline_lifecycle.PIPELINE_LIVE_STATUS)
     yield "## Status of a version that is deleted\n"
     yield choice(pipeline_lifecycle.PIPELINE_ENDING_STATUS)
 
 
 def _experiments() -> Iterator[str]:
-    yield "A status is derived anew whenever something of the experiment changes: the first rule that holds.\n"
+    yield "The status is derived whenever the experiment changes: the first rule that holds decides.\n"
     yield choice(statuses.EXPERIMENT_STATUS)
 
 
 def placement_edges() -> Iterator[Edge]:
-    """Yield what becomes of an entry on a server replica that is chosen."""
+    """Yield the moves of an entry on a server replica that a placement chooses."""
     yield NOTHING, lifecycle.LOAD_REQUESTED, "chosen"
     yield from _moves(lifecycle.SELECTED, "chosen")
 
 
 def report_edges() -> Iterator[Edge]:
-    """Yield what reports do."""
+    """Yield the moves that reports of server replicas cause."""
     for name, rule in lifecycle.REPORTS.items():
         yield from ((state, rule.target, name) for state in lifecycle.REPLICA_STATES if state in rule.sources)
 
 
 def route_edges() -> Iterator[Edge]:
-    """Yield what applied and failed routes do."""
+    """Yield the moves that applied and failed routes cause."""
     yield from _moves(lifecycle.ROUTED, "ModelRouteApplied")
     yield from _moves(lifecycle.UNROUTED, "ModelRouteApplied")
     yield from _moves(lifecycle.UNROUTABLE, "ModelRouteFailed")
 
 
 def retirement_edges() -> Iterator[Edge]:
-    """Yield what becomes of what is not wanted, in the announced routes or not."""
+    """Yield the moves of an unwanted entry, in the announced routes or not."""
     for state in _ordered(lifecycle.RETIREMENT):
         routed, unrouted = lifecycle.RETIREMENT[state]
         if routed == unrouted:
@@ -103,7 +103,7 @@ def retirement_edges() -> Iterator[Edge]:
 
 
 def reconnection_edges() -> Iterator[Edge]:
-    """Yield what becomes of what a server replica says it holds."""
+    """Yield the moves of an entry that a server replica lists as loaded when it connects."""
     for state in lifecycle.REPLICA_STATES:
         if state in lifecycle.READOPTED:
             yield state, lifecycle.LOADED, "wanted"
@@ -113,14 +113,14 @@ def reconnection_edges() -> Iterator[Edge]:
 
 
 def loss_edges() -> Iterator[Edge]:
-    """Yield what becomes of what a server replica does not hold any more."""
+    """Yield the moves of an entry that its server replica lost."""
     for state in lifecycle.REPLICA_STATES:
         yield state, NOTHING, "wanted"
     yield from _moves(lifecycle.LOST, "not wanted")
 
 
 def role_edges() -> Iterator[Edge]:
-    """Yield what requests, answers and the coming and going of responders do to a role."""
+    """Yield the moves of a role: requests, answers, and responders that connect or leave."""
     yield NOTHING, pipeline_lifecycle.REQUESTED[pipeline_lifecycle.CREATE], "wanted"
     yield NOTHING, pipeline_lifecycle.WITHOUT_RESPONDERS[pipeline_lifecycle.CREATE][0], "wanted, no responders"
     for state, operation in pipeline_lifecycle.RESPONDER_JOINED.items():
@@ -139,7 +139,7 @@ def role_edges() -> Iterator[Edge]:
 
 
 def diagram(edges: Iterable[Edge]) -> str:
-    """Return a Mermaid diagram of the states; several ways between the same two are one arrow."""
+    """Return a Mermaid diagram of the states; several moves between the same two states are one arrow."""
     arrows: dict[tuple[str, str], list[str]] = {}
     for source, target, label in edges:
         labels = arrows.setdefault((source, target), [])
@@ -151,7 +151,7 @@ def diagram(edges: Iterable[Edge]) -> str:
 
 
 def choice(rules: Iterable[tuple[str, Callable[..., bool]]]) -> str:
-    """Return a Mermaid diagram of rules of which the first that holds decides."""
+    """Return a Mermaid diagram of status rules; the first that holds decides."""
     arrows = [f"first --> {status}: {place}. {_words(holds)}" for place, (status, holds) in enumerate(rules, start=1)]
     return _mermaid(["state first <<choice>>", f"{NOTHING} --> first", *arrows])
 
