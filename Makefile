@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test outages kill-matrix chaos bug-zoo mutants check fix simulate bench bench-generator diagrams services-up services-down lock clean help
+.PHONY: check-tests check-types check-style check-imports check-schemas run test outages kill-matrix chaos bug-zoo mutants check fix simulate bench bench-generator diagrams services-up services-down lock clean help
 
 PYTHON ?= python3
 SERVICES ?= embedded
@@ -15,6 +15,7 @@ SIMULATE_ARGS ?=
 MINUTES ?= 10
 SEED ?= 1
 WORKERS ?= 4
+CORES := $(shell nproc)
 SAMPLE ?= 160
 
 RUN := .cache/venv
@@ -53,13 +54,21 @@ chaos: $(DEV)/project  ## kill, freeze, end and add processes at random; MINUTES
 	$(SERVERS) install
 	CHAOS_S=$$(($(MINUTES) * 60)) CHAOS_SEED=$(SEED) $(DEV)/bin/pytest tests/integration/test_chaos.py -s $(PYTEST_ARGS)
 
-check: $(DEV)/project  ## format, lint, types, import contracts, schemas, and the tests that need no server
+check: $(DEV)/project  ## format, lint, types, import contracts, schemas, and the tests that need no server, side by side
+	@$(MAKE) --no-print-directory --jobs 2 check-tests check-types check-style check-imports check-schemas
+
+check-tests check-types check-style check-imports check-schemas: $(DEV)/project
+check-tests:
+	$(DEV)/bin/pytest -q -n $(CORES) --no-services -m "not slow" --hypothesis-profile=fixed $(PYTEST_ARGS)
+check-types:
+	$(DEV)/bin/mypy
+check-style:
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
-	$(DEV)/bin/mypy
+check-imports:
 	$(DEV)/bin/lint-imports
+check-schemas:
 	$(DEV)/bin/processor schemas check
-	$(DEV)/bin/pytest -q --no-services -m "not slow" --hypothesis-profile=fixed $(PYTEST_ARGS)
 
 fix: $(DEV)/project  ## format, and mend what the linter can mend
 	$(DEV)/bin/ruff format .
