@@ -66,9 +66,9 @@ def _rebuild(world: World, shadow: Shadow, **parts: Any) -> Rebuild:
 
 
 def test_making_it_compares_and_touches_nothing_but_the_shadow(world: World) -> None:
-    shadow, before = Shadow(), MemoryStore(world.cluster, 0).load()
+    shadow, before = Shadow(), world.stored()
     made = _rebuild(world, shadow).make()
-    assert MemoryStore(world.cluster, 0).load() == before
+    assert world.stored() == before
     assert (made.head, made.live.devices["d1"].reading, made.rebuilt.devices["d1"].reading) == (before.head, 1, 99)
     assert shadow.kept is not None
     assert shadow.kept.head is not None

@@ -7,7 +7,6 @@ import pytest
 
 from examples.device_twins.machine import DeviceTwins, Event, Rejected, Twins
 from processor.engine.values import Attempts
-from processor.memory.store import MemoryStore
 from tests.engine.test_shard import Interrupting, edit, edited, report
 from tests.engine.world import World
 
@@ -104,11 +103,11 @@ def test_after_a_clean_hand_over_one_record_is_tried_alone_and_its_commit_takes_
     world = World()
     report(world, 3)
     world.run()
-    assert MemoryStore(world.cluster, 0).load().attempts == Attempts(clean=True)
+    assert world.stored().attempts == Attempts(clean=True)
     report(world, 3, start=3)
     parts = world.parts("two")
     seen: list[Attempts | None] = []
-    store = Interrupting(world, lambda: seen.append(MemoryStore(world.cluster, 0).load().attempts))
+    store = Interrupting(world, lambda: seen.append(world.stored().attempts))
     world.run(msgspec.structs.replace(parts, store=store))
     assert store.sends == 2
     assert seen == [None]

@@ -10,14 +10,13 @@ from processor.engine.inputs import TopicFacts
 from processor.engine.operator.adoption import adopt
 from processor.engine.operator.moving import Move, move, plan_move
 from processor.engine.values import Head, Image
-from processor.memory.store import MemoryStore
 from tests.engine.test_reloading import edited, readings
 from tests.engine.test_shard import report
 from tests.engine.world import World
 
 
 def stored(world: World) -> dict[str, bytes]:
-    return dict(MemoryStore(world.cluster, 0).load().entities)
+    return dict(world.stored().entities)
 
 
 def told(world: World, key: str) -> str | None:
@@ -45,12 +44,6 @@ def worked() -> World:
     return world
 
 
-def head_of(world: World) -> Head:
-    head = MemoryStore(world.cluster, 0).load().head
-    assert head is not None
-    return head
-
-
 def repaired_world() -> World:
     """An entity is changed, one removed and one made, while nobody owns the shard."""
     world = worked()
@@ -74,13 +67,13 @@ def test_the_next_owner_announces_what_the_head_tells_of() -> None:
     ]
     repair = world.commits()[1]
     assert (repair.ranges, repair.previous_digest) == ((), world.commits()[0].digest)
-    assert (world.devices(), head_of(world).repaired) == ({"d0": 99, "d2": 1, "new": 7, "d3": 1}, {})
+    assert (world.devices(), world.head.repaired) == ({"d0": 99, "d2": 1, "new": 7, "d3": 1}, {})
 
 
 def test_repairs_one_after_the_other_are_announced_as_one() -> None:
     world = worked()
     write(world, edited("d0", 98), repaired={"device/d0": told(world, "device/d0")})
-    write(world, edited("d1", 99), repaired={"device/d1": told(world, "device/d1"), **head_of(world).repaired})
+    write(world, edited("d1", 99), repaired={"device/d1": told(world, "device/d1"), **world.head.repaired})
     world.run()
     assert [commit.kind for commit in world.commits()] == ["batch", "repair"]
     assert readings(world)[3:] == [("device/d0", 1, 98), ("device/d1", 1, 99)]

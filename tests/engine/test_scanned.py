@@ -8,8 +8,6 @@ from processor.engine.inputs import Record
 from processor.engine.positions import EmptyStretch, checked_positions, reached, scanned_after
 from processor.engine.values import Head
 from processor.memory.broker import NewRecord
-from processor.memory.cluster import MemoryCluster
-from processor.memory.store import MemoryStore
 from tests.engine.test_positions import HEAD, facts
 from tests.engine.world import ManualSource, World
 
@@ -66,12 +64,6 @@ def report(world: World, *readings: int, commit: bool = True) -> None:
     (world.broker.commit if commit else world.broker.abort)("producer", epoch)
 
 
-def head_of(cluster: MemoryCluster) -> Head:
-    head = MemoryStore(cluster, 0).load().head
-    assert head is not None
-    return head
-
-
 @pytest.mark.parametrize("aborted", [False, True])
 def test_ends_of_transactions_that_retention_removed_are_no_hole(*, aborted: bool) -> None:
     world = World()
@@ -80,7 +72,7 @@ def test_ends_of_transactions_that_retention_removed_are_no_hole(*, aborted: boo
         report(world, 2, 3, commit=False)
     world.run()
     end = world.broker.extent("normal", 0).high
-    assert (head_of(world.cluster).positions, head_of(world.cluster).scanned["normal"]) == (
+    assert (world.head.positions, world.head.scanned["normal"]) == (
         {"high": {0: 0}, "normal": {0: 1}},
         {0: end},
     )
@@ -131,5 +123,5 @@ def test_an_owner_that_waits_writes_down_what_it_scanned_once() -> None:
     runner._once = False
     runner.run()
     assert seen == []
-    assert head_of(world.cluster).scanned == {"normal": {0: 2}}
+    assert world.head.scanned == {"normal": {0: 2}}
     assert len(revisions) <= 5, "first head, commit, trim with what was scanned"

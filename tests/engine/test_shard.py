@@ -45,7 +45,7 @@ def test_each_commit_carries_the_digest_of_the_state_after_it() -> None:
     world = World(batch_events_max=10)
     report(world, 25)
     world.run()
-    snapshot = MemoryStore(world.cluster, 0).load()
+    snapshot = world.stored()
     codec = JsonCodec()
     total = sum(entity_digest(key, codec.body(value)) for key, value in snapshot.entities) % MODULUS
     assert snapshot.head is not None
@@ -306,10 +306,10 @@ def test_an_owner_that_finds_nothing_to_do_trims_what_its_predecessor_left() -> 
     world = World(batch_events_max=10, trim_after_ms=1)
     report(world, 25)
     world.run()
-    assert MemoryStore(world.cluster, 0).load().outbox
+    assert world.stored().outbox
     looks = iter(range(2000))
     ShardRunner(world.parts("two"), status=ShardStatus(0), stopping=lambda: next(looks, None) is None).run()
-    assert MemoryStore(world.cluster, 0).load().outbox == ()
+    assert world.stored().outbox == ()
     assert not {"reloaded", "shard_refused"} & {event for event, _ in world.log}
 
 

@@ -9,7 +9,6 @@ from processor.engine.health import ShardStatus
 from processor.engine.operator.adoption import adopt, plan_adoption
 from processor.engine.shard import ShardRunner
 from processor.engine.values import Image
-from processor.memory.store import MemoryStore
 from tests.engine.test_shard import edit, report
 from tests.engine.world import JsonCodec, World
 
@@ -17,8 +16,7 @@ from tests.engine.world import JsonCodec, World
 def test_the_first_start_writes_seq_zero_with_the_positions_and_topic_ids() -> None:
     world = World()
     world.run()
-    head = MemoryStore(world.cluster, 0).load().head
-    assert head is not None
+    head = world.head
     assert (head.seq, head.positions) == (0, {"high": {0: 0}, "normal": {0: 0}})
     assert set(head.topics) == {"high", "normal", "changes", "commits", "dead-letters"}
     assert world.commits() == []
@@ -79,7 +77,7 @@ def test_entities_keep_their_older_form_until_they_change_and_the_digest_counts_
     for _ in range(2):
         world.run(world.parts(**newer))
     assert world.refusals == []
-    assert [value[:1] for _, value in MemoryStore(world.cluster, 0).load().entities] == [b"J", b"K", b"J"]
+    assert [value[:1] for _, value in world.stored().entities] == [b"J", b"K", b"J"]
     last = world.commits()[-1]
     assert (last.kind, last.previous_digest) == ("batch", upgrade.digest)
     announced = msgspec.json.decode(world.output("changes")[-1].value or b"")
@@ -110,11 +108,11 @@ def edited_world() -> World:
 
 def test_adopting_names_the_edited_entity_and_changes_nothing_before_it_is_asked_to() -> None:
     world = edited_world()
-    before = MemoryStore(world.cluster, 0).load()
+    before = world.stored()
     plan = plan_adoption(world.parts("tool"))
     assert plan.needed
     assert plan.named == ("device/d0", "device/d3")
-    assert MemoryStore(world.cluster, 0).load() == before
+    assert world.stored() == before
 
 
 def test_an_adopted_edit_is_announced_by_the_next_owner_and_processing_goes_on() -> None:
@@ -151,14 +149,12 @@ def test_an_owner_that_only_tidies_leaves_the_epoch_of_the_last_commit() -> None
     world = World()
     report(world, 3)
     world.run()
-    before = MemoryStore(world.cluster, 0).load().head
+    before = world.head
     parts = world.parts("two")
     deadline_s = world.clock.seconds + 5
     runner = ShardRunner(parts, status=ShardStatus(0), stopping=lambda: world.clock.seconds > deadline_s)
     runner.run()
-    after = MemoryStore(world.cluster, 0).load().head
-    assert before is not None
-    assert after is not None
+    after = world.head
     assert world.refusals == []
     assert (after.epoch, after.seq) == (before.epoch, before.seq)
     assert (before.announced_seq, after.announced_seq) == (0, 1)

@@ -14,7 +14,7 @@ from processor.engine.machine import Change
 from processor.engine.parts import Callbacks, Parts
 from processor.engine.reports import StepReport
 from processor.engine.shard import ShardRunner
-from processor.engine.values import Identity
+from processor.engine.values import Head, Identity, Snapshot
 from processor.memory.broker import MemoryBroker, NewRecord
 from processor.memory.cluster import MemoryCluster
 from processor.memory.ownership import MemoryOwnership
@@ -187,8 +187,17 @@ class World:
     def numbers(self) -> list[int]:
         return [int(dict(record.headers)["processor-number"] or b"-1") for record in self.output("changes")]
 
+    def stored(self) -> Snapshot:
+        return MemoryStore(self.cluster, 0).load()
+
+    @property
+    def head(self) -> Head:
+        """The head as the store has it; there is one once a processor has run."""
+        head = self.stored().head
+        assert head is not None
+        return head
+
     def devices(self) -> dict[str, int]:
         """Return name → reading as the store has it."""
-        snapshot = MemoryStore(self.cluster, 0).load()
-        decoded = [JsonCodec().decode(key, value) for key, value in snapshot.entities]
+        decoded = [JsonCodec().decode(key, value) for key, value in self.stored().entities]
         return {device.name: device.reading for device in decoded}

@@ -5,7 +5,6 @@ from processor.engine.inputs import Range, TopicFacts
 from processor.engine.operator.moving import Move, plan_acceptance, plan_move
 from processor.engine.operator.moving import move as move_positions
 from processor.engine.values import Head
-from processor.memory.store import MemoryStore
 from tests.engine.test_positions import HEAD, facts
 from tests.engine.test_shard import report
 from tests.engine.world import World
@@ -84,7 +83,7 @@ def holed_world() -> World:
 
 def test_an_accepted_hole_is_a_commit_of_its_own_and_processing_goes_on_behind_it() -> None:
     world = holed_world()
-    before = MemoryStore(world.cluster, 0).load().head
+    before = world.head
     move_positions(world.parts("tool"), accepted, action="accept-gap", by="someone")
     world.run()
     assert len(world.refusals) == 1
@@ -94,7 +93,6 @@ def test_an_accepted_hole_is_a_commit_of_its_own_and_processing_goes_on_behind_i
     assert gap.digest == gap.previous_digest == first.digest
     assert [commit.ranges[0].start for commit in later] == [6, 7]
     (entry,) = world.cluster.read(0, lambda keys, _: keys.audit)
-    assert before is not None
     assert (entry.action, entry.by, entry.seq) == ("accept-gap", "someone", before.seq + 1)
     assert entry.facts["moved"] == [{"topic": "normal", "partition": 0, "from": 3, "to": 6}]
 

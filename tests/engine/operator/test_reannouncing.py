@@ -9,7 +9,6 @@ from processor.engine.health import ShardStatus
 from processor.engine.operator.reannouncing import announce_again, announce_skip, facts_of, plan_announcing
 from processor.engine.parts import Parts
 from processor.engine.shard import ShardRunner
-from processor.memory.store import MemoryStore
 from tests.engine.test_shard import report
 from tests.engine.world import TOPICS, World
 
@@ -28,10 +27,10 @@ def world_of(*emptied: str, events: int = 3) -> World:
 
 def test_what_is_in_doubt_is_told_before_anything_is_done() -> None:
     world = world_of("commits")
-    before = MemoryStore(world.cluster, 0).load()
+    before = world.stored()
     (commit,) = facts_of(plan_announcing(world.parts("tool")))["commits"]
     assert (commit["seq"], commit["announcements"], commit["in_doubt_in"]) == (1, 3, ["commits"])
-    assert MemoryStore(world.cluster, 0).load() == before
+    assert world.stored() == before
     assert world.commits() == []
 
 

@@ -12,7 +12,6 @@ from processor.engine.errors import InvalidRequest, OwnershipLost, ShardRefused
 from processor.engine.operator.swapping import swap
 from processor.engine.values import Head
 from processor.memory.sink import MemorySink
-from processor.memory.store import MemoryStore
 from tests.engine.test_shard import report
 from tests.engine.test_takeover import edited_world
 from tests.engine.world import TOPICS, JsonCodec, World
@@ -54,7 +53,7 @@ def test_the_difference_is_one_commit_that_the_next_owner_announces(world: World
         seen.append(head)
         return DeviceTwins().load(entities.items())
 
-    before = MemoryStore(world.cluster, 0).load().head
+    before = world.head
     swapped = swap(world.parts("tool"), fold, by="someone", facts={"into": "fix"})
     assert seen == [before]
     assert [change.key for change in swapped.changes] == ["device/d1", "device/d2"]
@@ -82,10 +81,10 @@ def test_the_difference_is_one_commit_that_the_next_owner_announces(world: World
 
 
 def test_without_a_difference_nothing_is_committed(world: World) -> None:
-    before = MemoryStore(world.cluster, 0).load().head
+    before = world.head
     entities = _as_it_is(world)
     assert not swap(world.parts("tool"), lambda _: DeviceTwins().load(entities), by="someone", facts={}).needed
-    assert MemoryStore(world.cluster, 0).load().head == before
+    assert world.head == before
 
 
 def test_an_owned_shard_is_left_alone(world: World) -> None:
