@@ -1,6 +1,4 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from processor.engine.values import Image
 from processor.etcd.backlog import Backlog, Delta, Effect, StoredDelta, merge
@@ -20,40 +18,6 @@ def backlog(*deltas: Delta) -> Backlog:
 
 def waiting(of: Backlog, *without: str) -> list[tuple[str, bytes | None]]:
     return [(image.key, image.value) for image in of.oldest(without=frozenset(without))]
-
-
-def test_nothing_is_behind_at_first() -> None:
-    assert (Backlog().pending, Backlog().commits, Backlog().size_bytes, waiting(Backlog())) == (0, 0, 0, [])
-
-
-def test_the_newest_image_is_written_in_its_own_delta_s_turn() -> None:
-    behind = backlog(delta(1, a=b"1", b=b"1"), delta(2, c=b"2", a=b"2"))
-    assert waiting(behind) == [("b", b"1"), ("c", b"2"), ("a", b"2")]
-    assert (behind.pending, behind.commits, behind.size_bytes) == (3, 2, 20)
-
-
-def test_entities_that_a_commit_brings_itself_are_left_out() -> None:
-    assert waiting(backlog(delta(1, a=b"1", b=b"1")), "a") == [("b", b"1")]
-
-
-def test_a_delta_is_done_when_none_of_its_images_is_the_newest_unwritten_one() -> None:
-    behind = backlog(delta(1, a=b"1", b=b"1"), delta(2, a=b"2"))
-    assert behind.droppable_through(()) is None
-    assert behind.droppable_through(("b",)) == 1
-    assert behind.droppable_through(("a", "b")) == 2
-
-
-def test_a_done_delta_waits_for_those_before_it() -> None:
-    behind = backlog(delta(1, a=b"1"), delta(2, b=b"2"), delta(3, c=b"3"))
-    assert behind.droppable_through(("b", "c")) is None
-    behind.apply(Effect(settled=("b",)))
-    assert behind.droppable_through(("a",)) == 2
-
-
-def test_settling_what_is_not_behind_changes_nothing() -> None:
-    behind = backlog(delta(1, a=b"1"))
-    behind.apply(Effect(settled=("z",)))
-    assert waiting(behind) == [("a", b"1")]
 
 
 def test_an_entity_is_mentioned_until_the_last_delta_with_an_image_of_it_is_gone_written_or_not() -> None:
@@ -100,20 +64,3 @@ def test_a_tombstone_hides_the_key_and_the_deltas_before_it() -> None:
     assert merged.entities == (("b", b"1"),)
     assert merged.modified == {"b": 5}
     assert waiting(merged.backlog) == [("b", b"1"), ("a", None)]
-
-
-def test_a_tombstone_whose_key_is_gone_is_written() -> None:
-    merged = merge({}, [StoredDelta(delta(1, a=b"1"), 5), StoredDelta(delta(2, a=None), 6)])
-    assert (merged.entities, merged.backlog.pending, merged.backlog.commits) == ((), 0, 2)
-    assert merged.backlog.mentions("a")
-
-
-def test_an_entity_made_anew_after_its_tombstone_is_there() -> None:
-    merged = merge({"a": (b"2", 7)}, [StoredDelta(delta(1, a=None), 6)])
-    assert (merged.entities, merged.backlog.pending) == ((("a", b"2"),), 0)
-
-
-@given(st.dictionaries(st.text(max_size=3), st.binary(max_size=3)))
-def test_without_deltas_the_keys_are_the_state_ascending_as_their_bytes(entities: dict[str, bytes]) -> None:
-    merged = merge({key: (value, 1) for key, value in entities.items()}, [])
-    assert merged.entities == tuple(sorted(entities.items(), key=lambda entity: entity[0].encode()))

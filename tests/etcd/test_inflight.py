@@ -69,31 +69,6 @@ def test_asking_again_after_the_answer_sends_nothing(client: Any, epoch: int) ->
     assert len(client.sent) == before
 
 
-def test_again_sends_the_identical_bytes(client: Any, epoch: int) -> None:
-    client.fates.append("request lost")
-    sent, told = flight(client, planned(epoch))
-    with pytest.raises(OutcomeUnknown):
-        sent.result()
-    sent.again()
-    assert isinstance(sent.result(), Committed)
-    first, second = client.sent[-2:]
-    assert first.SerializeToString() == second.SerializeToString()
-    assert told.revisions == [epoch + 1]
-
-
-def test_a_refusal_with_our_commit_id_under_our_epoch_is_our_own_success_at_its_first_revision(
-    client: Any, epoch: int
-) -> None:
-    client.fates.append("reply lost")
-    sent, told = flight(client, planned(epoch))
-    with pytest.raises(OutcomeUnknown):
-        sent.result()
-    put(client, b"/other", b"")
-    sent.again()
-    assert sent.result() == Committed(epoch + 1)
-    assert (told.revisions, told.refusals) == ([epoch + 1], 0)
-
-
 def test_our_commit_id_under_another_owner_is_a_refusal(client: Any, epoch: int) -> None:
     client.fates.append("reply lost")
     sent, told = flight(client, planned(epoch))

@@ -18,6 +18,10 @@ class Certificate:
     key_file: Path
     ca_file: Path
 
+    def pem(self) -> dict[str, bytes]:
+        """Return certificate and key as etcd's client wants them."""
+        return {"certificate": self.cert_file.read_bytes(), "private_key": self.key_file.read_bytes()}
+
     def server_file(self) -> Path:
         """Return one file with key, certificate and authority, as a Java server's PEM key store wants it."""
         parts = (self.key_file, self.cert_file, self.ca_file)

@@ -41,12 +41,7 @@ class EtcdLab:
 
     def secured(self, **instead: Any) -> Access:
         """Return how to reach the TLS address with everything right, but for what is given instead."""
-        right = {
-            "endpoints": (self.tls,),
-            "ca": self.authority.ca_file.read_bytes(),
-            "certificate": self.client.cert_file.read_bytes(),
-            "private_key": self.client.key_file.read_bytes(),
-        }
+        right = {"endpoints": (self.tls,), "ca": self.authority.ca_file.read_bytes(), **self.client.pem()}
         return Access(**(right | instead))
 
 

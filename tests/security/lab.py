@@ -4,7 +4,7 @@ The listener ADMIN is plain, on the loopback interface, and its client is a supe
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,23 +106,21 @@ class Lab:
         """Let a user in with SCRAM-SHA-512; a second time it changes the password."""
         info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
         change = UserScramCredentialUpsertion(name, info, password.encode())
-        admin = self.admin()
-        for answer in admin.alter_user_scram_credentials([change]).values():
-            answer.result(ANSWER_TIMEOUT_S)
+        self._administer(lambda admin: admin.alter_user_scram_credentials([change]))
 
     def allow(self, principal: str, rights: Sequence[Any]) -> None:
         """Give rights (`processor.kafka.rights.Right`) to a principal."""
         bindings = [_binding(AclBinding, principal, right) for right in rights]
-        admin = self.admin()
-        for answer in admin.create_acls(bindings).values():
-            answer.result(ANSWER_TIMEOUT_S)
+        self._administer(lambda admin: admin.create_acls(bindings))
 
     def withdraw(self, principal: str, rights: Sequence[Any]) -> None:
         """Take rights away from a principal."""
         filters = [_binding(AclBindingFilter, principal, right) for right in rights]
-        admin = self.admin()
-        for answer in admin.delete_acls(filters).values():
-            assert answer.result(ANSWER_TIMEOUT_S), "there was no such right"
+        assert all(self._administer(lambda admin: admin.delete_acls(filters))), "there was no such right"
+
+    def _administer(self, ask: Callable[[AdminClient], Mapping[Any, Any]]) -> list[Any]:
+        admin = self.admin()  # it has to live until it is answered
+        return [answer.result(ANSWER_TIMEOUT_S) for answer in ask(admin).values()]
 
 
 def build(directory: Path) -> Lab:

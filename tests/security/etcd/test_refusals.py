@@ -3,9 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any
 
-import msgspec
 import pytest
 
 from processor.engine.errors import InvalidRequest, StoreDenied, StoreUnavailable, WriteDenied
@@ -74,14 +72,8 @@ def refusal_of(access: Access) -> str:
     return str(read.value)
 
 
-def test_with_everything_right_it_answers(lab: EtcdLab, limited: Limited) -> None:
-    with closing(EtcdClient(lab.secured(username=limited.name, password="first", root=limited.root))) as client:  # noqa: S106 - a test's
-        client.ping()
-
-
-def foreign_certificate(lab: EtcdLab) -> Access:
-    issued = lab.other.issue("foreign")
-    return lab.secured(certificate=issued.cert_file.read_bytes(), private_key=issued.key_file.read_bytes())
+def foreign_certificate(lab: EtcdLab, **user: str) -> Access:
+    return lab.secured(**user, **lab.other.issue("foreign").pem())
 
 
 @pytest.mark.parametrize(
@@ -126,10 +118,7 @@ def test_the_cause_is_named_with_the_setting(lab: EtcdLab, wrong: Callable[[Etcd
 
 
 def test_the_name_in_a_client_certificate_is_a_user(lab: EtcdLab, root: Administrator, limited: Limited) -> None:
-    issued = lab.authority.issue(f"cert-{limited.name}")
-    access = lab.secured(
-        certificate=issued.cert_file.read_bytes(), private_key=issued.key_file.read_bytes(), root=limited.root
-    )
+    access = lab.secured(**lab.authority.issue(f"cert-{limited.name}").pem(), root=limited.root)
     with closing(EtcdClient(access)) as client:
         with pytest.raises(StoreDenied, match=f"needs readwrite on the prefix {limited.root}"):
             client.ping()
@@ -249,7 +238,7 @@ def test_authentication_may_be_turned_off_and_on_while_we_run(
 
 def test_a_certificate_is_read_again_when_the_server_no_longer_takes_it(lab: EtcdLab, limited: Limited) -> None:
     user = {"username": limited.name, "password": limited.password, "root": limited.root}
-    wrong, right = replaced(foreign_certificate(lab), **user), lab.secured(**user)
+    wrong, right = foreign_certificate(lab, **user), lab.secured(**user)
     current = [wrong]
     with closing(EtcdClient(wrong, reread=lambda: current[0])) as client:
         with pytest.raises(StoreDenied, match="does not take our client certificate"):
@@ -267,10 +256,6 @@ def test_files_that_cannot_be_used_are_told_and_what_was_there_is_kept(lab: Etcd
         client.ping()
     with closing(EtcdClient(limited.access(lab), reread=unreadable)) as client:
         client.ping()
-
-
-def replaced(access: Access, **fields: Any) -> Access:
-    return msgspec.structs.replace(access, **fields)
 
 
 def test_each_member_is_looked_at_by_itself(lab: EtcdLab) -> None:
