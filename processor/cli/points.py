@@ -22,7 +22,7 @@ from processor.history.points import AtOffset as OffsetPoint
 from processor.history.points import InFile, Now, Past, Point
 from processor.history.stored import View
 from processor.replay.snapshots import MAGIC
-from processor.replay.states import state_history
+from processor.replay.states import StateHistory
 from processor.replay.wiring import ShardPast
 from processor.runtime.clock import now_ms
 from processor.runtime.files import NotText, bytes_of, decoded
@@ -128,7 +128,7 @@ def in_file(context: CommandContext, shard: int, path: Path) -> View:
 
 def _past_state(context: CommandContext, shard: int, point: Past) -> View:
     with Progress("commits") as progress:
-        return state_history(past_in(context, shard), note, progress.show_commits).at(point)
+        return StateHistory(past_in(context, shard), note, progress.show_commits).at(point)
 
 
 def _in_snapshot(context: CommandContext, shard: int, path: Path) -> View:

@@ -14,6 +14,7 @@ import msgspec
 from processor.engine.errors import InvalidRequest
 from processor.engine.inputs import Record, Watermarks
 from processor.engine.outputs import PROCESSOR_REVISION, PROCESSOR_SEQ, header_number
+from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime, Past
 
 READ_THROUGH_OFFSETS = 200
 """About what a broker sends with one response anyway."""
@@ -189,6 +190,19 @@ def opened_once(
         yield logs[place]
 
     return once
+
+
+def seq_at(log: CommitLog, point: Past) -> int:
+    """Return the commit that a point stands for. Raises SourceUnavailable, InvalidRequest."""
+    match point:
+        case AtSeq():
+            return log.of_seq(point.seq).seq
+        case AtTime():
+            return log.at_time(point.time_ms).seq
+        case AtOffset():
+            return log.at_offset(point.topic, point.partition, point.offset).seq
+        case AtRevision():
+            return log.at_revision(point.revision).seq
 
 
 def seq_of(record: Record) -> int:

@@ -7,7 +7,7 @@ ones, and halving the revisions finds it: some thirty reads among a thousand mil
 
 A compacted revision cannot be read: the search goes on above it, and the result is then uncertain, because an earlier
 head may have been the first. A point that needs the commit before (a time) or the exact one (a seq) is gone then, which
-HistoryGoneError says, and `history.states` folds the records instead. A revision is read whole: all keys of the shard
+HistoryGoneError says, and `replay.states` folds the records instead. A revision is read whole: all keys of the shard
 as of that revision, so that head and entities belong together whatever is committed meanwhile.
 """
 

@@ -7,10 +7,10 @@ from typing import Any, Self
 
 from msgspec.structs import replace
 
-from processor.engine.errors import InvalidRequest, Retry, ShardRefused
-from processor.history.commit_log import opened_once
-from processor.history.points import AtSeq
-from processor.history.states import StateHistory
+from processor.engine.errors import InvalidRequest, Retry, ShardRefused, StoreUnavailable
+from processor.etcd.failures import HistoryGoneError
+from processor.history.commit_log import opened_once, seq_at
+from processor.history.points import AtRevision, AtSeq, Past
 from processor.history.stored import StoredStates, View
 from processor.replay.replaying import Progress, Start, counting, replay_to
 from processor.replay.sources import Sources
@@ -20,14 +20,48 @@ FOLDED_FOR_CAUSES_MAX = 10_000
 """How many commits are folded at most to learn the state that a commit was built on."""
 
 
-def state_history(past: ShardPast, note: Callable[[str], None], progress: Progress) -> StateHistory:
-    """Return the history of a shard's states; `note` receives in words why the store was not enough."""
+class StateHistory:
+    """The states of one shard at points of its past: from the store while it still has them, else folded again.
 
-    def fold(seq: int) -> View:
-        with Refolder(past, progress) as refolder:
+    `note` receives in words why the store was not enough.
+    """
+
+    def __init__(self, past: ShardPast, note: Callable[[str], None], progress: Progress) -> None:
+        self._past = past
+        self._note = note
+        self._progress = progress
+
+    def at(self, point: Past) -> View:
+        """Return the state at a point.
+
+        Raises SourceUnavailable, ShardRefused, InvalidRequest (no such point, records gone).
+        """
+        return self._from_store(point) or self.refold(point)
+
+    def refold(self, point: Past) -> View:
+        """Fold the records up to a point, whether or not the store still has it."""
+        if isinstance(point, AtSeq) and point.seq == 0:
+            return self._fold(0)
+        with self._past.commit_log() as log:
+            seq = seq_at(log, point)
+        return self._fold(seq)
+
+    def _from_store(self, point: Past) -> View | None:
+        """Return the state as the store has it; None when it does not, or not as the commit left it."""
+        try:
+            with self._past.stored_states() as states:
+                view = states.at(point)
+        except (HistoryGoneError, StoreUnavailable) as error:
+            self._note(f"{error}: the records are folded again")
+            return None
+        if view.whole or isinstance(point, AtRevision):
+            return view
+        self._note(f"{view.source} was changed behind the head's back: the records are folded again")
+        return None
+
+    def _fold(self, seq: int) -> View:
+        with Refolder(self._past, self._progress) as refolder:
             return refolder(seq)
-
-    return StateHistory(past.stored_states, past.commit_log, fold, note)
 
 
 class Refolder:

@@ -17,9 +17,8 @@ from processor.engine.errors import InvalidRequest, Retry, ShardRefused, StoreUn
 from processor.etcd.client import EtcdClient
 from processor.etcd.layout import ShardKeys
 from processor.etcd.past import EtcdHeads
-from processor.history.commit_log import CommitLog, Log
+from processor.history.commit_log import CommitLog, Log, seq_at
 from processor.history.points import Past
-from processor.history.states import seq_at
 from processor.history.stored import StoredStates
 from processor.kafka.connection import KafkaConnection
 from processor.kafka.reader import RecordReader

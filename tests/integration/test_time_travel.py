@@ -12,10 +12,9 @@ from processor.cli.exits import Exit
 from processor.cli.points import past_in
 from processor.cluster.document import to_document
 from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime, Past
-from processor.history.states import StateHistory
 from processor.history.stored import StoredStates
 from processor.replay.snapshots import file_name
-from processor.replay.states import state_history
+from processor.replay.states import StateHistory
 from processor.replay.wiring import ShardPast
 from tests.checker.artefacts import Artefacts
 from tests.integration.play import Play
@@ -61,7 +60,7 @@ def states(past: ShardPast) -> Iterator[StoredStates]:
 
 @pytest.fixture
 def history(past: ShardPast) -> StateHistory:
-    return state_history(past, lambda _sentence: None, lambda *_counts: None)
+    return StateHistory(past, lambda _sentence: None, lambda *_counts: None)
 
 
 def _random_points(told: Artefacts) -> list[tuple[Past, int]]:

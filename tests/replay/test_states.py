@@ -9,8 +9,8 @@ import pytest
 from processor.engine.errors import InvalidRequest, StoreUnavailable
 from processor.etcd.failures import HistoryGoneError
 from processor.history.points import AtOffset, AtRevision, AtSeq, AtTime, Past
-from processor.history.states import StateHistory
 from processor.history.stored import View
+from processor.replay.states import StateHistory
 
 
 def _view(seq: int, *, digest: str = "aa", source: str = "the store") -> View:
@@ -51,19 +51,24 @@ class Places:
         return self.answer
 
     @contextmanager
-    def store(self) -> Iterator[Any]:
+    def stored_states(self) -> Iterator[Any]:
         yield self
 
     @contextmanager
-    def log(self) -> Iterator[Any]:
+    def commit_log(self) -> Iterator[Any]:
         yield Log()
 
-    def fold(self, seq: int) -> View:
-        self.folded.append(seq)
-        return _view(seq, source="the records")
-
     def history(self) -> StateHistory:
-        return StateHistory(self.store, self.log, self.fold, self.notes.append)
+        return Unfolded(self, self.notes.append, lambda *_counts: None)  # type: ignore[arg-type]
+
+
+class Unfolded(StateHistory):
+    """Notes what would be folded."""
+
+    def _fold(self, seq: int) -> View:
+        places: Any = self._past
+        places.folded.append(seq)
+        return _view(seq, source="the records")
 
 
 POINTS: list[Past] = [AtSeq(7), AtTime(1), AtOffset("normal", 0, 3), AtRevision(9)]
