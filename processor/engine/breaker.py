@@ -62,5 +62,4 @@ class Breaker:
 
     def _close(self) -> None:
         self._pause_ms = 0
-        self._consecutive = 0
         self._window.clear()
