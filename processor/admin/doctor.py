@@ -27,8 +27,7 @@ from processor.configuration.topics import TopicNames, Topics
 from processor.engine.errors import StoreDenied
 from processor.etcd import diagnosis
 from processor.etcd.client import EtcdClient
-from processor.etcd.limits import check_limits
-from processor.etcd.transaction import Limits
+from processor.etcd.limits import Limits, check_limits
 from processor.kafka.admin import Action, CreateTopic, Impossible, TopicsAdmin, TopicSpec
 from processor.kafka.brokers import refused_transactions
 from processor.kafka.connection import KafkaConnection

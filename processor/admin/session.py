@@ -20,9 +20,9 @@ from processor.engine.ports import Sink, Source
 from processor.engine.values import Identity
 from processor.etcd.layout import Owner, ShardKeys
 from processor.etcd.lease import InstanceLease
+from processor.etcd.limits import Limits as StoreLimits
 from processor.etcd.ownership import EtcdOwnership
 from processor.etcd.store import EtcdStore
-from processor.etcd.transaction import Limits as StoreLimits
 from processor.kafka.output import SinkTimeouts
 from processor.kafka.source import KafkaSource
 from processor.memory.broker import MemoryBroker

@@ -17,11 +17,11 @@ from processor.engine.ports import Membership, Ownership, Sink, Source, Store, T
 from processor.etcd.compactor import WITHOUT, Compactor
 from processor.etcd.layout import Owner, ShardKeys, unique_id
 from processor.etcd.lease import InstanceLease
+from processor.etcd.limits import Limits as StoreLimits
 from processor.etcd.limits import check_limits
 from processor.etcd.membership import EtcdMembership
 from processor.etcd.ownership import EtcdOwnership
 from processor.etcd.store import EtcdStore
-from processor.etcd.transaction import Limits as StoreLimits
 from processor.kafka.broker_probe import BrokerProbe
 from processor.kafka.describer import TopicDescriber
 from processor.kafka.embedded import PARTITIONS, EmbeddedKafka

@@ -19,8 +19,8 @@ from processor.cli.points import past_in
 from processor.cli.progress import Progress
 from processor.cluster.difference import count_by_kind, differences
 from processor.engine.values import Head
+from processor.etcd.limits import Limits
 from processor.etcd.shadow import Shadow
-from processor.etcd.transaction import Limits
 from processor.replay.replaying import Start, Step, counting, refold
 from processor.replay.wiring import ShardPast
 

@@ -1,12 +1,22 @@
-"""Which entity keys are behind the committed state, and what may be written for them. Pure bookkeeping, no I/O.
+"""The entity keys that are behind the committed state, and how they catch up. Pure bookkeeping, no I/O.
 
-A commit that changes more entities than a transaction has operations leaves the rest as images in a delta. The rules:
+A commit that changes more entities than a transaction has operations writes some to their keys and leaves the rest as
+images in a delta (overflow). The committed state is therefore the keys *merged* with the deltas, and later transactions
+use spare operations to write images to their keys (materialise) until the delta can be deleted.
 
-* what is written to an entity's key is always its newest committed image, never merely a delta's own;
-* it is written in the order of the seq of the delta that holds that newest image, lowest first;
-* a delta is done when none of its images is the newest unwritten one; deltas are deleted strictly in order of seq;
-* a removal of an entity that an existing delta mentions, written or not, is itself an image there (a tombstone):
-  an absent key would lose against the older delta.
+`merge` decides for each entity by revision: a key that was written at or after the delta's revision is newer. It works
+from what is stored alone, so any reader gets the committed state, and an owner gets its backlog back after a crash.
+That holds because of these invariants:
+
+* the value written to an entity's key is always its newest committed image, never an older one from a delta;
+* images are written in order of the seq of the delta that holds the newest image, lowest first;
+* a delta is done when none of its images is the newest unwritten one; deltas are deleted strictly in order of seq.
+  A younger delta that went first would bring an older image back;
+* the removal of an entity that any existing delta mentions, written or not, is itself an image in a delta (a
+  tombstone): an absent key has no revision and would lose against the older delta.
+
+`transaction` and `builder` plan with it; `EtcdStore` applies the `Effect` once etcd has answered. The model test
+`tests/etcd/test_overflow_machine.py` holds keys and deltas to the committed state after random commits and crashes.
 """
 
 from collections import Counter
@@ -19,7 +29,7 @@ from processor.engine.values import Image
 
 
 class Delta(msgspec.Struct, frozen=True):
-    """The images that the commit `seq` left behind, and their size as stored."""
+    """The images that the commit `seq` left to be written later, and their stored size."""
 
     seq: int
     size_bytes: int
@@ -27,17 +37,17 @@ class Delta(msgspec.Struct, frozen=True):
 
 
 class StoredDelta(msgspec.Struct, frozen=True):
-    """A delta as read; `revision` is the commit's."""
+    """A delta as read; `revision` is that of its commit."""
 
     delta: Delta
     revision: int
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """What a transaction, once it succeeded, has done to the backlog.
+    """The change that a successful transaction makes to the backlog.
 
     `settled` are the keys whose image in a delta is no longer the newest unwritten one; `dropped_through` is the
-    highest delta deleted (None: none was).
+    seq of the highest deleted delta (None: none was deleted).
     """
 
     settled: tuple[str, ...] = ()
@@ -46,7 +56,7 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class Backlog:
-    """The deltas that exist and what of them is still to be written. Changed by `apply` alone."""
+    """The existing deltas and their unwritten images. Changed by `apply` alone."""
 
     def __init__(self) -> None:
         self._deltas: dict[int, Delta] = {}
@@ -56,17 +66,17 @@ class Backlog:
 
     @property
     def pending(self) -> int:
-        """How many entity keys are still to follow."""
+        """The number of entity keys that are still to be written."""
         return len(self._holder)
 
     @property
     def commits(self) -> int:
-        """How many deltas exist."""
+        """The number of existing deltas."""
         return len(self._deltas)
 
     @property
     def size_bytes(self) -> int:
-        """How large they are as stored."""
+        """The stored size of the deltas."""
         return sum(delta.size_bytes for delta in self._deltas.values())
 
     def mentions(self, key: str) -> bool:
@@ -74,13 +84,13 @@ class Backlog:
         return key in self._mentions
 
     def oldest(self, *, without: frozenset[str]) -> Iterator[Image]:
-        """Yield the newest unwritten images in the order they are to be written, except those of keys in `without`."""
+        """Yield the newest unwritten images in the order of writing, except those of keys in `without`."""
         for image in chain.from_iterable(images.values() for images in self._unwritten.values()):
             if image.key not in without:
                 yield image
 
     def droppable_through(self, settled: Iterable[str]) -> int | None:
-        """Return up to which delta all are done once the keys of `settled` are; None when the first is not."""
+        """Return the seq up to which all deltas are done once `settled` is written; None when the first is not."""
         settled_in = Counter(self._holder[key] for key in settled if key in self._holder)
         through = None
         for seq, unwritten in self._unwritten.items():
@@ -90,7 +100,7 @@ class Backlog:
         return through
 
     def apply(self, effect: Effect) -> None:
-        """Follow a transaction that succeeded."""
+        """Record a transaction that succeeded."""
         for key in effect.settled:
             self._settle(key)
         if effect.delta is not None:
@@ -125,7 +135,7 @@ class Backlog:
 
 
 class Merged(msgspec.Struct, frozen=True):
-    """What a reader sees: the newest image of every entity that is there, with its mod_revision; and the backlog."""
+    """The committed state: every entity's newest value and mod_revision, and the backlog."""
 
     entities: tuple[tuple[str, bytes], ...]
     modified: dict[str, int]

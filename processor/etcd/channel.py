@@ -1,4 +1,4 @@
-"""How etcd is reached: addresses, TLS, and the one channel of a client."""
+"""Addresses, TLS and options of the channel to etcd."""
 
 import socket
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from processor.runtime.addresses import Address, parse
 
 
 class Access(msgspec.Struct, frozen=True):
-    """Where etcd is and who we are. `endpoints` are host:port; certificates and key are PEM; our keys are below `root`.
+    """Addresses and credentials. `endpoints` are host:port; certificates and key are PEM; our keys are below `root`.
 
     TLS is used when `tls` is set or `ca` is given, without `ca` with the authorities that grpc comes with;
     `certificate` and `private_key` come together or not at all. With several endpoints every member's certificate has
@@ -33,7 +33,7 @@ class Access(msgspec.Struct, frozen=True):
         return self.tls or self.ca is not None
 
     def has_channel_of(self, other: "Access") -> bool:
-        """Tell whether a channel made for the other one serves this one, too."""
+        """Tell whether a channel made for `other` serves this access, too."""
         return msgspec.structs.replace(self, username=other.username, password=other.password) == other
 
 
@@ -90,6 +90,6 @@ def _resolved(endpoint: Address) -> list[Address]:
         try:
             found = socket.getaddrinfo(*endpoint, type=socket.SOCK_STREAM, flags=flags)
         except OSError:
-            continue  # a member that has no address now is as good as a dead one
+            continue  # a member without an address counts as dead
         return [Address(str(address[4][0]), endpoint.port) for address in found]
     return []

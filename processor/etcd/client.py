@@ -1,8 +1,8 @@
-"""Calls to etcd on the generated stubs: one channel, deadlines, tokens, and errors by what to do about them.
+"""Calls to etcd on the generated stubs: one channel, deadlines, tokens, and errors named after the reaction to them.
 
 Reads raise StoreUnavailable, writes OutcomeUnknown (StoreDenied and WriteDenied when etcd refuses us); both
-InvalidRequest for what can never succeed. The failures module's CompactedError and LeaseGoneError come through where
-the text says so. Safe from any thread.
+InvalidRequest for a request that can never succeed. CompactedError and LeaseGoneError (module `failures`) are raised
+where the docstring says so. Safe from any thread.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,19 +21,19 @@ from processor.etcd.failures import CompactedError, Failure, read_error, write_e
 
 CALL_TIMEOUT_S = 3.0
 TRANSACTION_TIMEOUT_S = 2.0
-"""Sent again, a transaction goes to the next member: what a frozen member or an election takes from us is this long."""
+"""A transaction that is sent again goes to the next member, so a frozen member or an election costs this long."""
 PAGE_TIMEOUT_S = 30.0
 COMPACTION_DENIED = "etcd: permission denied: it needs the role root, whatever the rights on keys are"
 SIZE_IN_USE_FIELD = 9
 QUOTA_FIELD = 12
 """Fields of StatusResponse that are younger than the stubs."""
 
-# A member that lost its leader ends the stream instead of keeping silent.
+# A member that lost its leader then ends the stream; otherwise it would keep silent.
 REQUIRE_LEADER = (("hasleader", "true"),)
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What one member says of itself; a quota of 0 is unknown."""
+    """The state of one member, as it reports it; a quota of 0 is unknown."""
 
     version: str
     revision: int
@@ -64,7 +64,7 @@ class PendingTransaction:
             raise OutcomeUnknown(str(error)) from error
 
     def _begin(self) -> Any:
-        """Send, with another token than the last time; None when there is no token to be had."""
+        """Send with a new token if one was used before; None when no token can be fetched."""
         try:
             self._metadata = self._connection.metadata(other_than=self._metadata)
         except StoreUnavailable as error:
@@ -90,15 +90,28 @@ class PendingTransaction:
             raise OutcomeUnknown("etcd: the channel was closed") from error
 
 
+def transact_repeatedly(client: "EtcdClient", request: Any, *, sends_max: int) -> Any:
+    """Send a request that is harmless to repeat until it is answered, and return the TxnResponse.
+
+    Raises StoreUnavailable after `sends_max` sends without an answer, InvalidRequest, LeaseGoneError.
+    """
+    for _ in range(sends_max):
+        try:
+            return client.transact(request).result()
+        except OutcomeUnknown as error:
+            unknown = error
+    raise StoreUnavailable(str(unknown)) from unknown
+
+
 class _TokenExpiredError(Exception):
     """Nothing was applied; with a new token the same request may be sent again."""
 
 
 class EtcdClient:
-    """One connection to an etcd cluster, shared by all that this process does there.
+    """One connection to an etcd cluster, shared by the whole process.
 
-    `reread` gives the access anew: it is asked when etcd refuses us. `left_s` returns how long a call that begins now
-    may take, whatever its own timeout.
+    `reread` returns the access as the files are now; it is called when etcd refuses us. `left_s` returns how long a
+    call that begins now may take, whatever its own timeout.
     """
 
     def __init__(
@@ -114,11 +127,11 @@ class EtcdClient:
 
     @property
     def channel(self) -> grpc.Channel:
-        """The channel of now."""
+        """The current channel."""
         return self._connection.wire.channel
 
     def metadata(self) -> Metadata:
-        """Return what goes with every call. Raises StoreUnavailable, StoreDenied."""
+        """Return the metadata of every call. Raises StoreUnavailable, StoreDenied."""
         return self._connection.metadata()
 
     def transact(self, request: Any) -> PendingTransaction:
@@ -159,11 +172,11 @@ class EtcdClient:
         return tuple(sorted({rpc.AlarmType.Name(member.alarm) for member in answer.alarms}))
 
     def ping(self) -> None:
-        """Ask for nothing, linearizably: raises StoreUnavailable unless a quorum answers."""
+        """Make a linearizable read that returns nothing. Raises StoreUnavailable unless a quorum answers."""
         self._call(lambda wire: wire.kv.Range, rpc.RangeRequest(key=self.root + b"ping", count_only=True))
 
     def compact(self, revision: int) -> None:
-        """Forget all history below `revision`; a revision that is gone already is no error."""
+        """Compact the history below `revision`; a revision that is already compacted is no error."""
         try:
             self._call(lambda wire: wire.kv.Compact, rpc.CompactionRequest(revision=revision))
         except CompactedError:
@@ -177,7 +190,7 @@ class EtcdClient:
         return lease_id
 
     def keep_alive(self, lease_id: int, *, timeout_s: float) -> int:
-        """Prolong a lease: its TTL in seconds, 0 when it is dead. Raises StoreUnavailable."""
+        """Renew a lease and return its TTL in seconds, 0 when it has ended. Raises StoreUnavailable."""
 
         def prolong(wire: Wire) -> Callable[..., int]:
             return lambda request, **how: _first_ttl(wire.lease, request, **how)
@@ -191,7 +204,7 @@ class EtcdClient:
         self._call(lambda wire: wire.lease.LeaseRevoke, rpc.LeaseRevokeRequest(ID=lease_id))
 
     def close(self) -> None:
-        """Close the channel; whatever is under way ends with an error."""
+        """Close the channel; calls in progress end with an error."""
         self._connection.close()
 
     def _call(

@@ -1,4 +1,15 @@
-"""Compaction of etcd's history: old enough revisions are forgotten, sooner when the database fills up."""
+"""Compaction of etcd's history: revisions older than `keep_s` are dropped, and earlier when the database fills up.
+
+etcd keeps every revision until somebody compacts, and stops accepting writes at its quota. So one process an etcd
+cluster samples the newest revision every interval, and compacts to the newest sample that is old enough. Above
+EARLY_RATIO of the quota only the last interval's history is kept. Who relies on the history that remains:
+
+* readers that page through a snapshot at one revision (`snapshot`); one that is overtaken starts over;
+* `history`, which reads past states at their revisions, as far as `keep_s` reaches;
+* `suspects`, which looks for changes made without the head.
+
+The head needs no history, so compaction is never needed for correctness, and a denied call is only logged.
+"""
 
 import logging
 import threading
@@ -17,13 +28,13 @@ WITHOUT: dict[Call, str] = {
     "compact": "without it somebody else has to compact (etcd's --auto-compaction-retention, or a user with the role "
     "root): then set PROCESSOR_ETCD__COMPACT=false",
 }
-"""Calls that need more rights than those on our keys → what is missing where they are denied."""
+"""Calls that need more rights than those on our keys → the consequence when they are denied."""
 EARLY_RATIO = 0.5
-"""Part of the quota in use above which only the last interval's history is kept."""
+"""Share of the quota above which only the last interval's history is kept."""
 
 
 class History:
-    """Which revision was the newest when, and so to which one to compact. Pure: times are arguments, in seconds."""
+    """Samples of the newest revision over time, and so the revision to compact to. Pure: times are arguments, in s."""
 
     def __init__(self, keep_s: float) -> None:
         self._keep_s = keep_s
@@ -48,14 +59,14 @@ class History:
 
 
 def pressure(status: Status) -> float:
-    """Return the part of the quota that is in use; 0 when the quota is unknown."""
+    """Return the share of the quota that is in use; 0 when the quota is unknown."""
     return status.size_in_use_bytes / status.quota_bytes if status.quota_bytes else 0.0
 
 
 class Compactor:
-    """A thread that looks at etcd's size every `interval_s`, and compacts where it is `enabled` and allowed.
+    """A thread that reads etcd's size every `interval_s`, and compacts where that is `enabled` and allowed.
 
-    One process an etcd cluster should compact. What etcd denies is logged once, and tried again each time.
+    A denied call is logged once and tried again every interval.
     """
 
     def __init__(
@@ -89,19 +100,19 @@ class Compactor:
             self._thread.join()
 
     def status(self) -> Status | None:
-        """Return what etcd said last; None before its first answer, and while it does not let us ask."""
+        """Return the last status; None before the first answer, and while etcd denies the call."""
         return self._status
 
     def denied(self) -> frozenset[Call]:
-        """Return which of the calls etcd does not let us make. Safe from any thread."""
+        """Return the calls that etcd denies. Safe from any thread."""
         return self._denied
 
     def pressure(self) -> float:
-        """Return the part of the quota that was in use last time; commits pause above `etcd.quota_pause_ratio`."""
+        """Return the share of the quota that was in use last time; commits pause above `etcd.quota_pause_ratio`."""
         return pressure(self._status) if self._status else 0.0
 
     def run_once(self) -> int | None:
-        """Look, compact if something is old enough and we may, and return to where.
+        """Read the status, compact if a sample is old enough, and return the revision compacted to.
 
         Raises StoreUnavailable, InvalidRequest.
         """
@@ -128,7 +139,7 @@ class Compactor:
         return target
 
     def _note(self, call: Call, error: StoreDenied | None) -> None:
-        """Remember whether a call is denied; a change is one line of the log."""
+        """Record whether a call is denied; a change is logged in one line."""
         if (error is not None) == (call in self._denied):
             return
         self._denied ^= {call}
@@ -140,7 +151,7 @@ class Compactor:
     def _run(self) -> None:
         told = ""
         while not self._stopped.wait(self._interval_s):
-            # Next time is soon enough: history grows meanwhile, and `pressure` tells.
+            # The next interval is soon enough: `pressure` pauses commits before etcd is full.
             try:
                 self.run_once()
             except StoreUnavailable:

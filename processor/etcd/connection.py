@@ -1,9 +1,8 @@
-"""The channel to etcd, and who we are there; both are made anew when the files that they were read from have changed.
+"""The channel and the credentials for etcd; both are replaced when the files behind them change.
 
-etcd has passwords and certificates rotated, rights revoked, and members that come back under other addresses while we
-run. A refusal is therefore no end: what came from files is read again, at most every REREAD_INTERVAL_S, names are
-resolved again, and the next call goes out with it. A channel that is replaced lives on until no call can be under way
-on it any more.
+While we run, passwords and certificates are rotated, rights are revoked, and members come back under other addresses.
+So a refusal is not final: the files are read again, at most every REREAD_INTERVAL_S, names are resolved again, and the
+next call uses the result. A replaced channel stays open until no call can be in progress on it.
 """
 
 import threading
@@ -25,7 +24,7 @@ AUTHENTICATION_TIMEOUT_S = 3.0
 REREAD_INTERVAL_S = 1.0
 PROBE_INTERVAL_S = 5.0
 LAST_CALLS_TIMEOUT_S = 0.2
-"""What a call may take once `left_s` says that there is no time left: enough where the server is well."""
+"""Timeout of a call once `left_s` is 0: enough for a healthy server."""
 RETIRED_FOR_S = 60.0
 """Longer than any call takes."""
 
@@ -33,7 +32,7 @@ Metadata = tuple[tuple[str, str], ...]
 Reread = Callable[[], Access]
 """Return how etcd is reached as the files are now. Raises InvalidRequest."""
 Resolve = Callable[[tuple[str, ...]], str]
-"""Return grpc's name for endpoints, as of now. Raises StoreUnavailable."""
+"""Return gRPC's name for endpoints, resolved now. Raises StoreUnavailable."""
 
 
 class Wire:
@@ -50,7 +49,7 @@ class Wire:
         self.open_call = OpenCall(self.watch.Watch)
 
     def close(self) -> None:
-        """End whatever is under way."""
+        """End the calls in progress."""
         self.open_call.close()
         self.channel.close()
 
@@ -83,7 +82,7 @@ class Connection:
         self._cause = ""
 
     def metadata(self, *, other_than: Metadata | None = None) -> Metadata:
-        """Return what goes with every call: the token, where there are users; another one than the stale one given.
+        """Return the metadata of every call: the token, if there are users, and not the stale one in `other_than`.
 
         Raises StoreUnavailable, StoreDenied (wrong password).
         """
@@ -94,9 +93,9 @@ class Connection:
             return metadata
 
     def judged(self, error: grpc.RpcError, *, probing: bool = True) -> tuple[Failure, str]:
-        """Return what to do about an error and what to tell people; the files are read again where that may help.
+        """Return the class and the message of an error; the files are read again where that may help.
 
-        `probing`: no connection may be explained by handshakes, which take a moment.
+        `probing`: a missing connection may be explained by a handshake, which takes a moment.
         """
         failure, text = failure_of(error), text_of(error)
         if failure is Failure.TOKEN_EXPIRED and not self.access.username:
@@ -121,7 +120,7 @@ class Connection:
         return min(timeout_s, max(LAST_CALLS_TIMEOUT_S, self._left_s()))
 
     def close(self) -> None:
-        """Close the channels; whatever is under way ends with an error."""
+        """Close the channels; calls in progress end with an error."""
         for wire in (self.wire, *(wire for _, wire in self._retired)):
             wire.close()
 
@@ -135,7 +134,7 @@ class Connection:
         return token
 
     def _probed(self, error: grpc.RpcError) -> str:
-        """Return why there is no connection; asked again now and then, and by one thread only."""
+        """Return why there is no connection; probed every PROBE_INTERVAL_S, by one thread at a time."""
         if self._monotonic_s() >= self._probed_after_s and self._probe_lock.acquire(blocking=False):
             try:
                 self._cause = diagnosis.unreachable(error, self.access)
@@ -145,14 +144,14 @@ class Connection:
         return self._cause
 
     def _target(self, access: Access, *, otherwise: str) -> str:
-        """Return where the members are now, as far as that is known."""
+        """Return the members' current addresses, `otherwise` while names cannot be resolved."""
         try:
             return self._resolve(access.endpoints)
         except StoreUnavailable:
             return otherwise
 
     def _renew(self, *, resolving: bool) -> bool:
-        """Read the files again, ask for the members' addresses, and use what changed; tell whether something did."""
+        """Read the files, resolve the members' names, and use what changed; tell whether something did."""
         if self._monotonic_s() < self._renewed_after_s or not self._renewal_lock.acquire(blocking=False):
             return False
         try:
@@ -168,7 +167,7 @@ class Connection:
             self._renewal_lock.release()
 
     def _reread_access(self) -> Access:
-        """Return the access as the files are now; the one of now while they cannot be used, and note why."""
+        """Return the access from the files; while they are unusable, keep the current one and record why."""
         try:
             access = self._reread() if self._reread else self.access
         except InvalidRequest as error:
@@ -193,5 +192,5 @@ class Connection:
 
 
 def _adds(found: str, target: str) -> bool:
-    """Tell whether there is an address in a name of grpc's that another one does not have."""
+    """Tell whether `found` has an address that `target` lacks; both are names in gRPC's form."""
     return not set(found.partition(":")[2].split(",")) <= set(target.partition(":")[2].split(","))

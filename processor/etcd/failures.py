@@ -1,4 +1,4 @@
-"""What an error of etcd means for us: each class is named after what is done about it.
+"""The errors of etcd, in classes named after the reaction to them.
 
 The texts are etcd's own (`api/v3rpc/rpctypes`); grpc adds its own for what never reached the server.
 """
@@ -29,11 +29,11 @@ class Failure(Enum):
 
 
 class CompactedError(Exception):
-    """The revision that was asked for has been compacted."""
+    """The requested revision has been compacted."""
 
 
 class HistoryGoneError(InvalidRequest):
-    """The store has forgotten what was asked for: it keeps its history for a while only."""
+    """The requested revision is older than the history that the store keeps."""
 
 
 class LeaseGoneError(Exception):
@@ -65,7 +65,7 @@ _BY_TEXT = (
 
 
 def classify(code: grpc.StatusCode, details: str) -> Failure:
-    """Tell what to do about an error. Total: what is not known is AWAY, which loses and repeats nothing."""
+    """Return the class of an error. Total: an unknown error is AWAY, which loses and repeats nothing."""
     for text, failure in _BY_TEXT:
         if text in details:
             return failure
@@ -89,9 +89,9 @@ def read_error(failure: Failure, message: str) -> Exception:
 
 
 def write_error(failure: Failure, message: str) -> Exception:
-    """Return what a failed write raises; without an answer nobody knows whether it was applied.
+    """Return what a failed write raises; without an answer its outcome is unknown.
 
-    What is denied was not applied, but an earlier copy of it may have been.
+    A denied write was not applied, but an earlier copy of it may have been.
     """
     if failure is Failure.DENIED:
         return WriteDenied(message)
@@ -99,7 +99,7 @@ def write_error(failure: Failure, message: str) -> Exception:
 
 
 def not_written(error: OutcomeUnknown, what: str) -> StoreUnavailable:
-    """Return the error of a write that may simply be made again later; `what` begins the sentence."""
+    """Return the error of a write that the caller may repeat later; `what` begins the message."""
     kind = StoreDenied if isinstance(error, WriteDenied) else StoreUnavailable
     return kind(f"{what}: {error}")
 

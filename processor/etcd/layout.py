@@ -1,4 +1,8 @@
-"""Keys and values of one shard in etcd. Pure: every value packed here is read back here.
+"""Keys and values of one shard in etcd. Pure: every value encoded here is decoded here.
+
+This is a stored format (`engine.values.LAYOUT` is its number). Stores outlive releases, and during a rolling update two
+releases read the same keys. A field may be added at the end with a default; anything else (a key, the meaning of a
+field, another encoding) takes a new layout number, which older releases refuse, and a way to read the old one.
 
 Under `<prefix>/<app>/<shard>/`:
 
@@ -15,7 +19,7 @@ Under `<prefix>/<app>/<shard>/`:
 Under `<prefix>/<app>/` also `instances/<id>`: JSON of `Owner`, attached to the lease of a process.
 
 Packed = zstd of MessagePack. A frame says how many parts belong to it: parts beyond that number, or without a frame,
-are leftovers of a staged commit that was given up, and no reader looks at them.
+are orphans of a staged commit that was given up, and every reader ignores them.
 """
 
 import secrets
@@ -40,9 +44,9 @@ ID_BYTES = 4
 
 
 class Owner(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who holds the shard, and since when (ms since the epoch).
+    """The owner of a shard, or an instance, and since when (ms since the epoch). A stored format.
 
-    `instance` is a name that somebody chose, or host and pid: two processes may have the same. `id` is unique.
+    `instance` is a configured name, or host and pid: two processes may share one. `id` is unique.
     """
 
     instance: str
@@ -53,17 +57,17 @@ class Owner(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """Its key among the instances: the id; builds without one use the name."""
+        """Its key among the instances: the id; releases without ids use the name."""
         return self.id or self.instance
 
 
 def unique_id(instance: str) -> str:
-    """Return an id for this process, whatever others are called."""
+    """Return an id for this process that no other process has, even with the same name."""
     return f"{instance}~{secrets.token_hex(ID_BYTES)}"
 
 
 class EntryFrame(msgspec.Struct, frozen=True, array_like=True):
-    """What stands at `outbox/<seq>`. With parts, announcements and dead letters are in the parts alone."""
+    """The value of `outbox/<seq>`, a stored format. With parts, announcements and dead letters are in the parts."""
 
     entry: OutboxEntry
     entry_parts: int = 0
@@ -71,7 +75,7 @@ class EntryFrame(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DeltaFrame(msgspec.Struct, frozen=True, array_like=True):
-    """What stands at `delta/<seq>`. With parts, all images are in the parts."""
+    """The value of `delta/<seq>`, a stored format: (entity, value or None for a removal). With parts, all are there."""
 
     images: tuple[tuple[str, bytes | None], ...]
     parts: int = 0
@@ -109,7 +113,7 @@ class ShardKeys:
 
 
 def instances_folder(root: str) -> bytes:
-    """Return the beginning of the keys by which processes say that they live; `root` is `<prefix>/<app>`."""
+    """Return the prefix of the keys under which processes register; `root` is `<prefix>/<app>`."""
     return f"{root}/instances/".encode()
 
 
@@ -136,7 +140,7 @@ def encode_head(head: Head) -> bytes:
 
 
 def decode_head(value: bytes) -> Head:
-    """Return the head. Raises ShardRefused for a newer layout and for what is no head."""
+    """Return the head. Raises ShardRefused for a newer layout and for an invalid value."""
     try:
         layout = msgspec.json.decode(value, type=_LayoutOnly).layout
         if layout > LAYOUT:
@@ -154,7 +158,7 @@ def encode_attempts(attempts: Attempts) -> bytes:
 
 
 def decode_attempts(value: bytes) -> Attempts:
-    """Return the crash counter. Raises ShardRefused for what is none."""
+    """Return the crash counter. Raises ShardRefused for an invalid value."""
     try:
         return msgspec.json.decode(value, type=Attempts)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -172,7 +176,7 @@ def encode_audit(entry: AuditEntry) -> bytes:
 
 
 def decode_audit(value: bytes) -> AuditEntry:
-    """Return the entry. Raises ShardRefused for what is none."""
+    """Return the entry. Raises ShardRefused for an invalid value."""
     try:
         return msgspec.json.decode(value, type=AuditEntry)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -242,7 +246,7 @@ def _joined(parts: Mapping[int, bytes], wanted: int, where: str) -> bytes:
 
 
 class _Tools(threading.local):
-    # zstandard's objects and msgspec's encoder are not for two threads at once, and dear to make for each value.
+    # zstandard's objects and msgspec's encoder are not thread-safe, and too expensive to make for each value.
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
         self.decompressor = zstandard.ZstdDecompressor()

@@ -1,4 +1,14 @@
-"""The life sign of this process: one lease, kept alive by a thread, to which all that it owns is attached."""
+"""The lease of this process: a thread keeps it alive, and every key that the process owns is attached to it.
+
+The server counts the TTL from when it *receives* a keepalive, we count it from when we *sent* it. So our deadline is
+never later than the server's, and `is_alive` turns False before another process can own what we owned. Invariants:
+
+* a lease that was lost is lost for good, even if the server still has it: an answer after the deadline does not revive
+  it, because others may have been told already. `ensure` grants a new one, and revokes the old one as a courtesy;
+* `_renewal` is held during calls to the server; `_lock` is not, so `is_alive` never waits for the network.
+
+`EtcdOwnership` relies on the deadline; safety against a clock that jumps or a paused process comes from the epoch.
+"""
 
 import contextlib
 import threading
@@ -20,8 +30,8 @@ RETRIES_PER_TTL = 12
 class InstanceLease:
     """Registers `<root>instances/<id>` under a lease and keeps it. Safe from any thread.
 
-    A lease that answered TTL 0, or did not answer for its TTL since the last keepalive was *sent*, is lost for good,
-    even if the server still has it: `ensure` makes a new one. Who is not `listed` has a lease and takes no share.
+    A lease is lost when the server answers TTL 0, or nothing for a TTL since the last answered keepalive was sent.
+    An instance that is not `listed` has a lease and takes no shards.
     """
 
     def __init__(
@@ -63,13 +73,13 @@ class InstanceLease:
             return lease_id
 
     def join(self) -> None:
-        """Be among the instances, for the first time or again after `leave`. Raises StoreUnavailable."""
+        """Register this instance, for the first time or again after `leave`. Raises StoreUnavailable."""
         with self._renewal:
             self._listed = True
         self.ensure()
 
     def leave(self) -> None:
-        """Be no instance any more; the lease, and what is owned under it, stays. Raises StoreUnavailable."""
+        """Deregister this instance; the lease, and what is owned under it, stays. Raises StoreUnavailable."""
         with self._renewal:
             self._listed = False
             if self._listed_under:
@@ -82,13 +92,13 @@ class InstanceLease:
             return self._is_valid(lease_id)
 
     def give_up(self, lease_id: int) -> None:
-        """Take this lease for lost: the server said so."""
+        """Mark the lease as lost, as the server said."""
         with self._lock:
             if lease_id == self._lease_id:
                 self._lease_id = 0
 
     def close(self) -> None:
-        """Stop keeping the lease and revoke it, so that nobody waits for its end; safe to call twice."""
+        """Stop keeping the lease and revoke it, so that nobody has to wait for its end; safe to call twice."""
         self._closed.set()
         with self._lock:
             lease_id, self._lease_id = self._lease_id, 0
@@ -134,13 +144,13 @@ class InstanceLease:
         except (StoreUnavailable, InvalidRequest, LeaseGoneError):
             return False  # the deadline decides
         with self._lock:
-            # An answer that came too late must not revive what others were told is lost.
+            # A late answer must not revive a lease that others were told is lost.
             if self._is_valid(lease_id):
                 self._valid_until_s = sent_s + ttl_s
         return True
 
     def _revoke(self, lease_id: int) -> None:
-        # Only a courtesy: a lease that nobody keeps ends by itself.
+        # Only a courtesy: a lease without keepalives ends by itself.
         with contextlib.suppress(StoreUnavailable, LeaseGoneError, InvalidRequest):
             if lease_id:
                 self._client.revoke_lease(lease_id)

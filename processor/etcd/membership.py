@@ -1,4 +1,4 @@
-"""This process among the others that share the shards, in etcd."""
+"""The processes that share the shards, as registered in etcd."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ OWNERS_PER_READ = 64
 
 
 class EtcdMembership:
-    """The port `Membership`: registers with the lease of this process, and reads who lives and who owns what."""
+    """The port `Membership`: registers under the lease of this process, and reads the instances and the owners."""
 
     def __init__(self, client: EtcdClient, prefix: str, app: str, lease: InstanceLease, *, shards: int) -> None:
         self._client = client
@@ -33,9 +33,9 @@ class EtcdMembership:
         return self._lease.owner.key
 
     def look(self) -> Members:
-        """Return the members, linearizable, at one revision, with us in it. Raises StoreUnavailable.
+        """Return the members at one revision, linearizable, this process included. Raises StoreUnavailable.
 
-        Somebody else's hand may have struck us off: a person with a tool, say.
+        An instance that was deregistered by hand registers again.
         """
         self._lease.join()
         members = self._members()
@@ -46,7 +46,7 @@ class EtcdMembership:
         return members
 
     def leave(self) -> None:
-        """Be no instance any more in the eyes of others; what we own stays ours. Raises StoreUnavailable."""
+        """Deregister this instance; what we own stays ours. Raises StoreUnavailable."""
         self._lease.leave()
 
     def _members(self) -> Members:

@@ -1,7 +1,7 @@
-"""One call that stays open, so that the library's thread for a channel stays, too.
+"""A call that stays open, so that gRPC's thread for the channel stays, too.
 
-The thread ends with the last open call of its channel, and the next call waits until a new one runs: between two
-commits of a busy shard that is every time, and cost a sixth of the whole loop.
+The thread ends with the last open call of its channel, and the next call waits for a new one to start. Between the
+commits of a busy shard that happened every time, and took a sixth of the loop.
 """
 
 import queue
@@ -14,7 +14,7 @@ OpenStream = Callable[[Iterator[Any]], Any]
 
 
 class OpenCall:
-    """A stream on which nothing is ever said. `keep` opens it again where it broke, with its server for example."""
+    """A stream without messages. `keep` opens it again after it broke, for example with its server."""
 
     def __init__(self, open_stream: OpenStream) -> None:
         self._open_stream = open_stream

@@ -1,4 +1,4 @@
-"""A shard's head as it was: one read each, at any revision that is not compacted."""
+"""A shard's head at any revision that is not compacted; one read each."""
 
 import msgspec
 
@@ -9,7 +9,7 @@ from processor.etcd.layout import ShardKeys, decode_head
 
 
 class StandingHead(msgspec.Struct, frozen=True):
-    """The head as it stood at `revision`; written at `modified`, the key made at `created`."""
+    """The head at `revision`, written at `modified`; its key was created at `created`."""
 
     revision: int
     head: Head

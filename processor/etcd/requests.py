@@ -1,4 +1,4 @@
-"""The few forms of requests that we send. Every write to a shard stands under the same two compares."""
+"""The requests that we send to etcd. Every write to a shard stands under the two compares of `guarded`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from etcd3.etcdrpc import rpc_pb2 as rpc
 from processor.etcd.layout import ShardKeys
 
 OPERATION_OVERHEAD_BYTES = 32
-"""More than what a put adds to its key and value on the wire."""
+"""An upper bound of what a put adds to its key and value on the wire."""
 
 
 def put(key: bytes, value: bytes, *, lease_id: int = 0) -> Any:
@@ -32,12 +32,12 @@ def delete_range(start: bytes, end: bytes) -> Any:
 
 
 def modified_at(key: bytes, revision: int) -> Any:
-    """Return the compare: this key was last written at this revision (0: it is absent)."""
+    """Return the compare "last written at this revision" (0: absent)."""
     return rpc.Compare(result=rpc.Compare.EQUAL, target=rpc.Compare.MOD, key=key, mod_revision=revision)
 
 
 def created_at(key: bytes, revision: int) -> Any:
-    """Return the compare: this key was created at this revision (0: it is absent)."""
+    """Return the compare "created at this revision" (0: absent)."""
     return rpc.Compare(result=rpc.Compare.EQUAL, target=rpc.Compare.CREATE, key=key, create_revision=revision)
 
 
@@ -47,6 +47,6 @@ def transaction(compares: Sequence[Any], success: Sequence[Any], failure: Sequen
 
 
 def guarded(keys: ShardKeys, operations: Sequence[Any], *, expected_revision: int, epoch: int) -> Any:
-    """Return the TxnRequest that holds only for this head and this owner, and else says what stands there."""
+    """Return the TxnRequest that succeeds only for this head and this owner, and returns both otherwise."""
     compares = (modified_at(keys.head, expected_revision), created_at(keys.owner, epoch))
     return transaction(compares, operations, (get(keys.head), get(keys.owner)))

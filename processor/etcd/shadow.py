@@ -1,7 +1,14 @@
-"""A state beside the live one, under `<prefix>/<app>/rebuild/<name>/<shard>/`, laid out as a shard's.
+"""A rebuilt state beside the live one, under `<prefix>/<app>/rebuild/<name>/<shard>/`, in the layout of a shard.
 
-All its keys hang on one lease, so that it goes as a whole: when it is removed, when its writing is interrupted, and by
-itself after its time. The head is written last: without it the shadow is a fragment that nobody takes for a state.
+A state is larger than a transaction, so a shadow is written in many. Invariants that make that safe:
+
+* all keys of a shadow are attached to one lease. Revoking it deletes all of them at once: on `remove`, when writing is
+  interrupted, and by itself after the TTL (a day by default);
+* the head is written last: a reader takes a shadow without a head for a fragment and returns None;
+* entities are written to their keys, never to deltas or parts, so that `snapshot.read_shard` reads it as any shard;
+* every transaction is a put or a deletion of fixed bytes, so it is sent again when its outcome is unknown.
+
+`admin/rebuild` relies on this: it writes a shadow, compares it with the live state, and promotes it from there.
 """
 
 import contextlib
@@ -11,19 +18,19 @@ from typing import Any
 
 from etcd3.etcdrpc import rpc_pb2 as rpc
 
-from processor.engine.errors import InvalidRequest, OutcomeUnknown, StoreUnavailable
+from processor.engine.errors import InvalidRequest
 from processor.engine.values import Head, Snapshot
 from processor.etcd import requests
-from processor.etcd.client import EtcdClient
+from processor.etcd.client import EtcdClient, transact_repeatedly
 from processor.etcd.failures import LeaseGoneError
 from processor.etcd.layout import ShardKeys, encode_head, end_of
+from processor.etcd.limits import Limits
 from processor.etcd.snapshot import read_shard
-from processor.etcd.transaction import Limits
 
 TTL_S = 24 * 60 * 60
 SENDS_MAX = 5
 LEASES_MAX = 100
-"""How many interrupted attempts one removal clears away."""
+"""How many interrupted attempts one removal deletes."""
 
 
 class Shadow:
@@ -37,9 +44,9 @@ class Shadow:
         self._limits = limits or Limits()
 
     def write(self, head: Head, values: Iterable[tuple[str, bytes]], *, ttl_s: int = TTL_S) -> None:
-        """Put a state in place of what the shadow holds; interrupted, it leaves nothing behind.
+        """Replace the shadow by a state; when interrupted, it leaves nothing behind.
 
-        Raises InvalidRequest when somebody else removes or writes it meanwhile.
+        Raises InvalidRequest when another process removes or writes it at the same time.
         """
         self.remove()
         with ExitStack() as unfinished:
@@ -57,7 +64,7 @@ class Shadow:
         return snapshot if snapshot.head is not None else None
 
     def remove(self) -> int:
-        """Take the shadow or its fragments away; return how many keys there were."""
+        """Delete the shadow or its fragments; return how many keys there were."""
         count = int(self._range(limit=0).count)
         for _ in range(LEASES_MAX):
             found = self._range(limit=1).kvs
@@ -79,18 +86,12 @@ class Shadow:
             self._client.revoke_lease(lease_id)
 
     def _send(self, operations: Sequence[Any]) -> None:
-        """Send puts or a deletion, which may be sent again."""
+        """Send puts or a deletion, which are harmless to repeat."""
         request = requests.transaction((), operations)
-        for _ in range(SENDS_MAX):
-            try:
-                self._client.transact(request).result()
-            except OutcomeUnknown as error:
-                unknown = error
-            except LeaseGoneError as error:
-                raise InvalidRequest("the shadow was removed or written by somebody else meanwhile") from error
-            else:
-                return
-        raise StoreUnavailable(str(unknown)) from unknown
+        try:
+            transact_repeatedly(self._client, request, sends_max=SENDS_MAX)
+        except LeaseGoneError as error:
+            raise InvalidRequest("the shadow was removed or written by somebody else meanwhile") from error
 
     def _chunks(self, operations: Iterable[Any]) -> Iterator[list[Any]]:
         chunk: list[Any] = []

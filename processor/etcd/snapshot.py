@@ -1,4 +1,4 @@
-"""Everything of one shard at one revision, linearizable, for owners and for mere readers."""
+"""One shard at one revision, linearizable, for its owner and for other readers."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ T = TypeVar("T")
 SNAPSHOT_ATTEMPTS_MAX = 5
 ENTITY_PAGE_KEYS = 10_000
 PACKED_PAGE_KEYS = 64
-"""Packed values may have hundreds of KiB each."""
+"""A packed value may have hundreds of KiB."""
 
 
 class ShardImage(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class ShardImage(msgspec.Struct, frozen=True):
 
     snapshot: Snapshot
     backlog: Backlog
-    leftovers: bool
+    orphaned_parts: bool
 
 
 class _Numbered(msgspec.Struct, frozen=True):
@@ -95,8 +95,8 @@ def _read_once(client: EtcdClient, keys: ShardKeys, at_revision: int) -> ShardIm
         outbox=tuple(stored for stored in _entries(outbox) if stored.entry.seq <= seq),
         attempts=_attempts(attempts),
     )
-    leftovers = any(number > seq for number in (*deltas.parts, *outbox.parts))
-    return ShardImage(snapshot, merged.backlog, leftovers)
+    orphaned_parts = any(number > seq for number in (*deltas.parts, *outbox.parts))
+    return ShardImage(snapshot, merged.backlog, orphaned_parts)
 
 
 def _read_numbered(folder: bytes, scanned: Iterator[Any]) -> _Numbered:

@@ -1,4 +1,4 @@
-"""Which entities somebody changed behind the head's back, when the digest says that somebody did."""
+"""The entities that were changed without the head, once the digest shows that there are some."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,7 +9,7 @@ from processor.etcd.failures import CompactedError
 from processor.etcd.layout import ShardKeys
 
 READS_PER_CALL = 64
-"""Below any server's limit of operations."""
+"""Below the limit of operations of every server."""
 
 
 def find_suspects(client: EtcdClient, keys: ShardKeys, snapshot: Snapshot) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a store cluster is to one or more shards, in memory: revisions, compares, owners that end with their lease."""
+"""A store cluster in memory, for one or more shards: revisions, compares, and owners that end with their lease."""
 
 import threading
 from collections.abc import Callable
@@ -115,7 +115,7 @@ class MemoryCluster:
                 self._instances[instance] = lease
 
     def dismiss(self, instance: str) -> None:
-        """Strike an instance off; its lease stays."""
+        """Deregister an instance; its lease stays."""
         with self._lock:
             self._instances.pop(instance, None)
 

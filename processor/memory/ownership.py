@@ -21,7 +21,7 @@ class MemoryOwnership:
         self.lease = self._new_lease()
 
     def campaign(self) -> int | None:
-        """Try to own the shard: the epoch, or None while somebody else does; a lease that was lost is replaced."""
+        """Try to own the shard: return the epoch, or None while another does; a lost lease is replaced."""
         if self._closed:
             raise RuntimeError("the lease was closed")
         if not self._cluster.is_alive(self.lease):
@@ -35,7 +35,7 @@ class MemoryOwnership:
         return epoch
 
     def verify(self, epoch: int) -> bool:
-        """Read the owner: is it this epoch? Safe from any thread."""
+        """Tell whether the owner has this epoch. Safe from any thread."""
         return self._cluster.read(self._shard, lambda keys, _: keys.owner_epoch) == epoch
 
     def alive(self) -> bool:
@@ -43,7 +43,7 @@ class MemoryOwnership:
         return self._owned and self._cluster.is_alive(self.lease)
 
     def release(self, epoch: int, *, clean: bool) -> None:
-        """Make the shard vacant if its epoch is this one; `clean` leaves the crash counter as clean."""
+        """Make the shard vacant if its epoch is this one; `clean` writes a clean crash counter."""
 
         def vacate(keys: Shard, revision: int) -> None:
             del revision
@@ -75,7 +75,7 @@ class MemoryMembership:
         self.lease = _lease_of(instance)
 
     def look(self) -> Members:
-        """Return the members, with us in it; a lease that was lost is replaced."""
+        """Return the members, this one included; a lost lease is replaced."""
         if not self._cluster.is_alive(self.lease):
             self.lease = _lease_of(self.instance)
         self._cluster.enlist(self.instance, self.lease)
@@ -83,7 +83,7 @@ class MemoryMembership:
         return Members(instances, {shard: lease.partition("#")[0] for shard, lease in owners.items()})
 
     def leave(self) -> None:
-        """Be no instance any more in the eyes of others."""
+        """Deregister this instance."""
         self._cluster.dismiss(self.instance)
 
 

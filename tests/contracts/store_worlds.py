@@ -16,9 +16,9 @@ from processor.etcd.channel import Access
 from processor.etcd.client import EtcdClient
 from processor.etcd.layout import Owner, ShardKeys, encode_head
 from processor.etcd.lease import InstanceLease
+from processor.etcd.limits import Limits
 from processor.etcd.ownership import EtcdOwnership
 from processor.etcd.store import EtcdStore
-from processor.etcd.transaction import Limits
 from processor.memory.cluster import MemoryCluster, Shard
 from processor.memory.ownership import MemoryOwnership
 from processor.memory.store import MemoryStore

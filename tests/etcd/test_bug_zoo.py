@@ -11,10 +11,10 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from processor.engine.values import Image, Snapshot
 from processor.etcd.backlog import Backlog
+from processor.etcd.builder import Plan
 from processor.etcd.inflight import EtcdInFlight
 from processor.etcd.layout import numbered
 from processor.etcd.store import EtcdStore
-from processor.etcd.transaction import Plan
 from tests.contracts.store_worlds import EtcdWorld, commit, committed
 from tests.etcd.etcd_fake import LossyClient
 from tests.etcd.shard_steps import many, started
@@ -38,8 +38,8 @@ class DefectiveStore(EtcdStore):
     def load(self) -> Snapshot:
         snapshot = super().load()
         backlog = self.backlog_type()
-        vars(backlog).update(vars(self._ground.backlog))
-        self._ground = msgspec.structs.replace(self._ground, backlog=backlog)
+        vars(backlog).update(vars(self._state.backlog))
+        self._state = msgspec.structs.replace(self._state, backlog=backlog)
         return snapshot
 
 

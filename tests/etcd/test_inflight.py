@@ -6,9 +6,11 @@ from processor.engine.errors import OutcomeUnknown
 from processor.engine.values import Committed, Conflict
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog
+from processor.etcd.builder import Plan, StoreState
 from processor.etcd.inflight import EtcdInFlight
 from processor.etcd.layout import ShardKeys, encode_head
-from processor.etcd.transaction import Ground, Limits, Plan, plan_commit
+from processor.etcd.limits import Limits
+from processor.etcd.transaction import plan_commit
 from tests.contracts.store_worlds import commit, head
 from tests.etcd.etcd_fake import FakeEtcd, LossyClient
 from tests.etcd.shard_steps import staged
@@ -52,7 +54,7 @@ def flight(client: Any, plan: Plan) -> tuple[EtcdInFlight, Told]:
 
 
 def planned(epoch: int, seq: int = 0, expected: int = 0) -> Plan:
-    return plan_commit(commit(seq, epoch, expected), Ground(KEYS, Limits(), Backlog(), 0))
+    return plan_commit(commit(seq, epoch, expected), StoreState(KEYS, Limits(), Backlog(), 0))
 
 
 def test_the_end_is_told_once_however_often_the_result_is_asked_for(client: Any, epoch: int) -> None:
@@ -89,7 +91,7 @@ def test_somebody_else_s_head_is_a_refusal_that_says_what_stands_there(client: A
 
 
 def test_a_part_without_an_answer_is_the_one_that_is_sent_again(client: Any, epoch: int) -> None:
-    plan = plan_commit(staged(1, epoch, 0), Ground(KEYS, Limits(), Backlog(), 0))
+    plan = plan_commit(staged(1, epoch, 0), StoreState(KEYS, Limits(), Backlog(), 0))
     assert len(plan.steps) > 3
     client.fates.extend(["answered", "request lost"])
     sent, told = flight(client, plan)
@@ -104,7 +106,7 @@ def test_a_part_without_an_answer_is_the_one_that_is_sent_again(client: Any, epo
 
 def test_between_two_steps_of_a_staged_commit_a_failpoint_is_passed(client: Any, epoch: int) -> None:
     passed: list[tuple[str, int]] = []
-    plan = plan_commit(staged(1, epoch, 0), Ground(KEYS, Limits(), Backlog(), 0))
+    plan = plan_commit(staged(1, epoch, 0), StoreState(KEYS, Limits(), Backlog(), 0))
     before = len(client.sent)
     sent = EtcdInFlight(
         client,

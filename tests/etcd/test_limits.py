@@ -1,8 +1,7 @@
 import pytest
 
 from processor.engine.errors import InvalidRequest
-from processor.etcd.limits import check_limits
-from processor.etcd.transaction import Limits
+from processor.etcd.limits import Limits, check_limits
 from tests.contracts.store_worlds import EtcdWorld
 
 pytestmark = pytest.mark.services

@@ -23,11 +23,13 @@ from processor.engine.announcements import Announcement, OutboxEntry
 from processor.engine.values import Commit, Committed, Image, TrimRequest
 from processor.etcd import requests
 from processor.etcd.backlog import Backlog
+from processor.etcd.builder import Plan
 from processor.etcd.channel import Access
 from processor.etcd.client import EtcdClient
 from processor.etcd.layout import ShardKeys, end_of
+from processor.etcd.limits import Limits
 from processor.etcd.store import EtcdStore
-from processor.etcd.transaction import Limits, Plan, plan_commit
+from processor.etcd.transaction import plan_commit
 from tests.contracts.store_worlds import entry, head, settled
 from tests.etcd.etcd_fake import FakeEtcd, Fate, LossyClient
 from tests.etcd.shard_steps import noise
@@ -120,7 +122,7 @@ class OverflowMachine(RuleBasedStateMachine):
         self.seen["overflow"] += bool(surplus) and len(plan.steps) == 1
         self.seen["tombstone"] += any(image.value is None for image in surplus)
         self.seen["dropped with a commit"] += plan.effect.dropped_through is not None
-        self.seen["swept"] += self.store._ground.leftovers
+        self.seen["swept"] += self.store._state.orphaned_parts
 
     def _tidy_once(self, fates: list[Fate]) -> bool:
         trimmed = head(self.seq, self.epoch, commit_id=f"trim-{next(serial)}", announced_seq=self.announced_seq)
@@ -143,7 +145,7 @@ class OverflowMachine(RuleBasedStateMachine):
     def abandon_a_staged_commit(self, changes: dict[str, bytes | None], keep: int) -> None:
         """The owner dies after some parts of a staged commit; the successor finds them."""
         self.seq += 1
-        plan = plan_commit(self._commit(changes, 9_000, "abandoned-"), self.store._ground)
+        plan = plan_commit(self._commit(changes, 9_000, "abandoned-"), self.store._state)
         del self.outbox[self.seq]
         self.seq -= 1
         for step in plan.steps[:-1][:keep]:
@@ -158,10 +160,10 @@ class OverflowMachine(RuleBasedStateMachine):
         assert snapshot.head is not None
         assert snapshot.head.seq == self.seq
         # Who loads sees that the removal of what was never written is done.
-        assert snapshot.head.pending >= self.store._ground.backlog.pending
+        assert snapshot.head.pending >= self.store._state.backlog.pending
         waiting = {seq: entry for seq, entry in self.outbox.items() if seq > self.announced_in(snapshot)}
         assert {stored.entry.seq: stored.entry for stored in snapshot.outbox} == waiting
-        self._assert_alike(self.store._ground.backlog, reader._ground.backlog)
+        self._assert_alike(self.store._state.backlog, reader._state.backlog)
 
     def _assert_alike(self, followed: Backlog, loaded: Backlog) -> None:
         """What the store believes must be what a load would tell it, in the same order.
@@ -193,7 +195,7 @@ class OverflowMachine(RuleBasedStateMachine):
         raw = self._raw()
         assert {self.keys.entity_of(key): raw[key] for key in raw if key.startswith(self.keys.state)} == self.model
         deltas = [key for key in raw if key.startswith(self.keys.delta)]
-        assert deltas == [] or self.store._ground.leftovers
+        assert deltas == [] or self.store._state.orphaned_parts
 
     def _finish(self, flight: Any) -> None:
         answer = settled(flight)

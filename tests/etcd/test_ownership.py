@@ -19,7 +19,7 @@ def test_a_campaign_whose_reply_was_lost_is_found_won_the_next_time(world: EtcdW
     lossy: Any = LossyClient(world.client)
     ownership = EtcdOwnership(lossy, world.keys, world.lease("one"))
     lossy.fates.append("reply lost")
-    with pytest.raises(StoreUnavailable, match="campaign did not come through"):
+    with pytest.raises(StoreUnavailable, match="campaign was not answered"):
         ownership.campaign()
     assert not ownership.alive()
     stands = world.store().read_head().owner_epoch

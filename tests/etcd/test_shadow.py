@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from processor.engine.errors import InvalidRequest
+from processor.etcd.limits import Limits
 from processor.etcd.shadow import Shadow
-from processor.etcd.transaction import Limits
 from tests.contracts.store_worlds import EtcdWorld, head
 from tests.etcd.shard_steps import noise
 from tests.waiting import wait_until

@@ -7,8 +7,8 @@ import pytest
 from processor.engine.errors import OutcomeUnknown
 from processor.engine.values import TrimRequest
 from processor.etcd.layout import numbered
+from processor.etcd.limits import Limits
 from processor.etcd.store import EtcdStore
-from processor.etcd.transaction import Limits
 from tests.contracts.store_worlds import EtcdWorld, commit, committed, head, refused
 from tests.etcd.etcd_fake import LossyClient
 from tests.etcd.shard_steps import many, staged, started, trimmed

@@ -15,11 +15,10 @@ from processor.etcd.compactor import Compactor
 from processor.etcd.connection import REREAD_INTERVAL_S
 from processor.etcd.layout import Owner, ShardKeys
 from processor.etcd.lease import InstanceLease
-from processor.etcd.limits import check_limits
+from processor.etcd.limits import Limits, check_limits
 from processor.etcd.membership import EtcdMembership
 from processor.etcd.ownership import EtcdOwnership
 from processor.etcd.store import EtcdStore
-from processor.etcd.transaction import Limits
 from processor.runtime.addresses import parse
 from tests.contracts.store_worlds import answers, commit, owned
 from tests.security.etcd_lab import Administrator, EtcdLab
