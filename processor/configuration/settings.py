@@ -46,7 +46,7 @@ class KafkaSettings(Group):
     bootstrap_servers: Brokers = "127.0.0.1:9092"
     """Initial brokers, comma-separated host:port."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    """Protocol spoken with the brokers."""
+    """Protocol of the connections to the brokers."""
     sasl_mechanism: str | None = None
     """SASL mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, or OAUTHBEARER (its properties go into `extra`)."""
     sasl_username: Secret = None
@@ -105,8 +105,8 @@ class KafkaSettings(Group):
             *kafka_security.overruled(self.model_fields_set, self.extra),
             *kafka_security.problems(self.properties(), self.extra, allow_plaintext=self.allow_plaintext),
         ]
-        if told := "\n".join(found):
-            raise ValueError(told)
+        if problems := "\n".join(found):
+            raise ValueError(problems)
         return self
 
 

@@ -80,7 +80,7 @@ def broker_value(name: str, value: Any) -> str:
         return ",".join(_text(item) for item in value)
     word = None if isinstance(value, list) else _in_form(kind, _text(value))
     if word is None:
-        raise InvalidTopicSetting(f"{_wanted(kind)} is wanted, not {value!r}")
+        raise InvalidTopicSetting(f"must be {_form(kind)}, not {value!r}")
     return word
 
 
@@ -107,7 +107,7 @@ def _text(value: Any) -> str:
             return str(value).lower()
         case int() | float() | str():
             return str(value).strip()
-    raise InvalidTopicSetting("there is no value" if value is None else f"a value is wanted, not {value!r}")
+    raise InvalidTopicSetting("there is no value" if value is None else f"must be a single value, not {value!r}")
 
 
 def _is_ratio(text: str) -> bool:
@@ -117,5 +117,5 @@ def _is_ratio(text: str) -> bool:
         return False
 
 
-def _wanted(kind: Kind) -> str:
+def _form(kind: Kind) -> str:
     return kind if isinstance(kind, str) else f"one of {', '.join(kind)}"

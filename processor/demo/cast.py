@@ -55,8 +55,8 @@ class Cast(msgspec.Struct, frozen=True):
         cast, actions = _actions_due(self, now_ms, random)
         lines: list[Line] = []
         for action in actions:
-            cast, said = _perform(cast, action, now_ms, random)
-            lines += said
+            cast, more = _perform(cast, action, now_ms, random)
+            lines += more
         fleet, reports = cast.fleet.act(now_ms, random)
         router, applied = cast.router.act(now_ms)
         answers = [responder.act(now_ms) for responder in cast.responders]

@@ -121,8 +121,8 @@ class Show:
         for report in _drained(self._reports, wait_s):
             count(report)
             self.totals = self.totals.after(report)
-            self.acts, said = self.acts.after(report.changes, report.seq)
-            for line in (*feed.lines(report), *map(feed.highlight, said)):
+            self.acts, highlights = self.acts.after(report.changes, report.seq)
+            for line in (*feed.lines(report), *map(feed.highlight, highlights)):
                 self._write(line)
 
     def _feed(self, subject: Callable[[str], str]) -> Feed:

@@ -14,13 +14,13 @@ LEASE_MARGIN_S = 3.0
 """etcd revokes an expired lease a moment after its expiry."""
 
 
-def await_vacancy(settings: Settings, ending: threading.Event, tell: Callable[[str], None]) -> None:
+def await_vacancy(settings: Settings, ending: threading.Event, note: Callable[[str], None]) -> None:
     """Return once nobody owns the first shard, or `ending` is set; wait as long as the lease of a killed owner lasts.
 
     Raises OwnershipLost if it stays owned, ShardRefused, StoreUnavailable.
     """
     wait_s = settings.shards.lease_ttl_s + LEASE_MARGIN_S
-    deadline_s, told = monotonic() + wait_s, False
+    deadline_s, noted = monotonic() + wait_s, False
     with store_client(settings) as client:
         while not ending.is_set():
             view = shard_views(client, settings)[0]
@@ -34,7 +34,7 @@ def await_vacancy(settings: Settings, ending: threading.Event, tell: Callable[[s
                     "processor status, processor events tail changes. To run both, set PROCESSOR_APP and "
                     "PROCESSOR_TOPICS_FILE of the demo to other names"
                 )
-            if not told:
-                tell(f"{who}: waiting {wait_s:.0f} s, in case it was killed")
-                told = True
+            if not noted:
+                note(f"{who}: waiting {wait_s:.0f} s, in case it was killed")
+                noted = True
             ending.wait(LOOK_INTERVAL_S)
