@@ -45,13 +45,12 @@ class Announcer(Protocol):
         ...
 
 
-class InlineAnnouncer:
-    """Publishes one group at each call, from the caller's thread."""
+class _PatientAnnouncer:
+    """What both announcers share: while the output is away they wait ever longer, and say why."""
 
     def __init__(self, parts: Parts, publisher: Publisher) -> None:
         self._parts = parts
         self._publisher = publisher
-        self._not_before_s = 0.0
         self._patience = _Patience(parts)
 
     @property
@@ -63,6 +62,14 @@ class InlineAnnouncer:
     def fencings(self) -> int:
         """How often another writer of our name fenced us."""
         return self._patience.fencings
+
+
+class InlineAnnouncer(_PatientAnnouncer):
+    """Publishes one group at each call, from the caller's thread."""
+
+    def __init__(self, parts: Parts, publisher: Publisher) -> None:
+        super().__init__(parts, publisher)
+        self._not_before_s = 0.0
 
     def start(self) -> None:
         """Do nothing: there is no thread."""
@@ -85,7 +92,7 @@ class InlineAnnouncer:
         return True
 
 
-class BackgroundAnnouncer:
+class BackgroundAnnouncer(_PatientAnnouncer):
     """Publishes from a thread, so that the output's latency overlaps with the next steps.
 
     Between two transactions it leaves a gap, which groups more commits. A transaction begun at the heels of another may
@@ -93,23 +100,11 @@ class BackgroundAnnouncer:
     """
 
     def __init__(self, parts: Parts, publisher: Publisher) -> None:
-        self._parts = parts
-        self._publisher = publisher
-        self._patience = _Patience(parts)
+        super().__init__(parts, publisher)
         self._stopped = threading.Event()
         self._failure: BaseException | None = None
         self._last_wait_s = LAST_TRANSACTION_S
         self._thread = threading.Thread(target=self._run, name=f"publisher-{parts.identity.shard}", daemon=True)
-
-    @property
-    def trouble(self) -> str:
-        """Why nothing is published at present."""
-        return self._patience.trouble
-
-    @property
-    def fencings(self) -> int:
-        """How often another writer of our name fenced us."""
-        return self._patience.fencings
 
     def start(self) -> None:
         """Begin the thread."""
