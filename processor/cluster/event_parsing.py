@@ -52,5 +52,5 @@ def encodable(text: str) -> str:
 
 def _explanation(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "data"
-    return encodable(f"{place}: {first['msg']}")
+    field = ".".join(str(part) for part in first["loc"]) or "data"
+    return encodable(f"{field}: {first['msg']}")

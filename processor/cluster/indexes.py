@@ -110,9 +110,9 @@ def usage_deltas(old: Model | None, new: Model | None) -> Deltas:
     before = old.versions if old is not None else ()
     after = new.versions if new is not None else ()
     if len(before) == len(after):
-        for place, version in enumerate(after):
-            if version is not before[place]:
-                _count_both(deltas, before[place], version)
+        for position, version in enumerate(after):
+            if version is not before[position]:
+                _count_both(deltas, before[position], version)
     else:
         shared = _shared(before, after) if before and after else 0
         gone, come = before[shared:], after[shared:]
@@ -127,10 +127,10 @@ def usage_deltas(old: Model | None, new: Model | None) -> Deltas:
 
 def add_blockers(deltas: Deltas, freed: Iterable[tuple[str, int]], blocked: Iterable[tuple[str, int]]) -> None:
     """Count one model's blockers out and in."""
-    for place in freed:
-        deltas.setdefault(place, [0, 0, 0, 0])[2] -= 1
-    for place in blocked:
-        deltas.setdefault(place, [0, 0, 0, 0])[2] += 1
+    for at in freed:
+        deltas.setdefault(at, [0, 0, 0, 0])[2] -= 1
+    for at in blocked:
+        deltas.setdefault(at, [0, 0, 0, 0])[2] += 1
 
 
 def apply_deltas(usage: Nested, model: str, deltas: Deltas) -> Nested:
@@ -243,7 +243,7 @@ def _shared(before: tuple[Version, ...], after: tuple[Version, ...]) -> int:
 
 def _count_both(deltas: Deltas, old: Version, new: Version) -> None:
     """Subtract the entries that went, add those that came; the entries of both are ascending by index."""
-    before, after, place = old.replicas, new.replicas, 0
+    before, after, position = old.replicas, new.replicas, 0
     if old.server != new.server or old.spec is not new.spec:
         _count(deltas, old, before, -1)
         _count(deltas, new, after, 1)
@@ -251,19 +251,19 @@ def _count_both(deltas: Deltas, old: Version, new: Version) -> None:
     if before is after:
         return
     for entry in after:
-        if place < len(before) and before[place] is entry:
-            place += 1
+        if position < len(before) and before[position] is entry:
+            position += 1
             continue
-        while place < len(before) and before[place].index < entry.index:
-            _count(deltas, old, before[place : place + 1], -1)
-            place += 1
-        if place < len(before) and before[place].index == entry.index:
-            if _COSTS[entry.state] is not _COSTS[before[place].state]:
-                _shift(deltas, new, before[place], entry)
-            place += 1
+        while position < len(before) and before[position].index < entry.index:
+            _count(deltas, old, before[position : position + 1], -1)
+            position += 1
+        if position < len(before) and before[position].index == entry.index:
+            if _COSTS[entry.state] is not _COSTS[before[position].state]:
+                _shift(deltas, new, before[position], entry)
+            position += 1
         else:
             _count(deltas, new, (entry,), 1)
-    _count(deltas, old, before[place:], -1)
+    _count(deltas, old, before[position:], -1)
 
 
 def _shift(deltas: Deltas, version: Version, old: Replica, new: Replica) -> None:
@@ -275,10 +275,10 @@ def _shift(deltas: Deltas, version: Version, old: Replica, new: Replica) -> None
 
 def _count(deltas: Deltas, version: Version, replicas: Iterable[Replica], sign: int) -> None:
     for replica in replicas:
-        place = (version.server, replica.index)
-        delta = deltas.get(place)
+        at = (version.server, replica.index)
+        delta = deltas.get(at)
         if delta is None:
-            delta = deltas[place] = [0, 0, 0, 0]
+            delta = deltas[at] = [0, 0, 0, 0]
         delta[3] += sign
         if replica.state in OCCUPYING:
             delta[1] += sign

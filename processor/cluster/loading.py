@@ -68,8 +68,8 @@ def indexes_of(policy: Policy, tables: Tables) -> Indexes:
 def serving_view_of(model: Model) -> ServingView:
     """Return what pipelines, experiments and the router see of a model."""
     tallies = tallies_of(model)
-    place = fallback_position(model, tallies)
-    return ServingView(routes_of(model, tallies, place), serves(model, tallies, place))
+    fallback_at = fallback_position(model, tallies)
+    return ServingView(routes_of(model, tallies, fallback_at), serves(model, tallies, fallback_at))
 
 
 def _usage(models: Mapping[str, Model]) -> Any:

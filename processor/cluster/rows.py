@@ -41,11 +41,11 @@ def find_index(items: Iterable[Row], index: int) -> Row | None:
 def with_row(rows: tuple[Row, ...], row: Row) -> tuple[Row, ...]:
     """Return the server replicas, or the entries, with this one added or in the place of the one of its index."""
     index: int = row.index  # type: ignore[attr-defined]
-    place = index
-    if place >= len(rows) or rows[place].index != index:  # type: ignore[attr-defined]
-        place = bisect_left(rows, index, key=_index)
-    following = place + (place < len(rows) and rows[place].index == index)  # type: ignore[attr-defined]
-    return (*rows[:place], row, *rows[following:])
+    position = index
+    if position >= len(rows) or rows[position].index != index:  # type: ignore[attr-defined]
+        position = bisect_left(rows, index, key=_index)
+    following = position + (position < len(rows) and rows[position].index == index)  # type: ignore[attr-defined]
+    return (*rows[:position], row, *rows[following:])
 
 
 def with_version(model: Model, version: Version) -> Model:

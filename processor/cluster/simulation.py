@@ -41,7 +41,7 @@ def simulate(lines: Iterable[str | bytes], *, state: State | None = None, batch_
     for number, start in enumerate(range(0, len(parsed), batch_events)):
         before = machine.begin(after)
         after, rejections = _reduced(machine, before, parsed[start : start + batch_events])
-        rejected.extend({"index": start + place, **refusal} for place, refusal in rejections)
+        rejected.extend({"index": start + position, **refusal} for position, refusal in rejections)
         changes.extend({"batch": number, **change_to_json(change)} for change in diff(before, after))
     return {"state": to_document(after), "changes": changes, "rejected": rejected}
 
@@ -74,11 +74,11 @@ def _reduced(
     machine: ClusterMachine, before: State, batch: list[Line]
 ) -> tuple[State, list[tuple[int, dict[str, str]]]]:
     state, rejections = before, []
-    for place, line in enumerate(batch):
+    for position, line in enumerate(batch):
         event = line["event"]
         outcome = event if isinstance(event, Rejected) else machine.apply(state, event)
         if isinstance(outcome, Rejected):
-            rejections.append((place, {"type": line["type"], "code": outcome.code, "message": outcome.message}))
+            rejections.append((position, {"type": line["type"], "code": outcome.code, "message": outcome.message}))
         else:
             state = outcome
     return state, rejections

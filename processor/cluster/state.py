@@ -55,7 +55,7 @@ class ServingView(Struct, frozen=True, gc=False):
 
 
 class Indexes(Struct, frozen=True, gc=False):
-    """What is derived from the tables; never stored, always equal to its recomputation.
+    """What is derived from the tables. Never stored, always equal to its recomputation; see `indexes`.
 
     `server_names` ascending · `usage` server → index → Usage · `demand` server → wanted replicas → models whose latest
     version is bound there · `waiting` demand, `PARTLY` or `BROKEN` → models that may be placed better → bytes that

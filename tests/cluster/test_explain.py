@@ -5,7 +5,7 @@ import pytest
 from processor.cluster.draft import Draft
 from processor.cluster.explain import explain, to_json
 from processor.cluster.explanations import experiments, models, pipelines
-from processor.cluster.explanations.places import FITS, FITS_PARTLY, server_verdicts
+from processor.cluster.explanations.placement import FITS, FITS_PARTLY, server_verdicts
 from processor.cluster.machine import ClusterMachine
 from processor.cluster.placement import choose
 from processor.cluster.state import KINDS, State

@@ -1,1 +1,1 @@
-"""Why entities are as they are: one module a kind, each a pure function of the state."""
+"""Explanations of entities, one module per kind; each is a pure function of the state."""

@@ -1,4 +1,4 @@
-"""Why an experiment is as it is."""
+"""Explanation of an experiment."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Why a failure is remembered, and when the clock acts on it."""
+"""Explanation of a failure, and what the clock will do about an entity."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Why a model is as it is."""
+"""Explanation of a model: its status, its versions, and the verdict of placement on every server."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 
 from processor.cluster.entities import Deployment, Model, Replica, Version
 from processor.cluster.explanations.failures import clock_awaits, failure_facts, forgotten_ms
-from processor.cluster.explanations.places import replica_verdicts, server_verdicts
+from processor.cluster.explanations.placement import replica_verdicts, server_verdicts
 from processor.cluster.explanations.values import Explanation, Section
 from processor.cluster.indexes import required
 from processor.cluster.lifecycle import (

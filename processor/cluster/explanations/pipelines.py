@@ -1,4 +1,4 @@
-"""Why a pipeline is as it is, and why a responder is there."""
+"""Explanations of pipelines and responders."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Why a server is as it is, and what it is asked for."""
+"""Explanation of a server: what is on it, and which replicas are requested of it."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 from immutables import Map
 
 from processor.cluster.entities import Model, Server, ServerReplica
-from processor.cluster.explanations.places import reserved_on
+from processor.cluster.explanations.placement import reserved_on
 from processor.cluster.explanations.values import Explanation, Section
 from processor.cluster.indexes import blockers
 from processor.cluster.state import State

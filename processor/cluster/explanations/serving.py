@@ -1,4 +1,4 @@
-"""Whether the models and pipelines that others build on serve, and why."""
+"""Whether the models and pipelines that others use serve, and why."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -14,7 +14,7 @@ class Section(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True):
-    """Why one entity is as it is.
+    """The explanation of one entity.
 
     `status` what is explained, "" where the kind has no status · `rule` the rule that holds, in words · `facts` name →
     value of what it rests on; a name that ends in `_ms` is a time or a duration · `sections` facts of parts ·

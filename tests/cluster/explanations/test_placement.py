@@ -1,4 +1,4 @@
-from processor.cluster.explanations.places import (
+from processor.cluster.explanations.placement import (
     FILTER_CODES,
     ReplicaVerdict,
     ServerVerdict,

@@ -1,4 +1,4 @@
-"""Why a server takes a model's version, or why not, in the present state."""
+"""The verdict of placement on every server and replica, in the present state."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
