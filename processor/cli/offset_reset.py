@@ -46,6 +46,11 @@ Topics = Annotated[
         help="T or T:0,1: a topic by its name or role, some of its partitions; may be repeated.",
     ),
 ]
+ShiftByCount = Annotated[
+    int | None,
+    Parameter(name="--shift-by", help="Forward by this many offsets, back if negative."),
+    within(-NUMBER_MAX, NUMBER_MAX),
+]
 
 
 def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a word
@@ -57,11 +62,7 @@ def reset(  # noqa: PLR0913 - the vocabulary of Kafka's own tool, one option a w
     to_offset: Annotated[int | None, Parameter(help="To this offset."), within(0, NUMBER_MAX)] = None,
     to_datetime: Annotated[str | None, Parameter(help="To the first record since, like 2026-11-25T07:00:00Z.")] = None,
     by_duration: Annotated[str | None, Parameter(help="To the first record of the last, for example, PT15M.")] = None,
-    shift_by: Annotated[
-        int | None,
-        Parameter(help="Forward by this many offsets, back if negative."),
-        within(-NUMBER_MAX, NUMBER_MAX),
-    ] = None,
+    shift_by: ShiftByCount = None,
     from_file: Annotated[
         Path | None, Parameter(help="To the offsets in a file of lines topic,partition,offset.")
     ] = None,

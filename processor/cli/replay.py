@@ -23,6 +23,7 @@ from processor.replay.errors import RecordsGone, Unreplayable
 from processor.replay.recording import first_foldable
 from processor.replay.replaying import BEGINNING, Start
 from processor.replay.running import Report, document_of, lines_of, replay_shard, verify_shard
+from processor.replay.snapshots import Snapshot
 from processor.replay.wiring import ShardPast
 from processor.runtime.clock import now_ms
 from processor.runtime.files import check_readable
@@ -117,9 +118,13 @@ def replay(  # noqa: PLR0913 - the options of the command
             report, replayed = run(past, start, target, progress.show)
     _print(report, output)
     if snapshot is not None:
-        written = snapshots.write(snapshot, past.snapshot_of(replayed))
-        note(f"{written['file']}: seq {written['seq']}, {written['entities']} entities, {written['bytes']} bytes")
+        _write(snapshot, past.snapshot_of(replayed))
     _check(report)
+
+
+def _write(file: Path, snapshot: Snapshot) -> None:
+    written = snapshots.write(file, snapshot)
+    note(f"{written['file']}: seq {written['seq']}, {written['entities']} entities, {written['bytes']} bytes")
 
 
 def _check(report: Report) -> None:
