@@ -98,7 +98,7 @@ def test_a_publication_passes_its_failpoints_once_whatever_its_size(
     world: KafkaWorld, kind: AnySink, expected: list[str]
 ) -> None:
     passed: list[str] = []
-    sink = kind(world.connection, world.topics, world.writer, SHORT, passed.append)
+    sink = kind(world.connection, world.topics, world.writer, SinkTimeouts(), passed.append)
     wait_until(lambda: is_open(sink))
     sink.publish(records_of(CHANGES, 1, 5))
     assert passed == expected
