@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from processor.etcd.ownership import EtcdOwnership
 from processor.memory.cluster import MemoryCluster
 from processor.memory.ownership import MemoryMembership, MemoryOwnership
 from tests.contracts.store_worlds import EtcdWorld
+from tests.services import Etcd
 from tests.waiting import wait_until
 
 SHARDS = 130
@@ -47,9 +49,6 @@ class MemoryWorld:
 
         return Member(membership, ownership, lose_lease, lambda: self._cluster.dismiss(instance))
 
-    def close(self) -> None:
-        pass
-
 
 class RealWorld:
     def __init__(self, endpoint: str, app: str) -> None:
@@ -74,14 +73,15 @@ World = MemoryWorld | RealWorld
 
 
 @pytest.fixture(params=["memory", pytest.param("etcd", marks=pytest.mark.services)])
-def world(request: pytest.FixtureRequest, namespace: str) -> Iterator[World]:
-    opened = MemoryWorld() if request.param == "memory" else _real(request, namespace)
+def world(request: pytest.FixtureRequest) -> Any:
+    return MemoryWorld() if request.param == "memory" else request.getfixturevalue("real")
+
+
+@pytest.fixture
+def real(etcd: Etcd, namespace: str) -> Iterator[RealWorld]:
+    opened = RealWorld(etcd.endpoint, namespace)
     yield opened
     opened.close()
-
-
-def _real(request: pytest.FixtureRequest, namespace: str) -> RealWorld:
-    return RealWorld(request.getfixturevalue("etcd").endpoint, namespace)
 
 
 def test_whoever_looks_is_among_the_instances(world: World) -> None:
@@ -170,10 +170,8 @@ def test_who_lost_its_lease_is_no_instance_and_owns_nothing_until_it_looks_again
     assert loser.membership.look().instances == ("loser", "other")
 
 
-@pytest.mark.services
-def test_two_processes_of_one_name_are_told_apart(request: pytest.FixtureRequest, namespace: str) -> None:
-    world = _real(request, namespace)
-    first, second = (world.member("same", unique_id("same")) for _ in range(2))
+def test_two_processes_of_one_name_are_told_apart(real: RealWorld) -> None:
+    first, second = (real.member("same", unique_id("same")) for _ in range(2))
     first.membership.look()
     members = second.membership.look()
     assert set(members.instances) == {first.membership.instance, second.membership.instance}
@@ -184,16 +182,12 @@ def test_two_processes_of_one_name_are_told_apart(request: pytest.FixtureRequest
         first.membership.instance: f"{first.membership.instance} (host host, pid 1, started 1970-01-01T00:00:00+00:00)"
     }
     assert first.membership.look().namesakes.keys() == {second.membership.instance}
-    world.close()
 
 
-@pytest.mark.services
-def test_a_build_without_ids_is_counted_by_its_name(request: pytest.FixtureRequest, namespace: str) -> None:
-    world = _real(request, namespace)
-    old, new = world.member("same"), world.member("same", unique_id("same"))
+def test_a_build_without_ids_is_counted_by_its_name(real: RealWorld) -> None:
+    old, new = real.member("same"), real.member("same", unique_id("same"))
     old.membership.look()
     assert old.ownership(0).campaign() is not None
     members = new.membership.look()
     assert set(members.instances) == {"same", new.membership.instance}
     assert members.owners == {0: "same"}
-    world.close()
