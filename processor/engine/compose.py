@@ -169,20 +169,20 @@ def _shortened(
     for omitted in OMISSIONS:
         change = bare if "transitions" in omitted else item.change
         sides = {"before": None if "before" in omitted else before, "after": None if "after" in omitted else after}
-        shorter = msgspec.structs.replace(make(change, **sides), omitted=_told(omitted, item))
+        shorter = msgspec.structs.replace(make(change, **sides), omitted=_present(omitted, item))
         if record_bytes(shorter) <= bytes_max:
             return shorter
     return made
 
 
-def _told(omitted: tuple[Omitted, ...], item: EncodedChange) -> tuple[Omitted, ...]:
-    """Return those parts that there would have been."""
+def _present(omitted: tuple[Omitted, ...], item: EncodedChange) -> tuple[Omitted, ...]:
+    """Return those of the parts that the change has."""
     there = {"before": item.before, "after": item.after, "transitions": item.change.transitions or None}
     return tuple([part for part in omitted if there[part] is not None])
 
 
 class _WithoutTransitions:
-    """A change of which nothing is told but what it was and became."""
+    """A change without its transitions: only the entity before and after."""
 
     transitions = ()
 

@@ -62,7 +62,7 @@ NOT_OWNED: Mapping[str, Any] = {
 class ShardStatus:
     """Holds the latest health of one shard; a reader takes `health` once and sees a whole value, never a mixed one.
 
-    `log` is told once when a pause begins and when it ends, however often its reason is put in other words.
+    `log` is called once when a pause begins and once when it ends, however often the wording of its reason changes.
     """
 
     def __init__(self, shard: int, log: Callable[..., None] = lambda _event, **_fields: None) -> None:

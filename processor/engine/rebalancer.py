@@ -59,7 +59,7 @@ class Rebalancer:
         self._pinned: frozenset[int] = frozenset()
         self._left: frozenset[int] = frozenset()
         self._namesakes_since_s: dict[str, float] = {}
-        self._namesakes_told: frozenset[str] = frozenset()
+        self._namesakes_logged: frozenset[str] = frozenset()
         self._owners: Mapping[int, str] = {}
 
     def run(self, stopping: Callable[[], bool]) -> None:
@@ -81,18 +81,18 @@ class Rebalancer:
         try:
             members = self._membership.look()
         except Retry as error:
-            self._tell(Plan(), failure=str(error) or "the store does not answer")
+            self._publish(Plan(), failure=str(error) or "the store does not answer")
         else:
             self._note(members)
             self._note_left(members)
             view = self._view(members)
             decided = plan(view)
             self._pinned |= frozenset(filter(view.is_unwanted, decided.campaign))
-            self._tell(decided, failure="")
+            self._publish(decided, failure="")
 
     def leave(self) -> None:
         """Stop taking part."""
-        self._tell(Plan(), failure="")
+        self._publish(Plan(), failure="")
         self._leave()
 
     def may_campaign(self, shard: int) -> bool:
@@ -131,7 +131,7 @@ class Rebalancer:
             self._cut_off = True
             self._log("left_to_peers", instance=self._instance, silent_s=round(self._silent_s(), 1))
         self._leave()
-        self._tell(Plan(), failure=CUT_OFF)
+        self._publish(Plan(), failure=CUT_OFF)
 
     def _leave(self) -> None:
         try:
@@ -163,8 +163,8 @@ class Rebalancer:
         now_s = self._clock.monotonic_s()
         self._namesakes_since_s = {key: self._namesakes_since_s.get(key, now_s) for key in namesakes}
         for key, since_s in self._namesakes_since_s.items():
-            if now_s - since_s > NAMESAKE_TTLS * self._ttl_s and key not in self._namesakes_told:
-                self._namesakes_told |= {key}
+            if now_s - since_s > NAMESAKE_TTLS * self._ttl_s and key not in self._namesakes_logged:
+                self._namesakes_logged |= {key}
                 self._log("instance_name_shared", us=self._instance, other=namesakes[key], advice=NAME_ADVICE)
 
     def _note_left(self, members: Members) -> None:
@@ -191,7 +191,7 @@ class Rebalancer:
             pinned=self._pinned,
         )
 
-    def _tell(self, decided: Plan, *, failure: str) -> None:
+    def _publish(self, decided: Plan, *, failure: str) -> None:
         with self._looked:
             self._plan, self._failure = decided, failure
             self._looked.notify_all()

@@ -72,10 +72,10 @@ def recover(
     elif restored.digest != head.digest:
         before = known_states.get(head.digest)
         if before is None:
-            told = before_repair(snapshot, machine=parts.machine, encoder=parts.encoder)
-            if told is None:
+            earlier = before_repair(snapshot, machine=parts.machine, encoder=parts.encoder)
+            if earlier is None:
                 raise foreign_edit(parts.store, snapshot, found=restored.digest)
-            before = told.state
+            before = earlier.state
         first_commit = restored_commit("repair", restored, parts.machine.diff(before, restored.state), positions)
     return Recovered(
         snapshot=snapshot,
@@ -156,8 +156,8 @@ def foreign_edit(store: Store, snapshot: Snapshot, *, found: str) -> ShardRefuse
     named = store.suspects(snapshot)
     shown = ", ".join(named[:NAMED_MAX]) or "nothing that is still there (something was removed)"
     more = f" and {len(named) - NAMED_MAX} more" if len(named) > NAMED_MAX else ""
-    told = ", ".join(sorted(head.repaired)[:NAMED_MAX]) if head else ""
-    hint = f" (head.repaired tells of {told}, which does not explain it)" if told else ""
+    repaired = ", ".join(sorted(head.repaired)[:NAMED_MAX]) if head else ""
+    hint = f" (head.repaired tells of {repaired}, which does not explain it)" if repaired else ""
     return ShardRefused(
         f"the state's digest is {found}, its head says {expected}: changed without the head: {shown}{more}{hint}. "
         "processor doctor shows it again; to accept what stands there: processor shards adopt SHARD --execute"

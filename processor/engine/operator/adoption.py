@@ -82,11 +82,11 @@ def _look(parts: Parts) -> tuple[Adoption, Snapshot, Restored]:
 
 
 def _commit(parts: Parts, adoption: Adoption, snapshot: Snapshot, restored: Restored, *, epoch: int) -> Commit:
-    told = before_repair(snapshot, machine=parts.machine, encoder=parts.encoder)
-    if told is None:
+    earlier = before_repair(snapshot, machine=parts.machine, encoder=parts.encoder)
+    if earlier is None:
         unstamped = _adopted(parts, adoption, restored)
     else:  # the head tells what was repaired: its owner would commit the same
-        changes = parts.machine.diff(told.state, restored.state)
+        changes = parts.machine.diff(earlier.state, restored.state)
         unstamped = restored_commit("repair", restored, changes, adoption.head.positions)
     stamp = Stamp(
         head=adoption.head,

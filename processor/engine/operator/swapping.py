@@ -49,8 +49,8 @@ def swap(parts: Parts, fold: Fold, *, by: str, facts: dict[str, Any]) -> Swap:
         if changes:
             commit = _commit(parts, snapshot, head, encoded, epoch=epoch)
             _check_size(parts, commit)
-            told = {**facts, "changed": len(changes), "digest_before": head.digest, "digest": commit.head.digest}
-            entry = AuditEntry(commit.head.committed_ms, "rebuild", by, commit.head.seq, told)
+            noted = {**facts, "changed": len(changes), "digest_before": head.digest, "digest": commit.head.digest}
+            entry = AuditEntry(commit.head.committed_ms, "rebuild", by, commit.head.seq, noted)
             parts.callbacks.failpoint("before_commit")
             settled(parts, parts.store.send(msgspec.structs.replace(commit, audit=entry)))
             parts.callbacks.failpoint("after_commit")
@@ -85,8 +85,8 @@ def _commit(parts: Parts, snapshot: Snapshot, head: Head, encoded: Encoded, *, e
 
 def _check_size(parts: Parts, commit: Commit) -> None:
     size_max = parts.sink.record_bytes_max()
-    told = commit.outbox.announcements if commit.outbox else ()
-    short = [item.key for item in told if "after" in item.omitted or "transitions" in item.omitted]
+    announced = commit.outbox.announcements if commit.outbox else ()
+    short = [item.key for item in announced if "after" in item.omitted or "transitions" in item.omitted]
     if short or largest_record(commit) > size_max:
         raise InvalidRequest(
             f"the outcome of {', '.join(short[:NAMED_MAX]) or 'an entity'} cannot be announced, the output's topics "
