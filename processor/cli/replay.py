@@ -98,9 +98,7 @@ def replay(  # noqa: PLR0913 - the options of the command
     store's history. With other events or another state machine, it prints where that history diverges and what differs
     at the end. Exit 1 if something differs, 5 if records are gone or cannot be read.
     """
-    _check_start(from_seq, from_snapshot)
-    if announcements and not verify:
-        raise usage("--announcements goes with --verify")
+    _check_options(from_seq, from_snapshot, verify=verify, announcements=announcements)
     changes = changes_of(with_events, at_seq, without, reducer)
     if changes is not None and (verify or snapshot):
         raise usage("--with-events, --without and --reducer exclude --verify and --snapshot")
@@ -135,9 +133,11 @@ def _check(report: Report) -> None:
         raise CommandError("no commit could be compared: none was made by the version of this build", Exit.DIFFERS)
 
 
-def _check_start(from_seq: int | None, from_snapshot: Path | None) -> None:
+def _check_options(from_seq: int | None, from_snapshot: Path | None, *, verify: bool, announcements: bool) -> None:
     if from_seq is not None and from_snapshot is not None:
         raise usage("one start at a time: --from-seq or --from-snapshot")
+    if announcements and not verify:
+        raise usage("--announcements goes with --verify")
     if from_snapshot is not None:
         check_readable(from_snapshot)
 
