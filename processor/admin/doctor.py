@@ -79,7 +79,7 @@ class _Brokers:
         answered_ms = round((time.monotonic() - began_s) * 1000)
         where = f"{connection.bootstrap_servers} answers in {answered_ms} ms"
         if connection.embedded:
-            self.missing = "an embedded broker has nothing to do with what stands in etcd"
+            self.missing = "an embedded broker does not belong to what is in etcd"
             yield Check("kafka", "warning", f"{where}; it is an embedded broker, which has no admin API")
             return
         yield Check("kafka", "ok", where)

@@ -24,7 +24,7 @@ COLUMNS = ("kind", "name", "field", "before", "after")
 
 def diff(
     a: Annotated[str, Parameter(name="A", help=f"The earlier point: {POINT}.", allow_leading_hyphen=True)],
-    b: Annotated[str, Parameter(name="B", help="The later point, in the same words.", allow_leading_hyphen=True)],
+    b: Annotated[str, Parameter(name="B", help="The later point, in the same forms.", allow_leading_hyphen=True)],
     /,
     *,
     server: Server = None,

@@ -35,9 +35,9 @@ FromSeq = Annotated[
 ]
 FromSnapshot = Annotated[Path | None, Parameter(name="--from-snapshot", help="Start at a snapshot file.")]
 ToSeq = Annotated[str | None, Parameter(name="--to-seq", help="The last commit to fold; by default the last one.")]
-ToTime = Annotated[str | None, Parameter(name="--to-time", help="Up to the last commit made by then.")]
+ToTime = Annotated[str | None, Parameter(name="--to-time", help="Up to the last commit made at or before this time.")]
 ToOffset = Annotated[
-    str | None, Parameter(name="--to-offset", help="Up to the commit that took in TOPIC:PARTITION:OFFSET.")
+    str | None, Parameter(name="--to-offset", help="Up to the commit that reduced TOPIC:PARTITION:OFFSET.")
 ]
 SnapshotFile = Annotated[
     Path | None, Parameter(name="--snapshot", help="Write the final state to this file, for state import.")
@@ -161,7 +161,7 @@ def _start(past: ShardPast, from_seq: int | None, from_snapshot: Path | None, ta
 
 @contextmanager
 def _advised(past: ShardPast) -> Iterator[None]:
-    """Add to the error of missing records what can still be folded."""
+    """Add to an error of missing records from where a fold is still possible."""
     try:
         yield
     except RecordsGone as error:

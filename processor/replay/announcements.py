@@ -66,16 +66,16 @@ class AnnouncementVerifier:
     def _differing(self, step: Step, found: Sequence[Record]) -> Iterator[str]:
         wanted = _remade(step, self._app, self._encoder, revision=revision_of(found[0]))
         if len(wanted) != len(found):
-            yield f"{len(found)} were announced, {len(wanted)} are made now"
+            yield f"{len(found)} were announced, the fold gives {len(wanted)}"
         for record, made in zip(found, wanted, strict=False):
             place = f"{record.topic}[{record.partition}]@{record.offset}"
             if record.key != made.key:
-                yield f"{place} has key {record.key!r}, {made.key!r} is made now"
+                yield f"{place} has key {record.key!r}, the fold gives {made.key!r}"
             elif record.value != made.value:
                 yield f"{place}, {(made.key or b'').decode()}: {_difference(record.value, made.value)}"
             elif _known(record.headers) != _known(made.headers):
                 other = dict(_known(record.headers) - _known(made.headers))
-                yield f"{place}, {(made.key or b'').decode()}: headers {other} are others now"
+                yield f"{place}, {(made.key or b'').decode()}: headers {other} differ from those of the fold"
 
 
 def _remade(step: Step, app: str, encoder: Encoder, *, revision: int) -> list[OutputRecord]:
@@ -115,8 +115,8 @@ def _difference(found: bytes | None, made: bytes | None) -> str:
     found, made = found or b"", made or b""
     at = next((at for at, pair in enumerate(zip(found, made, strict=False)) if pair[0] != pair[1]), None)
     if at is None:
-        return f"{len(found)} bytes were announced, {len(made)} are made now"
-    return f"byte {at} is {found[at]:#04x}, {made[at]:#04x} is made now"
+        return f"{len(found)} bytes were announced, the fold gives {len(made)}"
+    return f"byte {at} is {found[at]:#04x}, the fold gives {made[at]:#04x}"
 
 
 def _known(headers: Sequence[tuple[str, bytes | None]]) -> set[tuple[str, bytes | None]]:

@@ -73,7 +73,7 @@ class LogDecoder:
         outcomes = tuple(OutcomeRun(one["outcome"], one["count"]) for one in data["outcomes"])
         commit = CommitRecord(**data | {"ranges": ranges, "outcomes": outcomes})
         if not _is_plausible(commit):
-            raise LogBroken(f"{_place(record)} tells what no commit {commit.seq} can be")
+            raise LogBroken(f"{_place(record)} is not plausible as commit {commit.seq}")
         return commit
 
     def image(self, record: Record) -> Image | None:

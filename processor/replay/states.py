@@ -56,7 +56,7 @@ class StateHistory:
             return None
         if view.whole or isinstance(point, AtRevision):
             return view
-        self._note(f"{view.source} was changed behind the head's back: the records are folded again")
+        self._note(f"{view.source} was changed without its head: the records are folded again")
         return None
 
     def _fold(self, seq: int) -> View:

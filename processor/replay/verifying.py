@@ -92,7 +92,7 @@ class Verifier:
         recorded = commit.digest.hex()
         if recorded == step.digest:
             if self._differs:
-                self.find(Finding(commit.seq, "digest", "from here on the digests agree again"))
+                self.find(Finding(commit.seq, "digest", "the digests agree again from here on"))
             self._differs = False
             return
         self.differing += 1
@@ -185,7 +185,7 @@ def _other_counts(step: Step) -> Iterator[str]:
     for name, count in now.items():
         then = getattr(commit, name)
         if then != count:
-            yield f"{name} was {then} then and is {count} now"
+            yield f"{name} was recorded as {then}, the fold gives {count}"
 
 
 def _other_outcomes(step: Step) -> Iterator[str]:
@@ -207,5 +207,5 @@ def _other_outcomes(step: Step) -> Iterator[str]:
         if outcome != found:
             event = step.events[index].cause
             place = f"{record.topic}[{record.partition}]@{record.offset}"
-            why = whys.get(index, "")
-            yield f"{event.event_type} {event.event_id} at {place} was {outcome} then and is {found} now{why}"
+            name, why = f"{event.event_type} {event.event_id}", whys.get(index, "")
+            yield f"{name} at {place} was recorded as {outcome}, the fold gives {found}{why}"

@@ -89,7 +89,7 @@ class ShardPast:
     def stored_states(self) -> Iterator[StoredStates]:
         """Open the states that the store still has. Raises StoreUnavailable where a processor's API replaces it."""
         if self.environment.settings.server is not None:
-            raise StoreUnavailable("a processor's API tells of now only")
+            raise StoreUnavailable("a processor's API has only the present state")
         with self.environment.store() as client:
             yield self.states_in(client)
 

@@ -137,7 +137,7 @@ FAULTS: list[tuple[str, Alter, str]] = [
     ("normal", lambda records: _flipped(records, 0), "digest: recorded "),
     ("commits", lambda records: _with_another_past(records, 2), "built on digest"),
     ("commits", lambda records: _without(records, 1), "2 is missing"),
-    ("changes", lambda records: _flipped(records, 1), "is made now"),
+    ("changes", lambda records: _flipped(records, 1), "the fold gives"),
     ("changes", lambda records: _without(records, 1), "announcements"),
     ("normal", lambda records: records[:-1], "of them are there"),
 ]

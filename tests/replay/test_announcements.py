@@ -42,7 +42,7 @@ def test_another_key_another_header_and_another_length_are_found(shard: Shard, p
     _, findings = _compared(shard, past)
     said = [finding.message for finding in findings]
     assert "has key b'model/other'" in said[0]
-    assert "headers {'processor-number': b'1'} are others now" in said[1]
+    assert "headers {'processor-number': b'1'} differ from those of the fold" in said[1]
     assert "bytes were announced" in said[2]
 
 

@@ -60,7 +60,7 @@ def test_a_value_altered_in_an_input_is_found_at_the_commit_that_reduced_it(shar
 def test_another_outcome_is_told_with_the_event_and_both_outcomes(shard: Shard, past: Past) -> None:
     past.topics["normal"].alter(0, value=b"\xc3\x01 nothing")
     outcome = next(one for one in _found(shard, past) if one.what == "outcome")
-    assert "at normal[0]@0 was applied then and is dead_lettered now (unknown_schema" in outcome.message
+    assert "at normal[0]@0 was recorded as applied, the fold gives dead_lettered (unknown_schema" in outcome.message
 
 
 def test_records_that_are_gone_are_named_and_the_first_seq_that_is_whole(shard: Shard, past: Past) -> None:

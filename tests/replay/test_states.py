@@ -92,7 +92,7 @@ def test_what_the_store_has_not_is_folded_and_said(point: Past, error: Exception
 def test_a_state_that_was_changed_by_hand_is_folded_unless_it_was_asked_for_by_its_revision() -> None:
     places = Places(_view(7, digest="bb"))
     assert places.history().at(AtSeq(7)).source == "the records"
-    assert "changed behind the head's back" in places.notes[0]
+    assert "changed without its head" in places.notes[0]
     assert not places.history().at(AtRevision(9)).whole
 
 
