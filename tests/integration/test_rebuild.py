@@ -120,7 +120,7 @@ def test_a_build_that_was_not_changed_finds_no_difference_and_leaves_nothing_beh
     assert (again.returncode, "nothing was committed" in again.stderr) == (Exit.OK, True), again.stderr
     assert command(environment, "rebuild", "--into", "fix").returncode == Exit.OK
     aborted = command(environment, "rebuild", "--into", "fix", "--abort")
-    assert (aborted.returncode, "is gone" in aborted.stderr) == (Exit.OK, True)
+    assert (aborted.returncode, "deleted the shadow" in aborted.stderr) == (Exit.OK, True)
     assert command(environment, "rebuild", "--into", "fix", "--abort").returncode == Exit.DIFFERS
     assert _shadow_keys(play) == 0
     assert play.store.keys() == before
