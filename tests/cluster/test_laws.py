@@ -1,11 +1,7 @@
 """The laws that hold for every state and every event."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -22,9 +18,9 @@ from processor.cluster.machine import ClusterMachine
 from processor.cluster.rejection import Rejected
 from processor.cluster.simulation import simulate
 from processor.cluster.state import State
+from tests.cluster.hash_seeds import outputs
 from tests.cluster.scenarios import SERVERS, events_of, line_of, told
 
-ROOT = Path(__file__).parents[2]
 MACHINE = ClusterMachine()
 LENGTH = 60
 SEEDS = st.integers(0, 2**32)
@@ -67,18 +63,8 @@ def test_the_hash_seed_does_not_matter() -> None:
         "from processor.cluster.simulation import simulate; "
         "print([json.dumps(simulate(map(line_of, events_of(seed, 80)), batch_events=7)) for seed in range(6)])"
     )
-    outputs = {
-        subprocess.run(
-            [sys.executable, "-c", script],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            check=True,
-            capture_output=True,
-        ).stdout
-        for seed in ("0", "4711")
-    }
-    assert len(outputs) == 1
-    assert len(outputs.pop()) > 1000
+    (output,) = outputs(script, "0", "4711")
+    assert len(output) > 1000
 
 
 @LAW

@@ -1,7 +1,7 @@
 """The rules of experiments, and what follows for them from every event."""
 
 from tests.reference.reports import repeats_route_report
-from tests.reference.turn import RefusedError, Turn, changes_nothing, check_generation
+from tests.reference.turn import RefusedError, Turn, changes_nothing, deletes
 from tests.reference.words import Json, candidate_serves, copied
 
 DEFINITION = ("kind", "default", "candidates", "mirror")
@@ -49,14 +49,7 @@ def check_definition(turn: Turn, data: Json) -> None:
 
 def stop(turn: Turn, data: Json) -> None:
     turn.user_request = f"experiment/{data['experiment']}"
-    experiment = turn.state["experiments"].get(data["experiment"])
-    if experiment is None:
-        raise RefusedError("unknown_target")
-    if experiment["deleted"]:
-        turn.repeated = True
-        return
-    check_generation(experiment["generation"], data["generation"])
-    experiment.update(deleted=True, deleted_ms=turn.at_ms, generation=data["generation"])
+    deletes(turn, turn.state["experiments"].get(data["experiment"]), data)
 
 
 def route_applied(turn: Turn, data: Json) -> None:

@@ -1,7 +1,7 @@
 """The rules of pipelines and responders, and what follows for pipelines from every event."""
 
 from tests.reference.references import check_references
-from tests.reference.turn import RefusedError, Turn, changes_nothing, check_generation
+from tests.reference.turn import RefusedError, Turn, changes_nothing, deletes
 from tests.reference.words import Json, copied, latest, model_serves
 
 ROLES = {"dataflow_engine": "engine", "pipeline_gateway": "gateway"}
@@ -62,15 +62,9 @@ def load(turn: Turn, data: Json) -> None:
 def unload(turn: Turn, data: Json) -> None:
     turn.user_request = f"pipeline/{data['pipeline']}"
     pipeline = turn.state["pipelines"].get(data["pipeline"])
-    if pipeline is None:
-        raise RefusedError("unknown_target")
-    if pipeline["deleted"]:
-        turn.repeated = True
-        return
-    check_generation(pipeline["generation"], data["generation"])
-    pipeline.update(deleted=True, deleted_ms=turn.at_ms, generation=data["generation"])
-    for version in pipeline["versions"]:
-        end(turn, version)
+    if deletes(turn, pipeline, data):
+        for version in pipeline["versions"]:
+            end(turn, version)
 
 
 def end(turn: Turn, version: Json) -> None:

@@ -104,3 +104,15 @@ def changes_nothing(turn: Turn, known: Json, data: Json, current: Json, definiti
         return True
     known["generation"] = data["generation"]
     return all(current[key] == data[key] for key in definition)
+
+
+def deletes(turn: Turn, known: Json | None, data: Json) -> bool:
+    """Mark a thing as deleted; tell whether it was not yet. Raises RefusedError."""
+    if known is None:
+        raise RefusedError("unknown_target")
+    if known["deleted"]:
+        turn.repeated = True
+        return False
+    check_generation(known["generation"], data["generation"])
+    known.update(deleted=True, deleted_ms=turn.at_ms, generation=data["generation"])
+    return True
