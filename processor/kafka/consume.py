@@ -15,9 +15,9 @@ from processor.engine.errors import ShardRefused, SourceUnavailable
 from processor.engine.inputs import Record
 from processor.engine.outputs import PROCESSOR_NUMBER
 from processor.kafka.connection import KafkaConnection, Property, client, words_of
+from processor.kafka.lane import HOLES
 from processor.kafka.reader import REMOVED
 from processor.kafka.records import record_of
-from processor.kafka.source import HOLES
 from processor.runtime.closing import Closing
 
 WATERMARKS_TIMEOUT_S = 10.0

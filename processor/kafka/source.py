@@ -1,20 +1,27 @@
-"""The two input lanes of one shard: a consumer each, assigned, never subscribed, never paused.
+"""The inputs of one shard: a consumer for each lane, assigned, never subscribed, never paused.
 
-One consumer for both would let high records wait behind every normal record prefetched.
+*Two consumers.* A single one would queue high records behind every normal record that it has prefetched.
+
+*Positions.* The store owns them: `assign` sets them, and the consumer group only shows them to lag tools. A failed
+commit of group offsets is therefore logged and forgotten.
+
+*Offsets without records.* Control records and aborted records occupy offsets. A consumer reports the end of a partition
+with its offset, so the stretch between the last record taken and that end holds no record (`scanned`). The engine
+stores it in the head, and retention may then remove these offsets without making a gap.
+
+*Topics.* A topic that is deleted and made again has the same name and other records. Its id tells: `facts` reads the
+ids, and `take` raises once one has changed.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from time import monotonic
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-
-from processor.engine.errors import ProcessorError, ShardRefused, SourceUnavailable
 from processor.engine.inputs import HIGH, LaneName, Positions, Record, TopicFacts, Watermarks
-from processor.engine.positions import EmptyStretch, Stretches, gone
-from processor.kafka.connection import LOGGER, KafkaConnection, Property, ShardTopics, client, words_of
+from processor.engine.positions import Stretches
+from processor.kafka.connection import KafkaConnection, Property, ShardTopics
 from processor.kafka.describer import TopicDescriber
-from processor.kafka.records import record_of
+from processor.kafka.lane import InputLane, partitions_of
 from processor.kafka.topic_ids import TopicIds
 from processor.kafka.trouble import Trouble
 
@@ -42,15 +49,6 @@ REQUIRED: dict[str, Property] = {
     # the end of a partition comes with its offset, which is behind control and aborted records
     "enable.partition.eof": True,
 }
-# After these the records at the position can never be read, and what follows them must not be.
-HOLES = frozenset(
-    {
-        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - the library's own name for it
-        KafkaError.OFFSET_OUT_OF_RANGE,
-        KafkaError._BAD_MSG,  # noqa: SLF001 - as above
-        KafkaError._BAD_COMPRESSION,  # noqa: SLF001 - as above
-    }
-)
 
 
 class KafkaSource:
@@ -76,7 +74,7 @@ class KafkaSource:
         self._properties = connection.properties(TUNED, {**REQUIRED, "group.id": group_id})
         self._facts_timeout_s = facts_timeout_s
         self._trouble = Trouble(connection, self._topic_ids.doubt)
-        self._opened: dict[LaneName, _Lane] = {}
+        self._opened: dict[LaneName, InputLane] = {}
         self._told: Positions = {}
         self._closing = threading.Lock()
 
@@ -129,7 +127,7 @@ class KafkaSource:
     def commit_group_offsets(self, positions: Positions) -> None:
         """Tell the broker the positions without waiting; a failure is logged and forgotten."""
         for lane, topic in self._topics.inputs.items():
-            self._lane(lane).commit(_partitions(topic, positions.get(topic, {})))
+            self._lane(lane).commit(partitions_of(topic, positions.get(topic, {})))
         self._told = positions
 
     def lag(self) -> dict[tuple[str, int], int]:
@@ -159,9 +157,9 @@ class KafkaSource:
             self._describer.close()
         self._trouble.text = ""
 
-    def _lane(self, lane: LaneName) -> "_Lane":
+    def _lane(self, lane: LaneName) -> InputLane:
         if lane not in self._opened:
-            self._opened[lane] = _Lane(self._properties, self._facts_timeout_s, self._trouble)
+            self._opened[lane] = InputLane(self._properties, self._facts_timeout_s, self._trouble)
         self._opened[lane].renew()
         return self._opened[lane]
 
@@ -174,137 +172,7 @@ class KafkaSource:
         return facts
 
 
-class _Lane:
-    """One consumer, and at most one message that `wait` has taken from it already."""
-
-    def __init__(self, properties: dict[str, Property], facts_timeout_s: float, trouble: Trouble) -> None:
-        self._trouble = trouble
-        self._facts_timeout_s = facts_timeout_s
-        self._consumer = client(Consumer, {**properties, "error_cb": trouble.note})
-        self._denied = 0
-        self._waited: Message | None = None
-        self._failure: ProcessorError | None = None
-        self._next: dict[int, int] = {}
-        self._ends: dict[int, int] = {}
-
-    def renew(self) -> None:
-        if self._denied != self._trouble.denied:
-            self._denied = self._trouble.denied
-            self._trouble.connection.renew(self._consumer)
-
-    def assign(self, topic: str, offsets: Mapping[int, int]) -> None:
-        self._waited = None
-        self._failure = None
-        self._next, self._ends = dict(offsets), {}
-        self._consumer.assign(_partitions(topic, offsets))
-
-    def take(self, limit: int) -> list[Record]:
-        self._raise_failure()
-        messages = self._consumer.consume(limit if self._waited is None else limit - 1, timeout=0)
-        if self._waited is not None:
-            messages.insert(0, self._waited)
-            self._waited = None
-        records = self._records(messages)
-        if not records:
-            self._raise_failure()
-        return records
-
-    def wait(self, timeout_ms: int) -> None:
-        if self._waited is None and self._failure is None:
-            self._waited = self._consumer.poll(timeout_ms / 1000)
-
-    def stretches(self) -> dict[int, EmptyStretch]:
-        """Return partition → from the record after the last one taken to the end that was reached. From any thread."""
-        ends = dict(self._ends)  # before `_next`, which is written first: a record that was taken is never passed by
-        after = dict(self._next)
-        return {
-            partition: EmptyStretch(after[partition], end)
-            for partition, end in ends.items()
-            if end > after.get(partition, end)
-        }
-
-    def at_end(self, topic: str) -> bool:
-        return all(
-            self._ends.get(partition, -1) >= after or (self.known_end(topic, partition) or 0) <= after
-            for partition, after in self._next.items()
-        )
-
-    def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
-        try:
-            place = TopicPartition(topic, partition)
-            low, high = self._consumer.get_watermark_offsets(place, timeout=self._facts_timeout_s)
-        except KafkaException as failure:
-            cause = self._trouble.connection.cause_of(failure, self._consumer, needs=f"READ on topic {topic}")
-            raise SourceUnavailable(f"{topic}[{partition}]: no watermarks: {cause}") from failure
-        return low, high
-
-    def known_end(self, topic: str, partition: int) -> int | None:
-        marks = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-        return marks[1] if marks is not None and marks[1] >= 0 else None
-
-    def commit(self, positions: list[TopicPartition]) -> None:
-        if not positions:
-            return
-        try:
-            self._consumer.commit(offsets=positions, asynchronous=True)
-        except KafkaException as failure:
-            LOGGER.warning("group offsets were not committed: %s", self._trouble.connection.cause_of(failure))
-
-    def close(self) -> None:
-        self._waited = None
-        self._consumer.close()
-
-    def _raise_failure(self) -> None:
-        """Raise what stood behind the records handed out last; a refusal stays until the next assignment."""
-        failure = self._failure
-        if failure is None:
-            return
-        if not isinstance(failure, ShardRefused):
-            self._failure = None
-        raise failure
-
-    def _records(self, messages: Sequence[Message]) -> list[Record]:
-        """Return the records; a failure among them is kept for the next take, so that no record is lost by it."""
-        records = []
-        ends = {}
-        for message in messages:
-            error = message.error()
-            if error is None:
-                records.append(record_of(message))
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own name for it
-                ends[message.partition()] = message.offset()
-            elif self._failure is None or not isinstance(self._failure, ShardRefused):
-                self._failure = self._failure_of(message)
-        if records:
-            self._trouble.text = ""
-            self._next.update({record.partition: record.offset + 1 for record in records})
-        self._ends.update(ends)
-        return records
-
-    def _failure_of(self, message: Message) -> ProcessorError:
-        error = message.error()
-        place = f"{message.topic()}[{message.partition()}]"
-        if error.code() not in HOLES:
-            needs = f"READ on topic {message.topic()}"
-            return SourceUnavailable(f"{place}: {self._trouble.explained(error, needs)}")
-        extent, target = self._extent(message.topic(), message.partition(), message.offset())
-        return ShardRefused(
-            f"{place}: nothing can be read at offset {message.offset()}: {words_of(error)}; {extent}. "
-            "Restore the records, or accept the hole with: processor shards accept-gap "
-            f"{message.partition()} --topic {message.topic()} --to {target}"
-        )
-
-    def _extent(self, topic: str, partition: int, offset: int) -> tuple[str, str]:
-        """Return what the broker has, and the offset at which reading may go on."""
-        try:
-            low, high = self.watermarks(topic, partition)
-        except SourceUnavailable as failure:
-            return str(failure), "OFFSET"
-        extent = f"the broker has offsets {low} to {high} (exclusive)"
-        return (f"{extent}: {gone(offset, low)}", str(low)) if 0 <= offset < low else (extent, "OFFSET")
-
-
-def _close_all(lanes: Sequence[_Lane]) -> None:
+def _close_all(lanes: Sequence[InputLane]) -> None:
     """Close consumers, and leave to themselves those that do not end.
 
     With a commit of group offsets that gets no answer, or a refusal, a consumer waits for its session's timeout (45 s).
@@ -315,7 +183,3 @@ def _close_all(lanes: Sequence[_Lane]) -> None:
     deadline_s = monotonic() + CLOSE_TIMEOUT_S
     for closing in closings:
         closing.join(max(0.0, deadline_s - monotonic()))
-
-
-def _partitions(topic: str, offsets: Mapping[int, int]) -> list[TopicPartition]:
-    return [TopicPartition(topic, partition, offset) for partition, offset in sorted(offsets.items())]
