@@ -1,4 +1,4 @@
-"""Topics as they are on the brokers against topics as they shall be: describe, plan, apply, check."""
+"""Compares the topics on the brokers with those wanted: describe, plan, apply, check."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -26,7 +26,7 @@ ANSWER_MARGIN_S = 5.0
 
 
 class TopicSpec(msgspec.Struct, frozen=True):
-    """A topic as it shall be; configuration that it does not name is left alone."""
+    """A wanted topic; configuration that it does not name stays as it is."""
 
     name: str
     partitions: int
@@ -35,7 +35,7 @@ class TopicSpec(msgspec.Struct, frozen=True):
 
 
 class TopicDescription(msgspec.Struct, frozen=True):
-    """A topic as it is; `config` holds effective values, `overridden` the names set on the topic itself."""
+    """An existing topic; `config` holds effective values, `overridden` the names set on the topic itself."""
 
     name: str
     id: str
@@ -55,7 +55,7 @@ class CreateTopic(msgspec.Struct, frozen=True):
 
 
 class AddPartitions(msgspec.Struct, frozen=True):
-    """The topic has fewer partitions than it shall have."""
+    """The topic has too few partitions."""
 
     name: str
     before: int
@@ -91,14 +91,14 @@ Action = CreateTopic | AddPartitions | SetConfig | Impossible
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came of an action; `failure` is empty when it was done."""
+    """The result of an action; `failure` is empty on success."""
 
     action: Action
     failure: str = ""
 
 
 def plan(specs: Iterable[TopicSpec], topics: Mapping[str, TopicDescription]) -> list[Action]:
-    """Return what would have to be done, an empty tuple if all topics are up to date. Pure."""
+    """Return the necessary actions, an empty tuple if all topics are up to date. Pure."""
     actions: list[Action] = []
     for spec in specs:
         topic = topics.get(spec.name)
@@ -107,7 +107,7 @@ def plan(specs: Iterable[TopicSpec], topics: Mapping[str, TopicDescription]) -> 
 
 
 class TopicsAdmin:
-    """The brokers' topics. Everything raises SourceUnavailable when they do not answer."""
+    """The brokers' topics. Every method raises SourceUnavailable when they do not answer."""
 
     def __init__(self, connection: KafkaConnection, *, timeout_s: float = TIMEOUT_S) -> None:
         if connection.embedded:
@@ -131,7 +131,7 @@ class TopicsAdmin:
         return plan(specs, self.describe([spec.name for spec in specs]))
 
     def apply(self, actions: Iterable[Action]) -> list[Result]:
-        """Do what a plan says, one after another; what is impossible is a failure."""
+        """Carry out a plan, one action after another; what is impossible is a failure."""
         return [self._apply(action) for action in actions]
 
     def _apply(self, action: Action) -> Result:

@@ -1,4 +1,4 @@
-"""Whether this process reaches the brokers at all, asked now and then without ever waiting for the answer."""
+"""Whether this process reaches the brokers at all, probed at intervals without waiting for the answer."""
 
 from collections.abc import Sequence
 from time import monotonic
@@ -13,7 +13,7 @@ TIMEOUT_S = 5.0
 
 
 class BrokerProbe:
-    """Asks the brokers for topics, whatever they say of them. For one thread."""
+    """Asks the brokers for topics, whatever the answer. For one thread."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class BrokerProbe:
         return 0.0 if self._silent_since_s is None else now_s - self._silent_since_s
 
     def close(self) -> None:
-        """Forget what was asked; safe to call twice."""
+        """Drop the pending question; safe to call twice."""
         self._asked, self._silent_since_s = {}, None
 
     def _take(self, now_s: float) -> None:
@@ -56,7 +56,7 @@ class BrokerProbe:
 
 
 def _is_brokers(failure: BaseException | None) -> bool:
-    """Tell whether a broker said so; what is no failure of Kafka is raised. The client's own codes are negative."""
+    """Return whether a broker said so; what is no failure of Kafka is raised. The client's own codes are negative."""
     if failure is None:
         return True
     if isinstance(failure, KafkaException):

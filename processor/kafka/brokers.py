@@ -1,4 +1,4 @@
-"""What the brokers' own settings allow, as far as they tell: needs DESCRIBE_CONFIGS on the cluster."""
+"""What the brokers' settings allow; needs DESCRIBE_CONFIGS on the cluster."""
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource
@@ -13,7 +13,7 @@ TIMEOUT_S = 5.0
 
 
 def refused_transactions(connection: KafkaConnection, *, timeout_s: float = TIMEOUT_S) -> str | None:
-    """Return why brokers would refuse our transactions, empty when none does, None when they do not tell.
+    """Return why brokers would refuse our transactions, empty if none would, None if they do not say.
 
     Raises SourceUnavailable.
     """

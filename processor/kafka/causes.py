@@ -1,4 +1,4 @@
-"""Why brokers cannot be used: what the clients of a connection were told, as a sentence that names the setting.
+"""Why brokers cannot be used: the errors of the clients of a connection, as a sentence that names the setting.
 
 A call that fails says only "Broker transport failure". The cause comes earlier and elsewhere: librdkafka hands every
 failed attempt to connect to the client's `error_cb`, when the client is polled. So all clients of a connection share
@@ -41,7 +41,7 @@ PROTOCOL = "PROCESSOR_KAFKA__SECURITY_PROTOCOL"
 
 
 class Causes:
-    """What the clients of one connection were told last. Safe from any thread: each field is written as a whole."""
+    """The last errors of the clients of one connection. Safe from any thread: each field is written as a whole."""
 
     def __init__(self) -> None:
         self._told: tuple[int, str] | None = None
@@ -57,7 +57,7 @@ class Causes:
             self._told, self._told_s = (error.code(), error.str()), monotonic()
 
     def sentence(self, properties: Mapping[str, Any]) -> str:
-        """Return why connections with these properties failed lately, empty when nothing is known."""
+        """Return why connections with these properties failed recently, empty if unknown."""
         now_s = monotonic()
         if self._told is not None and now_s - self._told_s < RECENT_S:
             return without_secrets(self._sentence(*self._told, properties), properties)
@@ -84,7 +84,7 @@ class Causes:
         return said
 
     def _handshake_failure(self, address: str, properties: Mapping[str, Any]) -> ssl.SSLCertVerificationError | None:
-        """Shake hands again, but not more often than causes are forgotten."""
+        """Repeat the handshake, but not more often than causes expire."""
         known = self._handshakes.get(address)
         if known is None or monotonic() - known[0] > RECENT_S:
             known = (monotonic(), _verification_failure(address, properties.get("ssl.ca.location")))
@@ -93,7 +93,7 @@ class Causes:
 
 
 def without_secrets(text: str, properties: Mapping[str, Any]) -> str:
-    """Return a text of librdkafka without the values that it repeats."""
+    """Return a message of librdkafka without the property values that it repeats."""
     text = ECHO.sub("Invalid value for", text)
     for name, value in properties.items():
         if value and any(part in name for part in SECRET_PARTS):
@@ -102,7 +102,7 @@ def without_secrets(text: str, properties: Mapping[str, Any]) -> str:
 
 
 def principal_of(properties: Mapping[str, Any]) -> str:
-    """Return whom brokers see, as an ACL names it where that is known here."""
+    """Return the principal that brokers see, as an ACL names it, as far as it is known."""
     if user_of(properties):
         return f"User:{user_of(properties)}"
     certificate = properties.get("ssl.certificate.location") or properties.get("ssl.keystore.location")
@@ -167,7 +167,7 @@ def _broker_certificate(
 
 
 def _verification_failure(address: str, ca_file: str | None) -> ssl.SSLCertVerificationError | None:
-    """Ask again: librdkafka has one sentence for every reason. None when the certificate is not what fails."""
+    """Verify again: librdkafka has one message for every reason. None if the certificate does not fail."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     try:

@@ -71,14 +71,14 @@ class KafkaConnection(msgspec.Struct, frozen=True):
     """What its clients were told, shared by all of them."""
 
     def properties(self, tuned: Mapping[str, Property], required: Mapping[str, Property]) -> dict[str, Any]:
-        """Return client properties: `extra` may change what is tuned, never what correctness rests on."""
+        """Return client properties: `extra` may change tuning, never what correctness depends on."""
         fixed = {"bootstrap.servers": self.bootstrap_servers, "error_cb": self.causes.note}
         now = self.credentials()
         user = {} if now is None else {"sasl.username": now[0], "sasl.password": now[1]}
         return {**RECONNECTING, **tuned, **self.extra, **user, **fixed, **required}
 
     def renew(self, running: Consumer | Producer) -> None:
-        """Hand user and password as they are now to a client, which uses them when it connects the next time."""
+        """Hand the current user and password to a client, which uses them for its next connection."""
         now = self.credentials()
         if now is not None:
             running.set_sasl_credentials(*now)
@@ -112,12 +112,12 @@ class KafkaConnection(msgspec.Struct, frozen=True):
 
     @property
     def principal(self) -> str:
-        """Whom the brokers see."""
+        """The principal that the brokers see."""
         return principal_of(self.extra)
 
 
 def client(kind: type[ClientType], properties: Mapping[str, Any]) -> ClientType:
-    """Return a client that logs through `logging`. Raises InvalidRequest when librdkafka does not take a property."""
+    """Return a client that logs through `logging`. Raises InvalidRequest when librdkafka rejects a property."""
     try:
         return kind(dict(properties), logger=LOGGER)
     except KafkaException as failure:
@@ -125,7 +125,7 @@ def client(kind: type[ClientType], properties: Mapping[str, Any]) -> ClientType:
 
 
 def not_accepted(words: str, properties: Mapping[str, Any]) -> InvalidRequest:
-    """Return the error for a property that librdkafka does not take; `words` are its own."""
+    """Return the error for a property that librdkafka rejects; `words` is its message."""
     words = without_secrets(words, properties)
     return InvalidRequest(f"a Kafka property is not accepted: {words}{_hint(words)}")
 
@@ -166,7 +166,7 @@ class ShardTopics(msgspec.Struct, frozen=True):
 
 
 def cause_of(failure: BaseException) -> str:
-    """Return what librdkafka says about a failure, with the name of its code."""
+    """Return librdkafka's message about a failure, with the name of its code."""
     error = failure.args[0] if isinstance(failure, KafkaException) and failure.args else None
     return words_of(error) if isinstance(error, KafkaError) else f"{type(failure).__name__}: {failure}"
 

@@ -1,4 +1,4 @@
-"""Follow the announcements of shards: decoded, each once, in order, gaps named.
+"""Follows the announcements of shards: decoded, each once, in order, with gaps reported.
 
 What a reader has to keep to go on later is `positions` and `numbers`: write both down together with what was made of
 the announcements, in one transaction.
@@ -122,14 +122,14 @@ class AnnouncementReader(Closing):
         return None
 
     def __iter__(self) -> Iterator[Received]:
-        """Yield announcements for ever."""
+        """Yield announcements forever."""
         while True:
             received = self.poll(1.0)
             if received is not None:
                 yield received
 
     def close(self) -> None:
-        """Leave; safe to call twice."""
+        """Close the client; safe to call twice."""
         self._consumer.close()
 
     def _received(self, record: Record) -> Received | None:

@@ -1,4 +1,4 @@
-"""What the brokers say of topics, asked by a process of its own: the client's way to ask can end a process."""
+"""Descriptions of topics, requested by a separate process, because librdkafka can abort the process that asks."""
 
 import itertools
 import json
@@ -52,7 +52,7 @@ class _Question(msgspec.Struct):
 
 
 class TopicDescriber(Closing):
-    """Asks for topics by name; starts its process when first asked, and anew when it ended. Safe from any thread."""
+    """Describes topics by name; starts its process on first use, and again if it ended. Safe from any thread."""
 
     def __init__(self, connection: KafkaConnection) -> None:
         self.connection = connection
@@ -90,7 +90,7 @@ class TopicDescriber(Closing):
         return answers
 
     def close(self) -> None:
-        """End the process; safe to call twice. Who asks again starts another."""
+        """End the process; safe to call twice. The next question starts another."""
         with self._lock:
             process, reader, self._process = self._process, self._reader, None
             self._started_s = -RESTART_INTERVAL_S
@@ -129,7 +129,7 @@ class TopicDescriber(Closing):
             _write(process, {"credentials": now})
 
     def _read(self, process: "subprocess.Popen[bytes]") -> None:
-        """Take answers until the process ends; end it when one is overdue."""
+        """Receive answers until the process ends; end it if one is overdue."""
         descriptor, rest = _pipe(process.stdout).fileno(), b""
         readable = select.poll()
         readable.register(descriptor, select.POLLIN)

@@ -27,7 +27,7 @@ WRITING = threading.Lock()
 
 
 def main() -> None:
-    """Answer until the input ends, which it does with the process that asks."""
+    """Answer until the input ends, which happens when the asking process ends."""
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; whoever asks is to finish first
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 class _Clients:
-    """One client at a time. One that was not answered in time is replaced.
+    """One client at a time, replaced if it did not get an answer in time.
 
     Once, after Kafka had been frozen and thawed, a client answered every question for 90 s with "waiting for
     controller" though Kafka was well. What brought it there is not known; another client costs a connection.
@@ -66,7 +66,7 @@ class _Clients:
         return client
 
     def doubt(self, client: AdminClient) -> None:
-        """Ask with another client from now on."""
+        """Use another client from now on."""
         if self._is_current(client):
             self._client = None
 

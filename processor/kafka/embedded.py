@@ -1,4 +1,4 @@
-"""A broker inside this process: librdkafka's mock cluster, for trying things out with nothing but Python.
+"""A broker inside this process: librdkafka's mock cluster, for trying things out with only Python.
 
 It has four partitions a topic, no admin API and no retention; topics appear at first use. It accepts transactions
 but neither fences nor hides: no test of fencing, aborts or take-over uses it.
@@ -33,7 +33,7 @@ class EmbeddedKafka(Closing):
         return KafkaConnection(self.bootstrap_servers, extra=TUNED, embedded=True)
 
     def use_topics(self, names: Sequence[str]) -> None:
-        """Use topics for the first time, which makes them."""
+        """Create topics by using them."""
         user = client(Producer, {"bootstrap.servers": self.bootstrap_servers})
         for name in names:
             user.list_topics(name, timeout=ANSWER_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""Where the offsets of a topic's partitions stand: what is there, what a time means, what a group has committed."""
+"""Offsets of partitions: watermarks, offsets of a time, offsets committed by a group."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from processor.kafka.reader import REQUIRED, TIMEOUT_S, RecordReader
 from processor.runtime.closing import Closing
 
 STILL_OPEN_AFTER_S = 0.5
-"""A transaction that is open for less is in the way of nobody."""
+"""A transaction that is open for less delays nobody."""
 
 
 class OpenTransaction(msgspec.Struct, frozen=True):
-    """The oldest transaction of a partition that is not ended: its first offset, and that record's time, −1: none.
+    """The oldest open transaction of a partition: its first offset, and that record's time, −1: none.
 
     `hidden`: how many offsets from there to the high watermark nobody can read (read_committed).
     """
@@ -29,7 +29,7 @@ class OpenTransaction(msgspec.Struct, frozen=True):
     hidden: int
 
     def sentence(self, place: TopicPartition, bootstrap: str) -> str:
-        """Return what is to be known of it, and the commands that tell its producer's id and end it."""
+        """Return a description, and the commands that show its producer id and abort it."""
         topic, partition = place
         tool = f"kafka-transactions.sh --bootstrap-server {bootstrap}"
         where = f"--topic {topic} --partition {partition}"
@@ -45,7 +45,7 @@ class OpenTransaction(msgspec.Struct, frozen=True):
 
 
 class PartitionOffsets(msgspec.Struct, frozen=True):
-    """What a partition holds, from `low` to `stable` (exclusive), and what an open transaction hides behind that."""
+    """The offsets of a partition, from `low` to `stable` (exclusive), and what an open transaction hides after them."""
 
     low: int
     stable: int
@@ -63,7 +63,7 @@ def open_transactions(offsets: Mapping[TopicPartition, PartitionOffsets], bootst
 
 
 class OffsetReader(Closing):
-    """Asks as a member of the group `group_id` would. Everything raises SourceUnavailable."""
+    """Reads offsets as a member of the group `group_id`. Every method raises SourceUnavailable."""
 
     def __init__(self, connection: KafkaConnection, group_id: str, *, timeout_s: float = TIMEOUT_S) -> None:
         self._connection = connection
@@ -74,7 +74,7 @@ class OffsetReader(Closing):
         self._timeout_s = timeout_s
 
     def watermarks(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, PartitionOffsets]:
-        """Return what partitions hold. A transaction counts as open that still is after `STILL_OPEN_AFTER_S`."""
+        """Return the offsets of partitions. A transaction counts as open if it still is after `STILL_OPEN_AFTER_S`."""
         marks = {place: self._marks(place) for place in places}
         hiding = {place for place, (_, stable, high) in marks.items() if high > stable}
         if hiding:
@@ -85,7 +85,7 @@ class OffsetReader(Closing):
         }
 
     def committed(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """Return what the group has committed, None: nothing."""
+        """Return the committed offsets of the group, None where there is none."""
         try:
             committed = self._consumer.committed([KafkaPartition(*place) for place in places], self._timeout_s)
             return {(item.topic, item.partition): item.offset if item.offset >= 0 else None for item in committed}
@@ -94,7 +94,7 @@ class OffsetReader(Closing):
             raise SourceUnavailable(f"Kafka: the offsets cannot be read: {cause}") from failure
 
     def at(self, places: Sequence[TopicPartition], at_ms: int) -> dict[TopicPartition, int | None]:
-        """Return the offset of the first record that is not older than a time, None where there is none."""
+        """Return the offset of the first record at or after a time, None where there is none."""
         asked = [KafkaPartition(topic, partition, at_ms) for topic, partition in places]
         try:
             answers = self._consumer.offsets_for_times(asked, self._timeout_s)
@@ -104,7 +104,7 @@ class OffsetReader(Closing):
         return {(item.topic, item.partition): item.offset if item.offset >= 0 else None for item in answers}
 
     def close(self) -> None:
-        """Leave; safe to call twice."""
+        """Close the client; safe to call twice."""
         self._consumer.close()
         self._uncommitted.close()
 

@@ -102,14 +102,14 @@ class OutputSink(ABC):
         return min(self._topic_bytes_max or 0, producer_bytes_max) - RECORD_OVERHEAD_BYTES
 
     def _read_limits(self) -> None:
-        """Ask the broker again what the topics take. Raises SinkUnavailable."""
+        """Ask the broker again for the limits of the topics. Raises SinkUnavailable."""
         limits = [EMBEDDED_RECORD_BYTES_MAX] if self._connection.embedded else self._limits()
         self._topic_bytes_max = min(limits)
 
     def _check_rights(self) -> None:
-        """Ask the brokers what the shard may do. Raises SinkUnavailable, with all that is missing.
+        """Ask the brokers for the rights of the shard. Raises SinkUnavailable with all missing ones.
 
-        Who does not answer is found out by what comes next.
+        If no broker answers, the next call reports it.
         """
         if self._connection.embedded:
             return

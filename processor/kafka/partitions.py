@@ -1,4 +1,4 @@
-"""Whether the topics have the partitions that the shards need: shard i is partition i of every one of them."""
+"""Whether the topics have the partitions that the shards need: shard i is partition i of each topic."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,7 +25,7 @@ def partition_counts(
 
 
 def check_partitions(counts: Mapping[str, int], clusters: Sequence[str]) -> None:
-    """Raise InvalidRequest unless every topic has one partition a cluster, no more and no less."""
+    """Raise InvalidRequest unless every topic has exactly one partition per cluster."""
     wrong = {name: count for name, count in counts.items() if count != len(clusters)}
     if wrong:
         listed = ", ".join(f"{name} has {count}" for name, count in sorted(wrong.items()))

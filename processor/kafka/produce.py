@@ -1,4 +1,4 @@
-"""Send events to the processor: encoded, addressed to the cluster's partition of the right topic, acknowledged."""
+"""Sends events to the processor: encoded, to the cluster's partition of the right topic, acknowledged."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -34,7 +34,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class NewRecord(msgspec.Struct, frozen=True):
-    """A record to be written; `at_ms` is its time, None: now."""
+    """A record to write; `at_ms` is its time, None: now."""
 
     topic: str
     partition: int
@@ -45,7 +45,7 @@ class NewRecord(msgspec.Struct, frozen=True):
 
 
 class RecordProducer:
-    """Sends records as they are. Close it, or use it in a `with` statement, which flushes. Safe from any thread."""
+    """Sends records unchanged. Close it, or use it in a `with` statement, which flushes. Safe from any thread."""
 
     def __init__(self, connection: KafkaConnection) -> None:
         self._connection = connection
@@ -89,7 +89,7 @@ class RecordProducer:
         return [delivery.result(0) for delivery in sent]
 
     def close(self) -> None:
-        """Leave; what was not flushed is lost."""
+        """Close the producer; records that are not flushed are lost."""
         self._producer.purge(blocking=False)
 
     def __enter__(self) -> Self:
@@ -166,5 +166,5 @@ class EventProducer(RecordProducer):
     def send_encoded(
         self, topic: str, value: bytes | None, headers: Headers = (), *, at_ms: int | None = None
     ) -> Future[Delivery]:
-        """Send what is encoded already under the cluster's key. Raises as `send_record` does."""
+        """Send an encoded event under the cluster's key. Raises as `send_record` does."""
         return self.send_record(NewRecord(topic, self._partition, self._key, value, headers, at_ms))

@@ -1,6 +1,6 @@
-"""Read any topic for people and tools: from a place, to the end, the last few, or the one at an offset.
+"""Reads any topic for people and tools: from an offset, to the end, the last records, or one record.
 
-Nothing here is part of processing: readers come and go, and what they see is committed.
+Processing does not use it. Readers see committed records.
 """
 
 import time
@@ -50,7 +50,7 @@ GROUP_DENIED: int = KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
 class RecordReader(Closing):
-    """Reads the partitions of one topic, all of them unless named. Everything raises SourceUnavailable."""
+    """Reads the partitions of one topic, all of them unless named. Every method raises SourceUnavailable."""
 
     def __init__(
         self,
@@ -69,11 +69,11 @@ class RecordReader(Closing):
         self.partitions = partitions if partitions is not None else self._all_partitions()
 
     def watermarks(self) -> dict[int, Watermarks]:
-        """Return what each partition holds now."""
+        """Return the current watermarks of each partition."""
         return {partition: self._watermarks(partition) for partition in self.partitions}
 
     def until_end(self, starts: Mapping[int, int]) -> Iterator[Record]:
-        """Yield what stands from these offsets, as far as it is kept, to the partitions' ends of now."""
+        """Yield the records from these offsets, as far as they are retained, to the current ends of the partitions."""
         waiting = set(starts)
         for item in self._items(starts, lambda: not waiting):
             if isinstance(item, Record):
@@ -82,7 +82,7 @@ class RecordReader(Closing):
                 waiting.discard(item)
 
     def follow(self, starts: Mapping[int, int], stopping: Callable[[], bool]) -> Iterator[Record]:
-        """Yield what stands from these offsets and what comes, until `stopping`."""
+        """Yield the records from these offsets, and new ones as they come, until `stopping`."""
         for item in self._items(starts, stopping, for_ever=True):
             if isinstance(item, Record):
                 yield item
@@ -97,7 +97,7 @@ class RecordReader(Closing):
         return next(self.until_end({partition: offset}), None)
 
     def search(self, partition: int, rank: Callable[[Record], int], wanted: int) -> Record | None:
-        """Return the first record of a partition whose rank, which never falls, is `wanted` or more."""
+        """Return the first record of a partition with a rank of at least `wanted`; ranks never decrease."""
         extent = self._watermarks(partition)
         low, high, found = extent.low, extent.high, None
         while low < high:
@@ -111,7 +111,7 @@ class RecordReader(Closing):
         return found
 
     def close(self) -> None:
-        """Leave; safe to call twice."""
+        """Close the client; safe to call twice."""
         self._consumer.close()
 
     def _last_of(self, partition: int, count: int) -> list[Record]:
@@ -150,7 +150,7 @@ class RecordReader(Closing):
                     raise SourceUnavailable(f"{self.topic}[{message.partition()}]: {cause}")
 
     def _goes_on_behind(self, message: Message) -> bool:
-        """Go on at the oldest offset that is kept, if what was to be read was removed; False for any other error."""
+        """Continue at the oldest retained offset if the wanted one was removed; False for any other error."""
         if message.error().code() not in REMOVED:
             return False
         partition = int(message.partition())
@@ -162,7 +162,7 @@ class RecordReader(Closing):
         return True
 
     def _messages(self) -> list[Message]:
-        """Return what is here already, else wait for one; to ask for many with a timeout would wait for all of them."""
+        """Return the messages that are here already, else wait for one; consuming with a timeout would wait for all."""
         messages: list[Message] = self._consumer.consume(CHUNK_RECORDS, 0)
         if messages:
             return messages

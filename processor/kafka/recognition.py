@@ -1,4 +1,4 @@
-"""Is the broker at an address the embedded one? Tools are only given an address."""
+"""Recognises the embedded broker by its address, which is all that tools have."""
 
 import msgspec
 from confluent_kafka import KafkaException

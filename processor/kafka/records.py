@@ -11,7 +11,7 @@ NO_TIMESTAMP_MS = -1
 
 
 def record_of(message: Message) -> Record:
-    """Return the record of a message without an error; `timestamp_ms` is −1 when it has none.
+    """Return the record of a message that is not an error; `timestamp_ms` is −1 when it has none.
 
     Headers are left out altogether when a name among them is no UTF-8: the library cannot return them.
     """

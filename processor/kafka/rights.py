@@ -1,4 +1,4 @@
-"""What a principal may do: the least sets of rights, and asking the brokers which of them are missing.
+"""Rights of a principal: the minimal sets, and a query for those that are missing.
 
 Kafka tells a client its own rights on a topic or a group without anything being written. A transactional id has no such
 question: whoever initialises its transactions is told.
@@ -44,11 +44,11 @@ class Right(msgspec.Struct, frozen=True):
 
     @property
     def operation_name(self) -> str:
-        """The operation as Kafka's own tools write it."""
+        """The name of the operation in Kafka's tools."""
         return "".join(word.capitalize() for word in self.operation.split("_"))
 
     def command(self, principal: str, servers: str) -> str:
-        """Return the command that gives it to a principal."""
+        """Return the command that grants it to a principal."""
         pattern = " --resource-pattern-type prefixed" if self.pattern == "PREFIXED" else ""
         resource = f"--{OPTIONS[self.resource]} '{self.name}'{pattern}"
         who = f"--allow-principal '{principal}' --operation {self.operation_name}"
@@ -56,7 +56,7 @@ class Right(msgspec.Struct, frozen=True):
 
 
 def rights_of(audience: Audience, topics: Mapping[Role, str], app: str) -> list[Right]:
-    """Return the least rights of a processor, of who sends events, who follows the changes, or who operates it."""
+    """Return the minimal rights of a processor, a producer, a consumer or an operator."""
     match audience:
         case "processor":
             return list(_processor(topics, app))
@@ -85,7 +85,7 @@ def missing_rights(
     timeout_s: float = TIMEOUT_S,
     describer: TopicDescriber | None = None,
 ) -> list[Right]:
-    """Return which of the rights on topics and groups this connection's principal has not.
+    """Return the rights on topics and groups that this connection's principal lacks.
 
     What the brokers do not tell counts as given: a topic that does not exist, a broker that knows no such question.
     Raises SourceUnavailable.
@@ -105,7 +105,7 @@ def missing_rights(
 
 
 def lacking(connection: KafkaConnection, missing: Sequence[Right]) -> str:
-    """Return who lacks what, and the command that gives the first of it."""
+    """Return the principal and the missing rights, and the command that grants the first."""
     principal, servers = connection.principal, connection.bootstrap_servers
     listed = ", ".join(map(str, missing))
     more = "; processor acls prints all" if len(missing) > 1 else ""

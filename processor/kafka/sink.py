@@ -1,4 +1,4 @@
-"""The shard's outputs, written in transactions that fence every older writer.
+"""The outputs of a shard, written in transactions that fence every older writer.
 
 `commit_transaction` is the only call that reports: with delivery callbacks or a flush a fatal error surfaces elsewhere,
 as a SystemError without its cause. So no callbacks, no flush, and both kinds are caught around the whole transaction.
@@ -65,7 +65,7 @@ class KafkaSink(OutputSink):
         return producer
 
     def _initialise(self, producer: Producer) -> None:
-        """Wait for the producer id, with a call that is resumed again and again: nothing interrupts it."""
+        """Wait for the producer id with short calls, because nothing interrupts a long one."""
         deadline_s = time.monotonic() + self._timeouts.open_s
         while True:
             try:
@@ -88,7 +88,7 @@ class KafkaSink(OutputSink):
         return ""
 
     def _transact(self, producer: Producer, records: Sequence[OutputRecord]) -> float:
-        """Return how long the commit took, in seconds. One call: after a second one its outcome would be unclear."""
+        """Return the duration of the commit in seconds. One call: after a second one the outcome would be unclear."""
         self._failpoint("before_begin_transaction")
         producer.begin_transaction()
         deadline_s = time.monotonic() + self._timeouts.request_s

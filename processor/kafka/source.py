@@ -80,7 +80,7 @@ class KafkaSource:
 
     @property
     def trouble(self) -> str:
-        """Why nobody can be read from, empty once somebody gave records or answers again; for readiness.
+        """Why nothing can be read, empty once a broker gave records or answered again; for readiness.
 
         A broker that keeps silent is noticed within the interval of asking for topic ids.
         """
@@ -93,7 +93,7 @@ class KafkaSource:
         return facts
 
     def assign(self, positions: Positions) -> None:
-        """Start reading at these offsets; whatever was prefetched before is dropped."""
+        """Read from these offsets; drop everything prefetched."""
         for lane, topic in self._topics.inputs.items():
             self._lane(lane).assign(topic, positions.get(topic, {}))
         self._told = positions
@@ -113,7 +113,7 @@ class KafkaSource:
         self._lane(HIGH).wait(timeout_ms)
 
     def scanned(self) -> Stretches:
-        """Return what follows the last record taken and holds no data record."""
+        """Return the stretches without records after the last record taken."""
         return {
             (self._topics.inputs[lane], partition): stretch
             for lane, opened in self._opened.items()
@@ -121,17 +121,17 @@ class KafkaSource:
         }
 
     def at_end(self) -> bool:
-        """Tell whether nothing follows what was taken, as the last fetches told, or the ends were reached."""
+        """Return whether nothing follows what was taken, as the last fetches told, or the ends were reached."""
         return all(opened.at_end(self._topics.inputs[lane]) for lane, opened in self._opened.items())
 
     def commit_group_offsets(self, positions: Positions) -> None:
-        """Tell the broker the positions without waiting; a failure is logged and forgotten."""
+        """Commit group offsets without waiting; a failure is only logged."""
         for lane, topic in self._topics.inputs.items():
             self._lane(lane).commit(partitions_of(topic, positions.get(topic, {})))
         self._told = positions
 
     def lag(self) -> dict[tuple[str, int], int]:
-        """Return (topic, partition) → records that wait beyond the positions told last, as far as it is known.
+        """Return (topic, partition) → records beyond the last committed group offsets, as far as it is known.
 
         Nobody is asked: a consumer knows the end from its last fetch. Safe from any thread.
         """
@@ -148,7 +148,7 @@ class KafkaSource:
         return waiting
 
     def close(self) -> None:
-        """Leave; safe to call twice."""
+        """Close the client; safe to call twice."""
         with self._closing:
             opened, self._opened, self._told = self._opened, {}, {}
         _close_all(tuple(opened.values()))
@@ -173,7 +173,7 @@ class KafkaSource:
 
 
 def _close_all(lanes: Sequence[InputLane]) -> None:
-    """Close consumers, and leave to themselves those that do not end.
+    """Close consumers, and abandon those that do not close in time.
 
     With a commit of group offsets that gets no answer, or a refusal, a consumer waits for its session's timeout (45 s).
     """

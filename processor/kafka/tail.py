@@ -1,4 +1,4 @@
-"""The last data record of each output partition: what was published, whatever a crash left behind.
+"""The last data record of each output partition, whatever a crash left behind.
 
 Control records and aborted records make holes, so the last data record is not the one before the end: read from a
 little before the last stable offset to the end, and from further back while nothing is found. A last stable offset
@@ -58,7 +58,7 @@ class TailReader:
         return {role: tail_of(role, last[place], low=extents[place].low) for role, place in self._places.items()}
 
     def close(self) -> None:
-        """Leave."""
+        """Close the clients."""
         self._committed.close()
         self._uncommitted.close()
 
@@ -115,5 +115,5 @@ class TailReader:
 
 
 def _left_s(deadline_s: float) -> float:
-    """Return the time left for one call, at least enough for one round trip."""
+    """Return the remaining time for one call, at least enough for one round trip."""
     return max(0.1, deadline_s - time.monotonic())

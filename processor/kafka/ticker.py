@@ -1,4 +1,4 @@
-"""Sends the ticks of the clock to a shard's own partition, with a plain idempotent producer."""
+"""Sends clock ticks to the shard's partition with a plain idempotent producer."""
 
 from time import monotonic
 
@@ -33,13 +33,13 @@ class KafkaTicker:
 
     @property
     def trouble(self) -> str:
-        """Why the last tick was lost, empty when it was written; for the thread that ticks."""
+        """Why the last tick failed, empty if it was written; for the thread that ticks."""
         if self._producer is not None and len(self._producer):
             self._producer.poll(0)
         return self._trouble
 
     def tick(self, at_ms: int) -> None:
-        """Send one tick with this time; what cannot be sent is counted, logged now and then, and forgotten."""
+        """Send one tick with this time; failures are counted, logged at intervals, and not retried."""
         if self._producer is None:
             self._producer = client(Producer, self._connection.properties(TUNED, REQUIRED))
         producer = self._producer
@@ -55,7 +55,7 @@ class KafkaTicker:
         producer.poll(0)
 
     def close(self) -> None:
-        """Let the producer go, whatever it still holds; the next tick makes another. Safe to call twice."""
+        """Drop the producer and what it holds; the next tick makes another. Safe to call twice."""
         self._producer = None
         self._trouble = ""
 

@@ -1,6 +1,6 @@
-"""The ids by which a broker tells a topic from another one that was given the same name later.
+"""Topic ids, which tell a topic from a later one with the same name.
 
-A consumer goes on at its old offset in a topic that was deleted and made again, without a word; only the id tells.
+A consumer silently continues at its old offset in a topic that was deleted and made again; only the id tells.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ RETRY_INTERVAL_S = 1.0
 
 
 class TopicIds:
-    """Reads topic ids, and asks again every `interval_s` whether they are still the same."""
+    """Reads topic ids, and checks every `interval_s` that they are unchanged."""
 
     def __init__(self, describer: TopicDescriber, *, timeout_s: float, interval_s: float) -> None:
         self._connection = describer.connection
@@ -76,7 +76,7 @@ class TopicIds:
             self._ask_at_s = min(self._ask_at_s, self._asked_s + RETRY_INTERVAL_S)
 
     def close(self) -> None:
-        """Forget what was read; safe to call twice."""
+        """Drop what was read; safe to call twice."""
         self._known, self._asked = {}, {}
 
     def _compare(self, answers: Answers) -> str:

@@ -1,4 +1,4 @@
-"""Why nobody can be read from, as the consumers of one shard's inputs are told."""
+"""Why nothing can be read, according to the errors of the consumers of a shard's inputs."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ NOBODY_ANSWERS = frozenset(
 
 
 class Trouble:
-    """What the lanes share: they talk to the same brokers."""
+    """Errors of the lanes of a shard, which share their brokers."""
 
     def __init__(self, connection: KafkaConnection, ask: Callable[[], None]) -> None:
         self.connection = connection
@@ -26,11 +26,11 @@ class Trouble:
         self.text = ""
 
     def explained(self, error: KafkaError, needs: str = "") -> str:
-        """Return what is known of an error; `needs` is the right without which the call is denied."""
+        """Return an explanation of an error; `needs` is the right without which the call is denied."""
         return self.connection.explained(words_of(error), error, needs=needs)
 
     def note(self, error: KafkaError) -> None:
-        """Take an error in; the consumers' `error_cb`."""
+        """Record an error; the `error_cb` of the consumers."""
         self.connection.causes.note(error)
         self.denied += error.code() == KafkaError._AUTHENTICATION  # noqa: SLF001 - as above
         if error.code() in NOBODY_ANSWERS:

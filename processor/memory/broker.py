@@ -88,7 +88,7 @@ class MemoryBroker:
             return self._log(topic, partition).last()
 
     def trim(self, topic: str, partition: int, low: int) -> None:
-        """Forget the records below `low`, as retention does."""
+        """Remove the records below `low`, as retention does."""
         with self._changed:
             self._log(topic, partition).trim(low)
 

@@ -84,12 +84,12 @@ class MemoryCluster:
             return self._revision
 
     def read(self, shard: int, look: Callable[[Shard, int], T]) -> T:
-        """Return what `look` makes of the shard at the newest revision."""
+        """Return the result of `look` on the shard at the newest revision."""
         with self._lock:
             return look(self._shards.setdefault(shard, Shard()), self._revision)
 
     def write(self, shard: int, compare: Callable[[Shard], bool], change: Callable[[Shard, int], None]) -> int | None:
-        """Change the shard at a new revision and return that; None when the compare is false."""
+        """Change the shard at a new revision and return the revision; None if the compare fails."""
         with self._lock:
             keys = self._shards.setdefault(shard, Shard())
             if not compare(keys):
@@ -99,7 +99,7 @@ class MemoryCluster:
             return self._revision
 
     def expire(self, lease: str) -> None:
-        """End a lease as if its time had run out: what it owns is vacant, and it never comes back."""
+        """Expire a lease: what it owns becomes vacant, and it never comes back."""
         with self._lock:
             self._lost.add(lease)
             self._instances = {name: under for name, under in self._instances.items() if under != lease}
@@ -126,6 +126,6 @@ class MemoryCluster:
             return tuple(sorted(self._instances)), {shard: owners[shard] for shard in owners if shard < shards}
 
     def is_alive(self, lease: str) -> bool:
-        """Tell whether a lease has not ended."""
+        """Return whether a lease has not ended."""
         with self._lock:
             return lease not in self._lost

@@ -79,7 +79,7 @@ class Log:
         return None
 
     def trim(self, low: int) -> None:
-        """Forget what is below `low`."""
+        """Remove the records below `low`."""
         del self._slots[: low - self._low]
         self._low = low
 

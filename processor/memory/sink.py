@@ -34,7 +34,7 @@ class MemorySink:
         return RECORD_BYTES_MAX
 
     def open(self) -> None:
-        """Become the youngest writer."""
+        """Become the newest writer and fence older ones."""
         self._epoch = self._broker.register(self._transactional_id)
 
     def publish(self, records: Sequence[OutputRecord]) -> None:
@@ -53,7 +53,7 @@ class MemorySink:
         return {role: self._tail(role, topic) for role, topic in self._topics.items()}
 
     def close(self) -> None:
-        """Throw the producer away."""
+        """Discard the producer."""
         self._epoch = None
 
     def _addressed(self, record: OutputRecord) -> NewRecord:

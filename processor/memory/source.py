@@ -81,7 +81,7 @@ class MemorySource:
         }
 
     def at_end(self) -> bool:
-        """Tell whether nothing follows what was taken, or the ends were reached."""
+        """Return whether nothing follows what was taken, or the ends were reached."""
         return all(
             (topic, partition) in self._ends or self._extent(topic, partition).high <= offset
             for topic, offsets in self._next.items()
@@ -89,7 +89,7 @@ class MemorySource:
         )
 
     def commit_group_offsets(self, positions: Positions) -> None:
-        """Tell the broker the positions."""
+        """Commit group offsets."""
         offsets = {(topic, partition): offset for topic in positions for partition, offset in positions[topic].items()}
         self._broker.commit_group_offsets(self._group_id, offsets)
 

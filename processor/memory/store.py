@@ -10,7 +10,7 @@ DEFAULT_CAPACITY = Capacity(entities_max=768, bytes_max=512 * 1024, value_bytes_
 
 
 class MemoryInFlight:
-    """A request that was carried out when it was sent."""
+    """A request, carried out when it is sent."""
 
     def __init__(self, store: "MemoryStore", request: Commit | TrimRequest) -> None:
         self._store = store
@@ -72,7 +72,7 @@ class MemoryStore:
         return self._guarded(put, expected_revision, epoch) is not None
 
     def carry_out(self, request: Commit | TrimRequest) -> Committed | Conflict:
-        """Do the transaction, or say what stands there instead."""
+        """Run the transaction, or return the conflict."""
 
         def change(keys: Shard, revision: int) -> None:
             keys.put_head(request.head, revision)

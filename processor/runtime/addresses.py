@@ -29,12 +29,12 @@ class Address(NamedTuple):
 
     @property
     def is_numeric(self) -> bool:
-        """Tell whether the host is an IP address, not a name."""
+        """Return whether the host is an IP address, not a name."""
         return _ip_version(self.host) is not None
 
     @property
     def is_ipv6(self) -> bool:
-        """Tell whether the host is an IPv6 address."""
+        """Return whether the host is an IPv6 address."""
         return _ip_version(self.host) == IP_V6
 
 

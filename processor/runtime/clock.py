@@ -1,4 +1,4 @@
-"""Real time for the engine, and the one way in which everything is asked to stop."""
+"""Real time for the engine; a stop event interrupts its pauses."""
 
 import threading
 import time
@@ -37,7 +37,7 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Pause, or return early when asked to stop."""
+        """Pause; return early once stopping."""
         self._stop.wait(seconds)
 
     def left_s(self) -> float:

@@ -7,7 +7,7 @@ import os
 
 
 def keep_standard_numbers() -> None:
-    """Open what is closed of 0, 1 and 2, before anything else opens a descriptor; stdout as one that takes nothing."""
+    """Open those of 0, 1 and 2 that are closed, before anything else opens a descriptor; stdout rejects writes."""
     for number in range(3):
         try:
             os.fstat(number)

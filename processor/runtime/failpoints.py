@@ -35,7 +35,7 @@ Announce = Callable[..., None]
 
 
 class FailpointRaised(Exception):
-    """Raised on purpose at a failpoint. It belongs to no error that anybody handles."""
+    """Raised by a failpoint; no handler catches it."""
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ Terms = tuple[Term, ...]
 
 
 def parse(text: str) -> dict[Point, Terms]:
-    """Return what the settings say. Raises ValueError with a sentence for people."""
+    """Parse the setting. Raises ValueError with a message for people."""
     failpoints: dict[Point, Terms] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, equals, terms = (piece.strip() for piece in part.partition("="))

@@ -1,4 +1,4 @@
-"""Files that people write: read as UTF-8, or refused with the file, the fault and the byte.
+"""Files written by people: read as UTF-8, or rejected with the file, the fault and the byte.
 
 A byte order mark of UTF-8 is dropped, as editors write it unasked.
 """
@@ -24,11 +24,11 @@ class Unreadable(InvalidRequest):
 
 
 class NotText(Unreadable):
-    """A file holds no UTF-8 text: the message names it, the byte and where it stands."""
+    """A file is not UTF-8 text: the message names the file, the byte and its position."""
 
 
 def bytes_of(path: Path) -> bytes:
-    """Return what is in a file; `-` is no special name. Raises Unreadable."""
+    """Return the bytes of a file; `-` has no special meaning. Raises Unreadable."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -48,12 +48,12 @@ def check_readable(path: Path) -> None:
 
 
 def text_of(path: Path) -> str:
-    """Return the text in a file; `-` is no special name. Raises Unreadable, NotText."""
+    """Return the text of a file; `-` has no special meaning. Raises Unreadable, NotText."""
     return decoded(bytes_of(path), str(path))
 
 
 def input_of(path: Path) -> bytes:
-    """Return what is in a file or, for `-`, comes from stdin. Raises Unreadable."""
+    """Return the contents of a file, or of stdin for `-`. Raises Unreadable."""
     if path != STDIN:
         return bytes_of(path)
     if sys.stdin is None:
@@ -88,7 +88,7 @@ def unmarked(content: bytes, name: str) -> bytes:
 
 
 def _where(content: bytes, offset: int) -> str:
-    """Return a byte and where it stands: line and byte of the line from 1, offset in the file from 0."""
+    """Return a byte and its position: line and byte of the line from 1, offset in the file from 0."""
     before = content[:offset]
     line, column = before.count(b"\n") + 1, offset - (before.rfind(b"\n") + 1) + 1
     return f"byte 0x{content[offset]:02X} at line {line}, byte {column} (offset {offset})"

@@ -1,4 +1,4 @@
-"""Python's cycle collector, told to leave the state alone.
+"""Python's cycle collector, kept away from the state.
 
 A state is large, lives long and holds no cycles: looking through it again and again finds nothing. With 100,000 models
 one full collection took 96 ms; frozen, it takes none.
@@ -12,7 +12,7 @@ MIDDLE_COLLECTIONS_MAX = 100
 
 
 def freeze_heap() -> None:
-    """Collect what is garbage now; from here on look only at what is made later, and more rarely than by default."""
+    """Collect garbage now; from then on examine only newer objects, and less often than by default."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()

@@ -55,7 +55,7 @@ def log_function() -> Callable[..., None]:
 
 
 def warning_function() -> Callable[..., None]:
-    """Return `warn(event, **fields)` for what is no part of the daily round; every line is flushed."""
+    """Return `warn(event, **fields)` for unusual events; every line is flushed."""
     logger = structlog.get_logger()
 
     def warn(event: str, **fields: Any) -> None:
@@ -106,7 +106,7 @@ class Rarely(logging.Filter):
 
 
 class _Forward(logging.Handler):
-    """Hands what libraries log to structlog, so that there is one form of line."""
+    """Forwards the log records of libraries to structlog, so that all lines have one format."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger(record.name).log(record.levelno, record.getMessage(), logger=record.name)

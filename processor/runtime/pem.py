@@ -1,4 +1,4 @@
-"""PEM files of certificates and keys, checked before a library sees them that says less, or ends the process."""
+"""PEM files of certificates and keys, checked before a library reports less, or aborts the process."""
 
 import ssl
 from pathlib import Path
@@ -12,7 +12,7 @@ _MISMATCH = "KEY_VALUES_MISMATCH"
 
 
 def check_authorities(path: Path) -> bytes:
-    """Return what is in a file of authorities. Raises ValueError when it holds none that can be read."""
+    """Return the contents of a CA file. Raises ValueError if it has no readable certificate."""
     content = _certificates(path)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content.decode("ascii", "replace"))

@@ -1,4 +1,4 @@
-"""A process that was asked to end does so in time, whatever its threads wait for.
+"""Ends a process in time once it is asked to stop, whatever its threads are waiting for.
 
 Most states end by themselves: who waits for a service is woken, and what is asked of one has less time the longer the
 end takes (`SystemClock.left_s`). What is left are calls of C libraries that nothing wakes. When the time is almost over

@@ -1,4 +1,4 @@
-"""Signals that ask the program to end: heard from its first line to its last, with no lock in any handler.
+"""Signals that stop the program: handled from its first line to its last, with no lock in any handler.
 
 A handler written in Python runs in the main thread between two of its instructions, and so between two instructions of
 a handler that is already running: what it does must not take a lock. `Event.set()` takes one, and a second signal some
@@ -59,7 +59,7 @@ class StopSignals(Closing):
         self._thread.start()
 
     def close(self) -> None:
-        """Give the signals back to who had them before."""
+        """Restore the previous handlers."""
         for number, handler in self._handlers_before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._descriptor_before)
@@ -91,7 +91,7 @@ def listen(arguments: Sequence[str]) -> None:
 
 
 def is_service() -> bool:
-    """Tell whether this program runs until it is asked to end."""
+    """Return whether this program is a service, which runs until it is stopped."""
     return _Program.is_service
 
 
@@ -127,7 +127,7 @@ def interruptible() -> Iterator[None]:
 
 
 class _Interrupted:
-    """Ends a command that does not end by itself after an interrupt."""
+    """Ends a command that does not stop by itself after an interrupt."""
 
     def __init__(self) -> None:
         self._first_s: float | None = None

@@ -7,10 +7,10 @@ _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta":
 
 
 def coloured(stream: TextIO) -> bool:
-    """Return whether colours belong on this stream: a terminal, and NO_COLOR is not set."""
+    """Return whether to use colours: the stream is a terminal, and NO_COLOR is not set."""
     return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def paint(text: str, colour: str, *, wanted: bool) -> str:
-    """Return the text in a colour, or as it is."""
+    """Return the text in a colour if `wanted`, else unchanged."""
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if wanted else text
