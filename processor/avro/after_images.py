@@ -1,4 +1,4 @@
-"""What an announcement says that an entity became: the entity itself, as the state machine has it."""
+"""The entity after a change, read from its announcement."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ class AfterImages:
         self._checks: dict[bytes, Reader] = {}
 
     def read(self, kind: str, value: bytes) -> Any:
-        """Return the entity after a change, None when it went. Raises Unframed, Malformed."""
+        """Return the entity after a change, None when it was removed. Raises Unframed, Malformed."""
         writer = read_single_object(value, self._catalogue)
         self._check(writer, value)
         current = self._catalogue.require(writer.name)
@@ -40,7 +40,7 @@ class AfterImages:
             raise Malformed(f"{writer.name}: {error}") from error
 
     def _check(self, writer: Schema, value: bytes) -> None:
-        """Refuse bytes that the schema does not give, which reading for another version would let pass."""
+        """Refuse bytes that are not of the schema; reading them as another version would accept some."""
         if writer.fingerprint not in self._checks:
             self._checks[writer.fingerprint] = compile_reader(writer, PlainShape())
         try:

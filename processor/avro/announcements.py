@@ -1,4 +1,4 @@
-"""What stands around the spliced entities of a change, and rejections."""
+"""Announcements of changes, which splice stored entities in, and of rejections."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -19,7 +19,7 @@ from processor.engine.announcements import Announcement, ChangeSource, EventReje
 from processor.engine.machine import Change
 
 MESSAGE_BYTES_MAX: Final = 1024
-"""Of a rejection, in UTF-8."""
+"""Of a rejection's message, in UTF-8."""
 
 OPERATIONS: Final = {"create": encode_text("c"), "update": encode_text("u"), "delete": encode_text("d")}
 _ABSENT: Final = (NULL,)

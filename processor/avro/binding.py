@@ -14,7 +14,7 @@ Attributes = Mapping[str, str]
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """A field of a record schema and what holds it: `attribute` of the struct, None where the struct has none."""
+    """A field of a record schema and the struct's `attribute` that holds it, None where it has none."""
 
     name: str
     type_: Type

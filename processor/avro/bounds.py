@@ -1,8 +1,10 @@
 """Upper bounds of encoded sizes, much cheaper than encoding.
 
-MessagePack with the names of fields has at least the bytes of Avro: a name costs two bytes or more, which is what a
-number (one more in Avro where it is from 64 to 127) and an optional value (one more) may lack. Not so in arrays of bare
-numbers.
+A batch is cut before anything is encoded, so its size in the store has to be bounded first: an entity that grows above
+its limit is rejected, not stored. MessagePack with field names is an upper bound of Avro's size: a name costs two bytes
+or more, while a number (one byte more in Avro from 64 to 127) and an optional value (one more) each need at most one
+byte beyond MessagePack. That does not hold for arrays of bare numbers, so `is_bounded` excludes such schemas, and
+entities of the others are encoded instead. The engine's `Encoder` port relies on bounds never being too small.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,21 +18,21 @@ from processor.avro.framing import SINGLE_OBJECT_BYTES
 from processor.avro.schema import Schema, Type
 
 BARE_BYTES: Final = 2
-"""What Avro may need more than MessagePack for a value without a name."""
+"""Bytes by which Avro may exceed MessagePack for a value without a name."""
 ARRAY_BYTES: Final = 10
-"""What an array's count and end may grow by."""
+"""Bytes by which the count and the end of an array may grow."""
 TEXTUAL: Final = ("string", "bytes")
 
 _pack = msgspec.msgpack.Encoder().encode
 
 
 def size_bound(entity: Any) -> int:
-    """Return what the stored value of an entity has at most, in bytes."""
+    """Return an upper bound of the stored size of an entity, in bytes."""
     return SINGLE_OBJECT_BYTES + len(_pack(entity))
 
 
 def growth_bound(old: Any, new: Any) -> int:
-    """Return how many bytes more than `old` a value of the same type has at most; costs what differs."""
+    """Return an upper bound of the bytes by which `new` exceeds `old`; takes time for what differs only."""
     if new is old:
         return 0
     if isinstance(new, tuple) and isinstance(old, tuple):
@@ -48,7 +50,7 @@ def _differences(old: Sequence[Any], new: Sequence[Any]) -> int:
 
 
 class _Fields(dict[type, Callable[[Any], tuple[Any, ...]]]):
-    """Struct → what gives the values of its fields."""
+    """Struct → function that returns the values of its fields."""
 
     def __missing__(self, struct: Any) -> Callable[[Any], tuple[Any, ...]]:
         names = struct.__struct_fields__

@@ -32,7 +32,7 @@ MESSAGE_BYTES_MAX: Final = 1024
 
 
 class _Plan(msgspec.Struct, frozen=True):
-    """How values of one writer schema are read."""
+    """The reader of one writer schema."""
 
     event_type: str
     writer: Schema
@@ -69,7 +69,7 @@ class AvroEventDecoder:
         self._planned: dict[bytes, _Plan] = {}
 
     def decode(self, record: Record) -> Decoded:
-        """Decode and validate one record; whatever its bytes are, an answer comes back."""
+        """Decode and validate one record; never raises, whatever its bytes are."""
         headers: Headers = dict(record.headers)
         try:
             event_type, data, parse = self._read(record, headers)

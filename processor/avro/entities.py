@@ -1,4 +1,4 @@
-"""Entities of one kind as bytes, and back from any schema version that the catalogue knows."""
+"""Entities of one kind to bytes, and back from any schema version in the catalogue."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from processor.avro.writing import compile_writer
 
 
 class StructShape:
-    """Structs with tuples, as entities are made."""
+    """Entities: structs with tuples."""
 
     def __init__(self, structs: Mapping[str, type]) -> None:
         self._structs = structs

@@ -1,4 +1,4 @@
-"""What a record says about itself beside its value: size, event id, type, trace, content type."""
+"""A record without its value: size, event id, type, trace and content type."""
 
 import re
 from collections.abc import Mapping

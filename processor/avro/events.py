@@ -1,4 +1,4 @@
-"""What an event's value becomes before the border checks look at it: plain data, from any schema version."""
+"""An event's value as plain data, from any schema version, before the border checks."""
 
 from typing import Any, Final
 

@@ -1,7 +1,15 @@
-"""How a value says which schema it was written with.
+"""The framing of a value: which schema it was written with.
 
-Single-object encoding (`C3 01`, fingerprint) is read and written; Confluent's prefix (`00`, id of 4 bytes) and its
-header `__value_schema_id` (`00` + id, or `01` + GUID) are read.
+**Single-object encoding** (Avro specification): `C3 01`, the schema's CRC-64-AVRO fingerprint (8 bytes, little-endian),
+the body. It is the stored format of entities in etcd and of all output topics, so it outlives releases: a released
+schema stays in the catalogue for good, and its fingerprint names it. Another framing, or a change of the fingerprint,
+would make all stored states and topics unreadable.
+
+Two more framings are read from the input topics, never written: Confluent's prefix (`00`, id of 4 bytes, big-endian)
+and its header `__value_schema_id` (`00` + id, or `01` + GUID of 16 bytes). Their ids need a registry. The header comes
+first, as it belongs to a value without a prefix; a value that begins with neither mark is undecodable, never guessed.
+
+Readers may cut off SINGLE_OBJECT_BYTES and splice the body into another record: a body does not depend on its prefix.
 """
 
 from collections.abc import Callable
@@ -27,7 +35,7 @@ ResolveId = Callable[[SchemaId], Schema | None]
 
 
 class Unframed(Exception):
-    """The value's schema cannot be told; `code` is the dead letter's."""
+    """The value's schema is unknown; `code` is that of the dead letter."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -35,12 +43,12 @@ class Unframed(Exception):
 
 
 def no_registry(_schema_id: SchemaId) -> Schema | None:
-    """Know no schema by id: there is no registry."""
+    """Return None: there is no registry."""
     return None
 
 
 def single_object_prefix(schema: Schema) -> bytes:
-    """Return the bytes before a body written with the schema."""
+    """Return the prefix of bodies written with the schema."""
     return SINGLE_OBJECT + schema.fingerprint
 
 

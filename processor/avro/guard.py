@@ -1,6 +1,16 @@
-"""The slow, explaining check of bytes against their schema: what the generated readers refuse, this names.
+"""The slow check of bytes against their schema, which explains what the generated readers only refuse.
 
-Written apart from the readers on purpose; a test holds that both refuse exactly the same values.
+Anybody who may write to an input topic may send any bytes, so decoding is bounded in every direction:
+
+* size: a record above VALUE_BYTES_MAX with its key and headers is never decoded (`envelope.exceeds`);
+* counts: a block says how many items follow. The count is compared with the bytes that are left before anything is
+  allocated, and items without a size (null, an empty record) have a limit of their own (`wire.ZERO_SIZE_ITEMS_MAX`);
+* depth: only a record that contains itself can nest without limit; it may nest DEPTH_MAX deep;
+* numbers and text: varints of at most 10 bytes within 64 bits, no negative lengths, strings of valid UTF-8;
+* the value ends with the bytes: nothing may follow it.
+
+Readers enforce the same limits with less detail. This check is written independently on purpose, a test holds both to
+refusing exactly the same values, and only refused values get here. It names the field and the byte, in linear time.
 """
 
 import struct
@@ -13,9 +23,9 @@ from processor.avro.schema import Schema, Type
 from processor.avro.wire import VARINT_BYTES_MAX, ZERO_SIZE_ITEMS_MAX, Malformed
 
 VALUE_BYTES_MAX: Final = 768 * 1024
-"""A record that is larger with its key and headers is never decoded."""
+"""A record that is larger, with its key and headers, is never decoded."""
 DEPTH_MAX: Final = 64
-"""Records within each other, checked for those that stand in several places: only they may contain themselves."""
+"""Nesting of records, checked for those that are referenced more than once: only they can contain themselves."""
 
 _INT_MAX: Final = (1 << 31) - 1
 
@@ -31,7 +41,7 @@ def check(schema: Schema, value: bytes, start: int) -> None:
 
 
 class _Walk:
-    """A position in the bytes and the path of fields that leads there; in linear time, keeping nothing of the value."""
+    """A position in the bytes and the path of fields to it; takes linear time and keeps nothing of the value."""
 
     def __init__(self, schema: Schema, value: bytes, start: int) -> None:
         self.schema = schema

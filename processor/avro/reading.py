@@ -1,7 +1,7 @@
-"""Readers generated from schemas: strict by construction, and faster than a general decoder with a check before it.
+"""Readers generated from schemas (see `codegen`): strict, and faster than a general decoder behind a check.
 
-A reader takes the whole value and where its body starts, and returns the body's data; it must end with the value.
-It refuses with one of `REFUSALS`; `guard.check` then says why in words.
+A reader takes the whole value and the start of its body, and returns the body's data; the body ends with the value.
+It refuses with one of `REFUSALS`; `guard.check` then explains why.
 """
 
 import struct
@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from processor.avro.codegen import Source
 from processor.avro.guard import DEPTH_MAX
 from processor.avro.schema import Schema, SchemaInvalid, Type
-from processor.avro.source import Source
 from processor.avro.wire import ZERO_SIZE_ITEMS_MAX, Malformed, read_block, read_length, read_raw
 
 Reader = Callable[[bytes, int], Any]
@@ -22,7 +22,7 @@ INLINE_LEVEL_MAX: Final = 4
 
 
 class Shape(Protocol):
-    """What a reader builds: an expression for each record and array, from expressions of their parts."""
+    """The objects that a reader builds: an expression for each record and array, from those of their parts."""
 
     def record(self, definition: dict[str, Any], values: dict[str, str], names: dict[str, Any]) -> str:
         """Return the expression of a record; what it refers to is added to `names`."""

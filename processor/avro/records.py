@@ -1,4 +1,4 @@
-"""Any record of the catalogue as plain data, for tools: no state machine needed."""
+"""Any record of the catalogue as plain data, for tools that need no state machine."""
 
 import io
 from typing import Any

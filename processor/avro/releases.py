@@ -1,4 +1,4 @@
-"""The versions of each record, those released by number and the current one, and whether they all go together."""
+"""The released versions of each record and the current one, and whether they are compatible."""
 
 from collections.abc import Iterator, Mapping
 from itertools import permutations
@@ -32,7 +32,7 @@ class History(msgspec.Struct, frozen=True):
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """Something that keeps two versions of a record from going together; `path` is "" for the record as a whole."""
+    """A reason why two versions of a record are incompatible; `path` is "" for the record as a whole."""
 
     record: str
     writer: str

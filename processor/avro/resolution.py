@@ -1,4 +1,4 @@
-"""What the generated readers leave to others: values of another schema version, and words for what was refused."""
+"""Values of another schema version, and explanations of refused values: the slow paths beside generated readers."""
 
 import io
 from typing import Any, Final
@@ -11,7 +11,7 @@ from processor.avro.schema import Schema
 from processor.avro.wire import Malformed
 
 EXPLAINED_BYTES_MAX: Final = 16 * 1024
-"""Words cost microseconds a byte: nobody shall buy seconds of them with one large value."""
+"""An explanation costs microseconds a byte: a large value must not cost seconds."""
 
 
 def resolve(body: bytes, writer: Schema, reader: Schema) -> Any:

@@ -1,4 +1,4 @@
-"""One Avro schema: its name, its fingerprint and its types with every reference resolvable."""
+"""One Avro schema: its name, its fingerprint, and its types with resolvable references."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final

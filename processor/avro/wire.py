@@ -1,4 +1,4 @@
-"""The bytes of Avro's primitives: zigzag varints, strings, and what an input may not do with them.
+"""Avro's primitives as bytes: zigzag varints and strings, with the limits on what an input may hold.
 
 A *raw* number is the unsigned varint before zigzag: even for what is not negative.
 """
@@ -7,7 +7,7 @@ from typing import Final
 
 VARINT_BYTES_MAX: Final = 10
 ZERO_SIZE_ITEMS_MAX: Final = 16
-"""Items of no size (null, an empty record) in one block: they cost the sender nothing and us memory."""
+"""Items of no size (null, an empty record) in one block: they cost the sender nothing, but us memory."""
 CACHED_ITEMS_MAX: Final = 8192
 CACHED_CHARACTERS_MAX: Final = 64
 
@@ -131,7 +131,7 @@ class OptionalTexts(dict[str | None, bytes]):
 
 
 def cut_text(text: str, bytes_max: int) -> str:
-    """Return the longest beginning of the text that has at most so many bytes in UTF-8, no character broken."""
+    """Return the longest prefix of a text with at most `bytes_max` bytes in UTF-8, without splitting a character."""
     if len(text) <= bytes_max // 4:
         return text
     encoded = text.encode(errors="replace")

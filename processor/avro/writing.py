@@ -1,7 +1,7 @@
-"""Writers generated from schemas for msgspec structs: canonical bytes, one way to write a value.
+"""Writers generated from schemas (see `codegen`) for msgspec structs: canonical bytes, one encoding of a value.
 
-Arrays are one block, optional fields are `["null", T]`, maps do not exist. A writer is one expression that joins
-ready pieces: small numbers and words are looked up, not encoded again.
+An array is one block, an optional field is `["null", T]`, maps are not supported. A writer is one expression that joins
+encoded pieces: small numbers and short texts are looked up instead of being encoded again.
 """
 
 import struct as packing
@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from processor.avro.binding import Attributes, Bound, bind_fields, bind_record, item_annotation, without_none
+from processor.avro.codegen import Source
 from processor.avro.schema import NESTING_MAX, Schema, SchemaInvalid, Type
-from processor.avro.source import Source
 from processor.avro.wire import NULL, VALUE, Numbers, OptionalNumbers, OptionalTexts, Texts, encode_bytes
 
 Writer = Callable[[Any], bytes]

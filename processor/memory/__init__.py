@@ -1,1 +1,1 @@
-"""The ports in memory: for tests, simulation and embedded mode, held by the contract suites to what the real do."""
+"""The ports in memory, for tests, simulation and embedded mode; the contract suites hold them to the real adapters."""

@@ -1,4 +1,4 @@
-"""One partition in memory: records, the ends of transactions between them, and what of it can be read."""
+"""One partition in memory: records, the ends of transactions between them, and what is readable."""
 
 from itertools import islice
 from typing import Literal

@@ -1,10 +1,10 @@
 """Ends a process in time once it is asked to stop, whatever its threads are waiting for.
 
-Most states end by themselves: who waits for a service is woken, and what is asked of one has less time the longer the
-end takes (`SystemClock.left_s`). What is left are calls of C libraries that nothing wakes. When the time is almost over
-a thread says which those are, gives up what the process owns, so that others need not wait for its lease, and ends it
-with 1. Where not even that thread gets to run (a library holds the interpreter's lock), the interpreter's own watchdog
-prints where each thread stands and ends the process a second later.
+Most threads end by themselves: a pause ends early, and calls to services get shorter timeouts the longer the end takes
+(`SystemClock.left_s`). What remains are calls of C libraries that nothing wakes. When the time is almost over a thread
+logs which those are, gives up what the process owns, so that others need not wait for its lease, and exits with 1. If
+even that thread cannot run, because a library holds the interpreter's lock, the interpreter's own watchdog prints the
+stack of each thread and ends the process a second later.
 """
 
 import faulthandler

@@ -1,4 +1,14 @@
-"""Python source made line by line, and compiled: how readers and writers come out of schemas."""
+"""Python source built line by line and compiled: the readers and writers of a schema are generated functions.
+
+A general decoder interprets the schema for every value. The schemas are known when the process starts, so for each one
+`reading` and `writing` generate a function with everything resolved: the order of fields, unions, record names and
+limits are literals in its code. The strict check of the bytes is part of that code, not a second pass. Invariants:
+
+* the text is made from parsed schemas alone. Names and symbols enter it through `repr` or as generated identifiers, so
+  no schema can smuggle code in; values of events never become text;
+* a reader accepts exactly the values that `guard.check` accepts; a test compares both on random schemas and bytes;
+* a writer has one way to write a value, so equal entities have equal bytes: the state's digest relies on that.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -6,7 +16,7 @@ from typing import Any
 
 
 class Source:
-    """Lines with indentation and names that are used once."""
+    """Indented lines and fresh names."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -14,7 +24,7 @@ class Source:
         self._names = 0
 
     def add(self, *lines: str) -> None:
-        """Append lines at the present indentation."""
+        """Append lines at the current indentation."""
         self._lines += ["    " * self._indentation + line for line in lines]
 
     def name(self, prefix: str) -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from processor.avro.source import Source
+from processor.avro.codegen import Source
 
 
 def test_lines_become_a_function_with_the_names_it_is_given() -> None:
