@@ -2,7 +2,15 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.tidy import FILE_LINES_MAX, FUNCTION_LINES_MAX, RULES, findings, has_plain_name, tracked_files
+from tests.tidy import (
+    FILE_LINES_MAX,
+    FUNCTION_LINES_MAX,
+    RULES,
+    TEST_FILE_LINES_MAX,
+    findings,
+    has_plain_name,
+    tracked_files,
+)
 
 FIELD = '{"name": "x", "type": "long"%s}'
 RECORD = '{"type": "record", "name": "R", "doc": "A thing.", "fields": [%s]}'
@@ -10,6 +18,7 @@ RECORD = '{"type": "record", "name": "R", "doc": "A thing.", "fields": [%s]}'
 # Rule, what breaks it, what keeps it.
 EXAMPLES = [
     ("files are short", "\n" * (FILE_LINES_MAX + 1), "\n" * FILE_LINES_MAX),
+    ("files of tests are short", "\n" * (TEST_FILE_LINES_MAX + 1), "\n" * TEST_FILE_LINES_MAX),
     (
         "functions are short",
         "def f():\n" + "    x = 1\n" * FUNCTION_LINES_MAX,

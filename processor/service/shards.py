@@ -109,17 +109,17 @@ class ShardService:
                 break
 
     def _run_shards(self) -> None:
-        sharing, ended = self._sharing(), threading.Event()
-        self._owner_of = sharing.owner_of
+        rebalancer, ended = self._rebalancer(), threading.Event()
+        self._owner_of = rebalancer.owner_of
         shards = [
-            self._thread(f"shard-{status.health.shard}", partial(self._run_shard, status, sharing))
+            self._thread(f"shard-{status.health.shard}", partial(self._run_shard, status, rebalancer))
             for status in self.statuses
         ]
-        rebalancer = self._thread("sharing", partial(sharing.run, lambda: self._stop.is_set() or ended.is_set()))
+        looking = self._thread("sharing", partial(rebalancer.run, lambda: self._stop.is_set() or ended.is_set()))
         for thread in shards:
             thread.join()
         ended.set()
-        rebalancer.join()
+        looking.join()
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def run() -> None:
@@ -133,7 +133,7 @@ class ShardService:
         thread.start()
         return thread
 
-    def _sharing(self) -> Rebalancer:
+    def _rebalancer(self) -> Rebalancer:
         limits = engine_limits(self._settings)
         membership = self._backend.membership()
         return Rebalancer(
@@ -151,7 +151,7 @@ class ShardService:
             log=self._log,
         )
 
-    def _run_shard(self, status: ShardStatus, sharing: Rebalancer) -> None:
+    def _run_shard(self, status: ShardStatus, rebalancer: Rebalancer) -> None:
         shard = status.health.shard
         ports = self._backend.ports(shard)
         self._lags[shard] = ports.lag
@@ -160,9 +160,9 @@ class ShardService:
                 self._parts(shard, ports),
                 status=status,
                 stopping=self._stop.is_set,
-                may_campaign=partial(sharing.may_campaign, shard),
-                hand_over_asked=partial(sharing.hand_over_asked, shard),
-                leave_to_peers=partial(sharing.leave_to_peers, shard),
+                may_campaign=partial(rebalancer.may_campaign, shard),
+                hand_over_asked=partial(rebalancer.hand_over_asked, shard),
+                leave_to_peers=partial(rebalancer.leave_to_peers, shard),
                 once=self._once,
             ).run()
         finally:
