@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from processor.engine.announcements import Role
-from processor.engine.errors import InvalidRequest
-from processor.engine.inputs import LaneName
+from processor.engine.errors import InvalidRequest, SourceUnavailable
+from processor.engine.inputs import LaneName, Watermarks
 from processor.kafka.causes import Causes, principal_of, without_secrets
 
 Property = str | int | float | bool
@@ -109,6 +109,20 @@ class KafkaConnection(msgspec.Struct, frozen=True):
             why = self.causes.sentence({**self.extra, "bootstrap.servers": self.bootstrap_servers})
             return f"{why} [{words}]" if why else words
         return words
+
+    def watermarks(
+        self, consumer: Consumer, topic: str, partition: int, *, timeout_s: float, needs: str = ""
+    ) -> Watermarks:
+        """Return low watermark and end; for a consumer of committed records the end is the last stable offset.
+
+        Raises SourceUnavailable.
+        """
+        try:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)
+        except KafkaException as failure:
+            cause = self.cause_of(failure, consumer, needs=needs)
+            raise SourceUnavailable(f"{topic}[{partition}]: no watermarks: {cause}") from failure
+        return Watermarks(int(low), int(high))
 
     @property
     def principal(self) -> str:

@@ -9,10 +9,10 @@ from time import monotonic
 from typing import Any, Literal
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from processor.engine.errors import ShardRefused, SourceUnavailable
-from processor.engine.inputs import Record
+from processor.engine.inputs import Record, Watermarks
 from processor.engine.outputs import PROCESSOR_NUMBER
 from processor.kafka.connection import KafkaConnection, Property, client, words_of
 from processor.kafka.lane import HOLES
@@ -147,17 +147,11 @@ class AnnouncementReader(Closing):
     def _start(self, partition: int, from_: From) -> int:
         if not isinstance(from_, str) and partition in from_:
             return from_[partition]
-        low, high = self._watermarks(partition)
-        return high if from_ == "end" else low
+        marks = self._watermarks(partition)
+        return marks.high if from_ == "end" else marks.low
 
-    def _watermarks(self, partition: int) -> tuple[int, int]:
-        place = TopicPartition(self._topic, partition)
-        try:
-            low, high = self._consumer.get_watermark_offsets(place, timeout=WATERMARKS_TIMEOUT_S)
-        except KafkaException as failure:
-            cause = self._connection.cause_of(failure, self._consumer)
-            raise SourceUnavailable(f"{self._topic}[{partition}]: no watermarks: {cause}") from failure
-        return int(low), int(high)
+    def _watermarks(self, partition: int) -> Watermarks:
+        return self._connection.watermarks(self._consumer, self._topic, partition, timeout_s=WATERMARKS_TIMEOUT_S)
 
     def _passes(self, message: Message) -> bool:
         """Take what is no announcement and no failure: the end of a partition, and a start that was removed.
@@ -171,7 +165,7 @@ class AnnouncementReader(Closing):
             return True
         if code not in REMOVED or partition not in self.numbers:
             return False
-        low, _ = self._watermarks(partition)
+        low = self._watermarks(partition).low
         if not 0 <= message.offset() < low:
             return False
         self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])

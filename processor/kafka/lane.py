@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.engine.errors import ProcessorError, ShardRefused, SourceUnavailable
-from processor.engine.inputs import Record
+from processor.engine.inputs import Record, Watermarks
 from processor.engine.positions import EmptyStretch, gone
 from processor.kafka.connection import LOGGER, Property, client, words_of
 from processor.kafka.records import record_of
@@ -86,15 +86,11 @@ class InputLane:
             for partition, after in self._next.items()
         )
 
-    def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+    def watermarks(self, topic: str, partition: int) -> Watermarks:
         """Ask for low watermark and last stable offset. Raises SourceUnavailable."""
-        try:
-            place = TopicPartition(topic, partition)
-            low, high = self._consumer.get_watermark_offsets(place, timeout=self._facts_timeout_s)
-        except KafkaException as failure:
-            cause = self._trouble.connection.cause_of(failure, self._consumer, needs=f"READ on topic {topic}")
-            raise SourceUnavailable(f"{topic}[{partition}]: no watermarks: {cause}") from failure
-        return low, high
+        return self._trouble.connection.watermarks(
+            self._consumer, topic, partition, timeout_s=self._facts_timeout_s, needs=f"READ on topic {topic}"
+        )
 
     def known_end(self, topic: str, partition: int) -> int | None:
         """Return the end of a partition as of the last fetch, None before the first. Safe from any thread."""
@@ -158,7 +154,8 @@ class InputLane:
     def _extent(self, topic: str, partition: int, offset: int) -> tuple[str, str]:
         """Return what the broker has, and the offset at which reading may go on."""
         try:
-            low, high = self.watermarks(topic, partition)
+            marks = self.watermarks(topic, partition)
+            low, high = marks.low, marks.high
         except SourceUnavailable as failure:
             return str(failure), "OFFSET"
         extent = f"the broker has offsets {low} to {high} (exclusive)"

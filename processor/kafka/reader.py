@@ -170,12 +170,7 @@ class RecordReader(Closing):
         return [] if message is None else [message]
 
     def _watermarks(self, partition: int) -> Watermarks:
-        place = TopicPartition(self.topic, partition)
-        try:
-            return Watermarks(*self._consumer.get_watermark_offsets(place, timeout=self._timeout_s))
-        except KafkaException as failure:
-            cause = self._connection.cause_of(failure, self._consumer)
-            raise SourceUnavailable(f"{self.topic}[{partition}]: {cause}") from failure
+        return self._connection.watermarks(self._consumer, self.topic, partition, timeout_s=self._timeout_s)
 
     def _all_partitions(self) -> tuple[int, ...]:
         try:

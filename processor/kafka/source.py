@@ -164,12 +164,11 @@ class KafkaSource:
         return self._opened[lane]
 
     def _watermarks(self) -> dict[tuple[str, int], Watermarks]:
-        facts = {}
-        for lane, topic in self._topics.inputs.items():
-            for partition in self._topics.input_partitions:
-                low, high = self._lane(lane).watermarks(topic, partition)
-                facts[topic, partition] = Watermarks(low=low, high=high)
-        return facts
+        return {
+            (topic, partition): self._lane(lane).watermarks(topic, partition)
+            for lane, topic in self._topics.inputs.items()
+            for partition in self._topics.input_partitions
+        }
 
 
 def _close_all(lanes: Sequence[InputLane]) -> None:
