@@ -14,7 +14,7 @@ SEEDS ?= 100000
 SIMULATE_ARGS ?=
 MINUTES ?= 10
 SEED ?= 1
-WORKERS ?= 4
+WORKERS ?= 3
 CORES := $(shell nproc)
 SAMPLE ?= 160
 

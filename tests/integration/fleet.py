@@ -14,7 +14,7 @@ from tests.integration.stage import Stage
 from tests.integration.submitter import Line, Traffic
 from tests.waiting import wait_until
 
-MOVE_TIMEOUT_S = 60.0
+MOVE_TIMEOUT_S = 180.0
 
 Epochs = dict[int, int]
 

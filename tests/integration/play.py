@@ -20,7 +20,7 @@ from tests.integration.stage import Stage
 from tests.integration.submitter import Line, Submitter, Traffic
 from tests.waiting import wait_for, wait_until
 
-SETTLE_TIMEOUT_S = 60.0
+SETTLE_TIMEOUT_S = 180.0
 OUTPUTS = ("changes", "commits", "dead-letters")
 
 

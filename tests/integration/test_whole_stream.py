@@ -24,7 +24,7 @@ def test_ten_thousand_events_on_both_topics_are_processed_exactly_once(play: Pla
     traffic.wait_until_sent(traffic.total)
     artefacts = play.assert_whole()
     counted = outcomes(artefacts)
-    assert counted["applied"] > EVENTS // 3, counted
+    assert counted["applied"] > EVENTS // 5, counted
     assert min(counted["unchanged"], counted["rejected"]) > EVENTS // 50, counted
     assert counted["dead_lettered"] > EVENTS // 200, counted
     assert len(artefacts.commits) > EVENTS // 500
