@@ -24,6 +24,7 @@ CHOSEN = pytest.StashKey[list[str]]()
 LEFT_OUT = pytest.StashKey[int]()
 TOGETHER = ("tests/security/",)
 """Folders whose tests share servers that take long to start: one worker runs them all."""
+PORT_MIN, PORT_SLICES, PORTS_EACH = 20_000, 12, 1_000
 APART = ("tests/integration/", "tests/simulation/", "tests/sizes/")
 """Folders whose tests are long and share nothing: any worker runs any of them."""
 
@@ -40,6 +41,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[CHOSEN] = []
     config.stash[LEFT_OUT] = 0
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if worker:  # two workers that look for a free port at the same moment must not find the same one
+        low = PORT_MIN + int(worker) % PORT_SLICES * PORTS_EACH
+        os.environ["LOCAL_SERVICES_PORTS"] = f"{low}-{low + PORTS_EACH - 1}"
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest's own -m looks at the markers

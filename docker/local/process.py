@@ -22,6 +22,8 @@ LOG_TAIL_LINES = 30
 FREE_PORT_MIN = 20_000
 FREE_PORT_MAX = 32_000
 FREE_PORT_ATTEMPTS_MAX = 200
+PORTS_VARIABLE = "LOCAL_SERVICES_PORTS"
+"""LOW-HIGH: give starters that run side by side ports of their own, because a free port is not reserved."""
 
 
 class ServiceError(Exception):
@@ -123,11 +125,12 @@ class ServerProcess:
 
 def free_port() -> int:
     """Return a port of the loopback interface that nobody listens on."""
+    low, high = os.environ.get(PORTS_VARIABLE, f"{FREE_PORT_MIN}-{FREE_PORT_MAX}").split("-")
     for _ in range(FREE_PORT_ATTEMPTS_MAX):
-        port = random.randint(FREE_PORT_MIN, FREE_PORT_MAX)  # noqa: S311 - a port is no secret
+        port = random.randint(int(low), int(high))  # noqa: S311 - a port is no secret
         if is_port_free(port):
             return port
-    raise ServiceError(f"no free port between {FREE_PORT_MIN} and {FREE_PORT_MAX}")
+    raise ServiceError(f"no free port between {low} and {high}")
 
 
 def is_port_free(port: int) -> bool:

@@ -1,5 +1,6 @@
 """Servers of one test's own that are more than one process: behind a proxy, or several that form a cluster."""
 
+import os
 import random
 import socket
 from collections.abc import Callable, Iterator
@@ -24,7 +25,6 @@ OwnServer = Callable[..., LocalServer]
 MEMBERS = 3
 ANSWER_TIMEOUT_S = 30.0
 # Below the range that Linux hands to outgoing connections, which knock at our ports while nobody listens there.
-PORTS = range(20_000, 32_000)
 PROTOCOLS = "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT"
 TRANSACTIONS = "__transaction_state"
 TRANSACTION_PARTITIONS = 4
@@ -38,9 +38,10 @@ REPLICATED = (
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port that nobody listens on, of those that this worker may take."""
+    low, _, high = os.environ.get("LOCAL_SERVICES_PORTS", "20000-32000").partition("-")
     while True:
-        port = random.choice(PORTS)
+        port = random.randint(int(low), int(high))
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
