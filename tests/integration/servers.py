@@ -24,7 +24,6 @@ OwnServer = Callable[..., LocalServer]
 
 MEMBERS = 3
 ANSWER_TIMEOUT_S = 30.0
-# Below the range that Linux hands to outgoing connections, which knock at our ports while nobody listens there.
 PROTOCOLS = "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT"
 TRANSACTIONS = "__transaction_state"
 TRANSACTION_PARTITIONS = 4
